@@ -1,0 +1,3 @@
+//! The ingest side's binary.
+
+fn main() {}

@@ -1,0 +1,74 @@
+//! Both ends of the ingest wire: paths, headers, bodies and answers.
+//!
+//! The daemon writes what the server reads and the other way round, so the words stand here once.
+//! Where a rule comes from the dashboard it names its section of the contract ("contract C.5").
+
+pub mod answer;
+pub mod payload;
+
+pub use answer::{Action, AudioAnswer, ErrorAnswer, ReportAnswer};
+pub use payload::{Media, ReportPayload, SummaryVariant};
+
+/// Takes a report (contract C).
+pub const REPORT_PATH: &str = "/ingest/report";
+/// Takes an audio file (contract D).
+pub const AUDIO_PATH: &str = "/ingest/audio";
+/// Says that the server lives (contract E).
+pub const HEALTH_PATH: &str = "/health";
+/// Says whether the server is set up to take anything (contract E).
+pub const INGEST_HEALTH_PATH: &str = "/health/ingest";
+/// Where stored audio is served, and what a `public_url` begins with (contract D).
+pub const AUDIO_PUBLIC_PREFIX: &str = "/exports/audio/";
+
+/// Carries the shared secret (contract C.2).
+pub const TOKEN_HEADER: &str = "x-ingest-token";
+
+/// Carries a number that only grows for one id and kind. A receiver that knows it never lets a
+/// late copy of an older version overwrite a newer one; the dashboard ignores it.
+pub const VERSION_HEADER: &str = "x-ytv2-version";
+
+/// The multipart part that names the content (contract D).
+pub const AUDIO_PART_ID: &str = "video_id";
+/// The multipart part that holds the file (contract D).
+pub const AUDIO_PART_FILE: &str = "audio";
+/// Our own extra part: the file's length in whole seconds. The dashboard ignores parts it does not
+/// know (contract D, "Parts"), the ingest side keeps it as `analysis_json.audio_duration_seconds`.
+/// It stands before the file, so that a server may stream.
+pub const AUDIO_PART_DURATION: &str = "duration_seconds";
+
+/// The variants that make a record appear in listings, in every generation of the dashboard
+/// (contract C.6).
+pub const VISIBLE_VARIANTS: [&str; 8] = [
+    "comprehensive",
+    "key-points",
+    "bullet-points",
+    "executive",
+    "key-insights",
+    "audio",
+    "audio-fr",
+    "audio-es",
+];
+
+/// The file name under which the dashboard keeps an id's audio: every `yt:` removed, then every
+/// `:` (contract D, "Id for file"). Not yet safe for a path: whoever stores must see to that.
+pub fn audio_file_stem(video_id: &str) -> String {
+    video_id.trim().replace("yt:", "").replace(':', "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_audio_name_of_an_id_loses_its_colons() {
+        for (id, stem) in [
+            ("abc", "abc"),
+            ("yt:abc", "abc"),
+            (" abc ", "abc"),
+            ("reddit:1n2abcd", "reddit1n2abcd"),
+            ("web:0f", "web0f"),
+        ] {
+            assert_eq!(audio_file_stem(id), stem);
+        }
+    }
+}
