@@ -1,0 +1,13 @@
+//! Test equipment: a model of the real dashboard, makers of files, and a driver of the daemon.
+//!
+//! It is the judge of the other tests, so it takes nothing from the crate that it judges: rules
+//! that both need are written here a second time, from the contract.
+
+// Each test binary compiles the whole and uses a part.
+#![allow(dead_code, unused_imports)]
+
+pub mod daemon;
+pub mod dashboard;
+pub mod fixtures;
+pub mod http;
+pub mod mp3;
