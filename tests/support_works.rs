@@ -14,7 +14,7 @@ use symphonia::core::formats::{FormatOptions, TrackType};
 use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
 
-use support::daemon::Config;
+use support::daemon::{Config, Daemon};
 use support::dashboard::{Dashboard, Fault, Rule};
 use support::fixtures::{self, Shape};
 use support::http::{self, Reply};
@@ -534,4 +534,76 @@ fn waiting_ends_with_the_condition_or_with_the_time() {
         scope.spawn(|| report(&dashboard, &payload(ID, "one")));
         assert!(dashboard.wait_until(LONG, |state| state.record(ID).is_some()));
     });
+}
+
+/// A configuration under which a shell script stands where the daemon would.
+fn script(script: &str) -> Config {
+    let mut config = Config::new("http://127.0.0.1:1", "secret");
+    config.wrapper = ["sh", "-c", script, "sh"].map(str::to_owned).to_vec();
+    config
+}
+
+#[test]
+fn the_driver_reads_a_log_whether_its_fields_are_nested_or_flat() {
+    let config = script(
+        r#"echo '{"level":"INFO","fields":{"message":"nested","n":1}}' >&2
+           echo "not JSON: $INGEST_TOKEN $3" >&2
+           echo '{"level":"INFO","message":"ready"}' >&2; kill -STOP $$"#,
+    );
+    let daemon = Daemon::start_ready(&config);
+    let line = daemon.wait_for_line(LONG, |line| line["message"] == "nested");
+    assert_eq!((&line["n"], &line["level"]), (&json!(1), &json!("INFO")));
+    let plain = format!("not JSON: secret {}", "--config");
+    assert_eq!(daemon.lines_saying(&plain).len(), 1, "{:?}", daemon.lines());
+    assert_eq!((daemon.mark(), daemon.exited()), (3, None));
+    assert_eq!(daemon.kill9().code(), None);
+}
+
+#[test]
+fn the_driver_passes_signals_on_and_sees_how_the_daemon_ends() {
+    let config = script(
+        r#"trap 'echo stopping >&2; exit 7' TERM
+           trap 'echo reloaded >&2' HUP
+           echo ready >&2; while :; do sleep 0.01; done"#,
+    );
+    let daemon = Daemon::start_ready(&config);
+    let mark = daemon.mark();
+    daemon.sighup();
+    daemon.wait_for_line_after(mark, LONG, |line| line["message"] == "reloaded");
+    daemon.sigterm();
+    assert_eq!(daemon.wait_exit(LONG).code(), Some(7));
+    assert_eq!(daemon.lines_saying("stopping").len(), 1);
+
+    let silent = Daemon::start(&script("exit 3"));
+    let waits = std::panic::AssertUnwindSafe(|| silent.wait_ready());
+    assert!(std::panic::catch_unwind(waits).is_err(), "it ended without being ready");
+}
+
+#[test]
+fn the_demos_samples_are_reports_and_their_names_hold_their_ids() {
+    let mut ids = Vec::new();
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/samples")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let sample: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let places = [
+            &sample["video"]["video_id"],
+            &sample["source_metadata"]["youtube"]["video_id"],
+            &sample["source_metadata"]["reddit"]["submission_id"],
+            &sample["video_id"],
+            &sample["metadata"]["video_id"],
+        ];
+        // What was emptied has its id only before the last `_` of its report's id.
+        let report_id = sample["metadata"]["report_id"].as_str().unwrap_or("");
+        let found = places.iter().filter_map(|place| place.as_str()).find(|id| !id.is_empty());
+        let id = found.or(report_id.rsplit_once('_').map(|(id, _)| id)).unwrap().to_owned();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let raw = name.starts_with("unknown_video_");
+        assert!(raw || name.trim_end_matches("_1").ends_with(id.trim_end_matches("_1")), "{name}");
+        ids.push(id);
+    }
+    assert_eq!(ids.len(), 9);
+    assert_eq!(BTreeSet::from_iter(ids).len(), 8, "two files are about one id");
 }

@@ -2,12 +2,13 @@
 
 use std::io::{BufRead, BufReader};
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 use serde_json::Value;
 
 pub use config::Config;
@@ -42,6 +43,7 @@ pub struct Daemon {
     // Unlike a process id, this never comes to mean another process.
     process: OwnedFd,
     pid: u32,
+    wrapped: bool,
 }
 
 #[derive(Default)]
@@ -61,8 +63,15 @@ impl Daemon {
     /// Writes the configuration and starts `ytv2d run` on it. It does not wait for anything.
     pub fn start(config: &Config) -> Self {
         config.write();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ytv2d"));
-        command.arg("run").arg("--config").arg(config.file()).current_dir(config.path());
+        let binary = env!("CARGO_BIN_EXE_ytv2d").to_owned();
+        let mut words = config.wrapper.iter().chain([&binary]);
+        let mut command = Command::new(words.next().expect("the binary at least"));
+        command.args(words).arg("run").arg("--config").arg(config.file());
+        command.current_dir(config.path());
+        if !config.wrapper.is_empty() {
+            // So that the end of the test takes what the wrapper runs with it.
+            command.process_group(0);
+        }
         for name in CLEARED {
             command.env_remove(name);
         }
@@ -90,7 +99,7 @@ impl Daemon {
             let status = child.wait().expect("ytv2d can be waited for");
             end.change(|seen| seen.exit = Some(status));
         });
-        Self { shared, process, pid }
+        Self { shared, process, pid, wrapped: !config.wrapper.is_empty() }
     }
 
     /// Starts it and waits until it is ready.
@@ -232,6 +241,10 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
+        let group = Pid::from_raw(self.pid.cast_signed()).filter(|_| self.wrapped);
+        if let Some(group) = group.filter(|_| self.exited().is_none()) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
         self.signal(Signal::KILL);
         drop(self.wait(READY, |seen| seen.exit.is_some()));
     }

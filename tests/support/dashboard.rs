@@ -9,7 +9,9 @@ pub mod fault;
 mod listener;
 mod pyjson;
 mod reads;
+mod record;
 mod report;
+mod request;
 mod routes;
 pub mod state;
 mod summaries;
@@ -21,8 +23,10 @@ use std::time::{Duration, Instant};
 
 pub use fault::{Fault, Rule, RuleId};
 use listener::Listener;
+pub use record::{Audio, Record, Summary};
+pub use request::Request;
 use state::Shared;
-pub use state::{Audio, Record, Request, State, Summary};
+pub use state::State;
 
 /// A running model dashboard; dropping it stops it.
 pub struct Dashboard {

@@ -19,6 +19,9 @@ pub struct Config {
     /// Laid over the rest, key by key: `"[retry]\nfirst = '50ms'"`.
     pub extra_toml: String,
     pub env: Vec<(String, String)>,
+    /// A command to run the daemon under, such as strace with its injections: the daemon's own
+    /// command line is added to it. Signals then go to the wrapper.
+    pub wrapper: Vec<String>,
 }
 
 impl Config {
@@ -34,6 +37,7 @@ impl Config {
             log_filter: "debug".to_owned(),
             extra_toml: String::new(),
             env: Vec::new(),
+            wrapper: Vec::new(),
         };
         for root in [config.reports(), config.exports()] {
             fs::create_dir(root).expect("a root");

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::state::{Audio, State};
+use super::record::Audio;
+use super::state::State;
 use super::wire::Answer;
 
 /// The two parts that count.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::fault::{Fault, Stage};
+use super::request::Request;
 use super::routes::{self, Body};
-use super::state::{Request, Shared};
+use super::state::Shared;
 use super::wire::{self, Answer, Head};
 
 /// Serves one request, in the calling thread.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::state::Request;
+use super::request::Request;
 
 /// What goes wrong with a request. "Stored" says whether the store has changed afterwards.
 #[derive(Clone, Debug)]

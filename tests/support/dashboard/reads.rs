@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::state::{Record, State};
+use super::record::Record;
+use super::state::State;
 use super::wire::Answer;
 
 pub(super) fn answer(state: &State, method: &str, target: &str) -> Answer {

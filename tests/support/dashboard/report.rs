@@ -6,7 +6,8 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::pyjson::{Parsed, truthy};
-use super::state::{Record, State};
+use super::record::Record;
+use super::state::State;
 use super::summaries;
 use super::wire::Answer;
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::state::Summary;
+use super::record::Summary;
 
 /// The variants that make a record visible (contract C.6).
 pub(super) const VISIBLE: [&str; 10] = [
