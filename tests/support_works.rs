@@ -323,6 +323,24 @@ fn a_client_that_leaves_in_the_middle_of_its_body_stores_nothing() {
 }
 
 #[test]
+fn an_upload_by_the_daemons_http_library_is_understood() {
+    let dashboard = Dashboard::start();
+    let sound = mp3::mp3(60, 1);
+    let form = reqwest::multipart::Form::new().text("video_id", ID).text("duration_seconds", "60");
+    let file = reqwest::multipart::Part::bytes(sound.clone()).file_name("x.mp3");
+    let request = reqwest::Client::new()
+        .post(format!("{}/ingest/audio", dashboard.url()))
+        .header("X-INGEST-TOKEN", dashboard.token())
+        .multipart(form.part("audio", file));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let text = runtime.block_on(async { request.send().await?.text().await }).unwrap();
+    let reply: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(reply, json!({ "saved": true, "public_url": format!("/exports/audio/{ID}.mp3") }));
+    let stored = dashboard.audio(ID).unwrap();
+    assert_eq!((stored.len, stored.hash), (sound.len(), blake3::hash(&sound)));
+}
+
+#[test]
 fn faults_before_storing_leave_nothing_and_those_after_it_leave_everything() {
     let millisecond = Duration::from_millis(1);
     let moved = Fault::Redirect(307, "http://elsewhere.example/".to_owned());
