@@ -1,1 +1,123 @@
-//! What a report file says.
+//! What a report file says: bytes in, a record out, and nothing but values on the way.
+//!
+//! A file becomes text (`text`), a tree (`tree`), one of seven shapes (`shape`), and by that shape's
+//! column of the contract's table H (`table`) a [`Report`]. Several reports of one id are
+//! [merged](merge()), and the result [composed](compose()) into what the ingest endpoint takes.
+
+mod analysis;
+mod audio_name;
+mod compose;
+mod fields;
+mod html;
+mod identity;
+mod merge;
+mod names;
+mod pick;
+mod problem;
+mod shape;
+mod stem;
+mod table;
+mod text;
+mod tree;
+mod variant_name;
+mod variants;
+mod youtube;
+
+#[cfg(test)]
+mod tests;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+pub use audio_name::{AudioName, audio_name};
+pub use compose::{KnownAudio, compose};
+pub use fields::Fields;
+pub use merge::{Chosen, FileFacts, Merged, merge};
+pub use names::ignored_report_name;
+pub use problem::Problem;
+pub use shape::Shape;
+pub use variants::Variant;
+
+use crate::id::ContentId;
+
+/// What is known about a file beside its bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// The file's name without `.json`, lossy where it is not UTF-8.
+    pub file_stem: &'a str,
+    /// Where the clock hung that wrote the timestamps without a zone.
+    pub zone: &'a TimeZone,
+    pub ids: IdPolicy,
+}
+
+/// How ids of other sources than YouTube are sent (contract H, "Id policy"). YouTube's are always
+/// bare, in their own case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IdPolicy {
+    /// `reddit:1n2abcd`, as the ingest endpoint documents it.
+    #[default]
+    Prefixed,
+    /// `1n2abcd`, as the pipeline's direct writer stores it.
+    Bare,
+}
+
+/// One file's report.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    pub shape: Shape,
+    pub id: ContentId,
+    /// When the content was made, which decides between several files of one id. `None`: the file
+    /// does not say, and the caller takes its mtime.
+    pub made_at: Option<Timestamp>,
+    pub fields: Fields,
+    /// Each name once, none without a text; a copy for visibility is [`merge()`]'s affair.
+    pub variants: Vec<Variant>,
+    /// What was odd and could be lived with.
+    pub remarks: Vec<String>,
+}
+
+/// Reads a report file.
+pub fn read(bytes: &[u8], source: &Source<'_>) -> Result<Report, Problem> {
+    if bytes.is_empty() {
+        return Err(Problem::Empty);
+    }
+    let decoded = text::decode(bytes);
+    let mended = text::mend_surrogates(&decoded.text);
+    let tree = tree::parse(mended.as_deref().unwrap_or(&decoded.text))?;
+
+    let root = &tree.root;
+    let shape = shape::recognise(root).ok_or(Problem::NotAReport)?;
+    let identity = identity::identify(root, shape.column(), source)?;
+    let fields = fields::fields(root, shape, &identity, source);
+    let variants = variants::variants(root, shape.column(), source.zone);
+
+    let remarks = [
+        decoded.remark,
+        mended.is_some().then_some("lone surrogates became U+FFFD"),
+        tree.had_nul.then_some("NUL characters left out"),
+        identity.case_lost.then_some("the id may have lost its upper case"),
+        variants.is_empty().then_some("no summary in it: stored, but not listed"),
+    ];
+    Ok(Report {
+        shape,
+        made_at: made_at(root, &fields, &variants, source.zone),
+        id: identity.id,
+        fields,
+        variants,
+        remarks: remarks.into_iter().flatten().map(str::to_owned).collect(),
+    })
+}
+
+fn made_at(
+    root: &Map<String, Value>,
+    fields: &Fields,
+    variants: &[Variant],
+    zone: &TimeZone,
+) -> Option<Timestamp> {
+    pick::first_instant(root, &["processed_at"], zone)
+        .or(fields.indexed_at)
+        .or_else(|| variants.iter().filter_map(|variant| variant.generated_at).max())
+}
