@@ -79,16 +79,17 @@ struct Parts {
 
 impl Parts {
     async fn read(ingest: &Ingest, request: Request<Body>) -> Result<Self, Problem> {
-        let empty = has_no_body(request.headers());
+        let unannounced = announces_no_body(request.headers());
         let form = Multipart::from_request(request, &()).await;
         let mut form =
             form.map_err(|_| Problem::BadRequest("expected multipart/form-data".into()))?;
-        if empty {
-            return Err(Problem::BadRequest("no data received".into()));
-        }
+        let mut next = form.next_field().await.map_err(|error| match broken(error) {
+            Problem::BadRequest(_) if unannounced => Problem::BadRequest("no data received".into()),
+            other => other,
+        })?;
         let mut parts = Self::default();
         let mut left = Left { limit: ingest.limits.audio_bytes, bytes: ingest.limits.audio_bytes };
-        while let Some(field) = form.next_field().await.map_err(broken)? {
+        while let Some(field) = next {
             match field.name() {
                 Some(AUDIO_PART_ID) => parts.video_id = text(AUDIO_PART_ID, field).await?,
                 Some(AUDIO_PART_DURATION) => {
@@ -105,6 +106,7 @@ impl Parts {
                 }
                 _ => skip(field, &mut left).await?,
             }
+            next = form.next_field().await.map_err(broken)?;
         }
         Ok(parts)
     }
@@ -151,7 +153,8 @@ async fn text(name: &str, mut field: Field<'_>) -> Result<String, Problem> {
     Ok(String::from_utf8(bytes).map_err(|_| Unstorable::new(name, "must be UTF-8"))?)
 }
 
-fn has_no_body(headers: &HeaderMap) -> bool {
+/// Also true of a compressed body, whose length is not known any more.
+fn announces_no_body(headers: &HeaderMap) -> bool {
     let chunked = headers.contains_key(header::TRANSFER_ENCODING);
     headers.get(header::CONTENT_LENGTH).map_or(!chunked, |length| length == "0")
 }
