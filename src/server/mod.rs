@@ -1,9 +1,9 @@
 //! The ingest side: takes reports and audio over HTTP, keeps them, and serves them back.
 //!
-//! A request's way, which is also the order to read in: [`listen`] accepts a connection,
-//! [`routes`] finds the handler, [`door`] asks for the token, [`body`] reads, [`wire`] and [`row`]
-//! turn a payload into a [`Report`](store::Report) or a refusal, [`store`] keeps it, and
-//! [`problem`] is the one place where anything that went wrong becomes a response.
+//! A request's way, which is also the order to read in: `listen` accepts a connection, `routes`
+//! finds the handler, `door` asks for the token, `body` reads, `wire` and `row` turn a payload into
+//! a [`Report`](store::Report) or a refusal, [`store`] keeps it, and `problem` is the one place
+//! where anything that went wrong becomes a response.
 
 pub mod cli;
 

@@ -1,6 +1,7 @@
 //! The one thread that owns the connection, and commits for many callers at once.
 
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
@@ -13,6 +14,10 @@ const QUEUE: usize = 256;
 
 /// How many calls share a commit, and so an fsync.
 const GROUP: usize = 50;
+
+/// How long the file may take to close. Everything in it is safe already, and a disk that hangs
+/// must not keep the process from ending.
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// A failure inside a call, which undoes that call and no other of its group.
 #[derive(Debug)]
@@ -79,7 +84,7 @@ impl From<rusqlite::Error> for Failure {
 /// The way to the thread.
 pub(super) struct Writer {
     calls: Option<mpsc::Sender<Call>>,
-    thread: Option<JoinHandle<()>>,
+    thread: JoinHandle<()>,
 }
 
 impl Writer {
@@ -91,7 +96,7 @@ impl Writer {
             }
         };
         let thread = std::thread::Builder::new().name("store".into()).spawn(work)?;
-        Ok(Self { calls: Some(calls), thread: Some(thread) })
+        Ok(Self { calls: Some(calls), thread })
     }
 
     /// Has `work` done inside a transaction, and answers once that is committed.
@@ -129,8 +134,9 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         drop(self.calls.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        let deadline = Instant::now() + CLOSING;
+        while !self.thread.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 }
@@ -179,4 +185,76 @@ fn commit(
     }
     sql("COMMIT")?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn writer() -> Writer {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch("CREATE TABLE t (x TEXT UNIQUE) STRICT").unwrap();
+        Writer::start(db).unwrap()
+    }
+
+    async fn add(writer: &Writer, x: String) -> Result<usize, StoreError> {
+        writer.call(move |db| Ok(db.execute("INSERT INTO t VALUES (?1)", [x])?)).await
+    }
+
+    async fn count(writer: &Writer) -> i64 {
+        let count = |db: &Connection| Ok(db.query_row("SELECT count(*) FROM t", [], |r| r.get(0))?);
+        writer.call(count).await.unwrap()
+    }
+
+    /// Holds the thread until told, so that the calls after it become one group.
+    fn hold(writer: &Writer) -> (impl Future<Output = ()> + '_, std::sync::mpsc::Sender<()>) {
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let held = async move {
+            let _ = writer.call(move |_| Ok(wait.recv().is_ok())).await;
+        };
+        (held, go)
+    }
+
+    #[tokio::test]
+    async fn a_call_that_fails_undoes_itself_and_no_other_of_its_group() {
+        let writer = writer();
+        let (held, go) = hold(&writer);
+        let (_, ones, others, ()) = tokio::join!(
+            held,
+            add(&writer, "one".into()),
+            futures_util::future::join_all(
+                ["two", "one", "three"].map(|x| add(&writer, x.to_owned()))
+            ),
+            async { drop(go) },
+        );
+        assert!(ones.is_ok());
+        let outcomes: Vec<_> = others.iter().map(Result::is_ok).collect();
+        assert_eq!(outcomes, [true, false, true]);
+        assert_eq!(count(&writer).await, 3);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_fails_what_was_not_committed_and_passes() {
+        let writer = writer();
+        add(&writer, "kept".into()).await.unwrap();
+        let limit = |pages: u32| {
+            move |db: &Connection| Ok(db.pragma_update(None, "max_page_count", pages)?)
+        };
+        writer.call(limit(4)).await.unwrap();
+        let full = add(&writer, "x".repeat(1 << 20)).await;
+        assert!(matches!(full, Err(StoreError::Database(_))), "{full:?}");
+        assert_eq!(count(&writer).await, 1);
+        writer.call(limit(10_000)).await.unwrap();
+        add(&writer, "x".repeat(1 << 20)).await.unwrap();
+        assert_eq!(count(&writer).await, 2);
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_died_is_noticed() {
+        let writer = writer();
+        let panicked = writer.call(|_| -> Result<(), CallError> { panic!("on purpose") }).await;
+        assert!(matches!(panicked, Err(StoreError::Aborted)));
+        writer.lost().await;
+        assert!(matches!(add(&writer, "x".into()).await, Err(StoreError::Lost)));
+    }
 }
