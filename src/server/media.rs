@@ -20,8 +20,8 @@ const COMING_IN: &str = ".upload-";
 /// that is found at the start: several servers may share the folder.
 const ABANDONED: Duration = Duration::from_secs(60 * 60);
 
-/// The folder. Finished files have the names that [`name`](super::name) gives; uploads are hidden
-/// files beside them, so that finishing one is a rename within one file system.
+/// The folder. Finished files have the names that [`Names`](super::store::Names) says; uploads are
+/// hidden files beside them, so that finishing one is a rename within one file system.
 #[derive(Clone, Debug)]
 pub struct Media {
     dir: Arc<Path>,
