@@ -1,3 +1,10 @@
 //! The ingest side's binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use ytv2d::server::cli;
+
+fn main() -> ExitCode {
+    cli::main(cli::Args::parse())
+}

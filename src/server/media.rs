@@ -1,0 +1,128 @@
+//! The folder of audio files, and what is on its way into it.
+
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tempfile::TempPath;
+use tokio::io::AsyncWriteExt;
+use tracing::info;
+
+use super::store::Placement;
+use crate::id::Version;
+
+const COMING_IN: &str = ".upload-";
+
+/// An upload that nobody has written to for this long died with its process. Not simply every one
+/// that is found at the start: several servers may share the folder.
+const ABANDONED: Duration = Duration::from_secs(60 * 60);
+
+/// The folder. Finished files have the names that [`Names`](super::store::Names) says; uploads are
+/// hidden files beside them, so that finishing one is a rename within one file system.
+#[derive(Clone, Debug)]
+pub struct Media {
+    dir: Arc<Path>,
+}
+
+impl Media {
+    /// Opens the folder, makes it if need be, and clears it of what was abandoned there.
+    pub fn open(dir: &Path) -> io::Result<Self> {
+        std::fs::create_dir_all(dir)?;
+        for entry in std::fs::read_dir(dir)? {
+            let entry = entry?;
+            let age = |modified| SystemTime::now().duration_since(modified).unwrap_or_default();
+            if entry.file_name().to_string_lossy().starts_with(COMING_IN)
+                && age(entry.metadata()?.modified()?) > ABANDONED
+            {
+                info!(file = ?entry.file_name(), "abandoned upload removed");
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(Self { dir: dir.into() })
+    }
+
+    /// Where a finished file of this name is.
+    pub(super) fn path(&self, file_name: &str) -> PathBuf {
+        self.dir.join(file_name)
+    }
+
+    /// Begins an upload. Dropped before it is placed, it leaves nothing behind.
+    pub(super) fn begin(&self) -> io::Result<Upload> {
+        let (file, path) = tempfile::Builder::new()
+            .prefix(COMING_IN)
+            .suffix(".part")
+            .permissions(Permissions::from_mode(0o644))
+            .tempfile_in(&self.dir)?
+            .into_parts();
+        let file = tokio::fs::File::from_std(file);
+        Ok(Upload { file, path, hasher: blake3::Hasher::new(), bytes: 0 })
+    }
+
+    /// Gives a finished upload its name, and makes sure that it keeps both across a power cut.
+    pub(super) fn place(&self, upload: TempPath, to: &Placement) -> io::Result<()> {
+        let path = self.path(&to.file_name);
+        // The same bytes again: nothing to do, unless someone took the file away.
+        if to.unchanged && std::fs::metadata(&path).is_ok_and(|held| held.len() == to.bytes) {
+            return Ok(());
+        }
+        upload.persist(path)?;
+        std::fs::File::open(&self.dir)?.sync_all()
+    }
+}
+
+/// A file on its way in.
+pub(super) struct Upload {
+    file: tokio::fs::File,
+    path: TempPath,
+    hasher: blake3::Hasher,
+    bytes: u64,
+}
+
+/// A file that is whole and on the disk, though not yet under its name.
+pub(super) struct Received {
+    pub(super) path: TempPath,
+    pub(super) bytes: u64,
+    pub(super) digest: Version,
+}
+
+impl Upload {
+    pub(super) async fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.hasher.update(piece);
+        self.bytes += piece.len() as u64;
+        self.file.write_all(piece).await
+    }
+
+    pub(super) async fn finish(mut self) -> io::Result<Received> {
+        self.file.flush().await?;
+        self.file.sync_all().await?;
+        let digest = Version::from_hash(&self.hasher.finalize());
+        Ok(Received { path: self.path, bytes: self.bytes, digest })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opening_removes_abandoned_uploads_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let old = SystemTime::now() - 2 * ABANDONED;
+        for (name, modified) in
+            [(".upload-old.part", old), (".upload-new.part", SystemTime::now()), ("x.mp3", old)]
+        {
+            let file = std::fs::File::create(dir.path().join(name)).unwrap();
+            file.set_modified(modified).unwrap();
+        }
+        Media::open(dir.path()).unwrap();
+        let mut left: Vec<_> = std::fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, [".upload-new.part", "x.mp3"]);
+    }
+}

@@ -1,0 +1,42 @@
+//! `GET /<id>.json` (contract E.2).
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use percent_encoding::percent_decode_str;
+
+use super::problem::Problem;
+use super::{Ingest, view};
+
+/// The id that a path asks for: `/reddit:1n2abcd.json` and `/reddit%3A1n2abcd.json` alike.
+pub(super) fn id_of(path: &str) -> Option<String> {
+    let path = percent_decode_str(path.strip_prefix('/')?).decode_utf8().ok()?;
+    path.strip_suffix(".json").filter(|id| !id.is_empty()).map(str::to_owned)
+}
+
+/// The record of `id`; not found when it is absent or invisible (contract C.6).
+pub(super) async fn record(ingest: &Ingest, id: String) -> Result<Response, Problem> {
+    let held = ingest.store.report(id).await?;
+    let view = held.as_ref().and_then(view::of).ok_or(Problem::NotFound)?;
+    Ok(Json(view).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_read_from_a_path_with_or_without_escapes() {
+        for (path, id) in [
+            ("/aB-3_xY9zQk.json", Some("aB-3_xY9zQk")),
+            ("/reddit:1n2.json", Some("reddit:1n2")),
+            ("/reddit%3A1n2.json", Some("reddit:1n2")),
+            ("/%252e.json", Some("%2e")),
+            ("/a/b.json", Some("a/b")),
+            ("/.json", None),
+            ("/x", None),
+            ("/%ff.json", None),
+        ] {
+            assert_eq!(id_of(path).as_deref(), id, "{path}");
+        }
+    }
+}

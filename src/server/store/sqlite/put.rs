@@ -1,0 +1,147 @@
+//! What taking a report or an audio file does to the tables.
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+use super::super::{
+    AudioStored, NewAudio, Place, Placement, Record, Report, ReportStored, Summary,
+};
+use super::rows::{self, Audio};
+use super::writer::CallError;
+use crate::contract::Action;
+use crate::server::record::revision;
+
+/// Takes a report with its summaries.
+pub(super) fn report(
+    db: &Connection,
+    report: &Report,
+    version: Option<i64>,
+    now: Timestamp,
+) -> Result<ReportStored, CallError> {
+    let id = report.video_id.as_str();
+    let held = rows::content(db, id)?;
+    let stored = held.as_ref().and_then(|held| held.version);
+    if let (Some(held), Some(newer)) = (&held, newer(stored, version)) {
+        return Ok(ReportStored {
+            action: Action::Superseded,
+            summaries: 0,
+            title: held.record.title.clone(),
+            superseded_by: Some(newer),
+        });
+    }
+
+    let audio = rows::audio(db, id)?.map(|audio| audio.link());
+    let held_record = held.as_ref().map(|held| &held.record);
+    let record = Record::after(report, held_record, audio, now);
+    let mut changed = held_record != Some(&record);
+    let version = version.or(stored);
+    if changed || version != stored {
+        rows::put_content(db, &record, version, now)?;
+    }
+    for summary in &report.summaries {
+        changed |= put_summary(db, id, summary, now)?;
+    }
+    Ok(ReportStored {
+        action: action(held.is_some(), changed),
+        summaries: i64::try_from(report.summaries.len()).unwrap_or(i64::MAX),
+        title: rows::title(db, id)?,
+        superseded_by: None,
+    })
+}
+
+/// Makes a text its variant's latest; says whether it was not already.
+fn put_summary(
+    db: &Connection,
+    id: &str,
+    summary: &Summary,
+    now: Timestamp,
+) -> rusqlite::Result<bool> {
+    let latest = rows::latest(db, id, &summary.variant)?;
+    if latest.as_ref().is_some_and(|latest| latest.is(summary)) {
+        return Ok(false);
+    }
+    let revision = revision(summary.revision, latest.map(|latest| latest.revision));
+    rows::add_summary(db, id, summary, revision, now)?;
+    Ok(true)
+}
+
+/// Takes an audio file and links it to its record.
+pub(super) fn audio(
+    db: &Connection,
+    new: &NewAudio,
+    version: Option<i64>,
+    place: Place,
+    now: Timestamp,
+) -> Result<AudioStored, CallError> {
+    let id = new.video_id.as_str();
+    let held = rows::audio(db, id)?;
+    let stored = held.as_ref().and_then(|held| held.version);
+    if let (Some(held), Some(newer)) = (&held, newer(stored, version)) {
+        return Ok(AudioStored {
+            action: Action::Superseded,
+            file_name: held.file_name.clone(),
+            linked: rows::content(db, id)?.is_some(),
+            superseded_by: Some(newer),
+        });
+    }
+
+    let same_bytes = held.as_ref().is_some_and(|held| held.digest == new.digest);
+    // What is known of the length stays true only as long as the bytes do.
+    let known_duration = held.as_ref().filter(|_| same_bytes).and_then(|h| h.duration_seconds);
+    let audio = Audio {
+        file_name: match &held {
+            Some(held) => held.file_name.clone(),
+            None => free_name(db, new)?,
+        },
+        digest: new.digest,
+        duration_seconds: new.duration_seconds.or(known_duration),
+        version: version.or(stored),
+    };
+    let changed = !same_bytes || audio.duration_seconds != known_duration;
+    if changed || audio.version != stored {
+        rows::put_audio(db, id, &audio, new.bytes, now)?;
+    }
+
+    let content = rows::content(db, id)?;
+    let linked = content.is_some();
+    if let Some(content) = content {
+        let record = content.record.clone().linked(&audio.link());
+        if record != content.record {
+            rows::put_content(db, &record, content.version, now)?;
+        }
+    }
+
+    place(&Placement {
+        file_name: audio.file_name.clone(),
+        bytes: new.bytes.unsigned_abs(),
+        unchanged: same_bytes,
+    })
+    .map_err(CallError::Media)?;
+    Ok(AudioStored {
+        action: action(held.is_some(), changed),
+        file_name: audio.file_name,
+        linked,
+        superseded_by: None,
+    })
+}
+
+/// The contract's name, if no other id has it.
+fn free_name(db: &Connection, new: &NewAudio) -> rusqlite::Result<String> {
+    match &new.names.contract {
+        Some(name) if !rows::audio_name_taken(db, name)? => Ok(name.clone()),
+        _ => Ok(new.names.own.clone()),
+    }
+}
+
+/// The stored number, if it is newer than the one that came.
+fn newer(stored: Option<i64>, came: Option<i64>) -> Option<i64> {
+    stored.filter(|stored| came.is_some_and(|came| came < *stored))
+}
+
+fn action(was_there: bool, changed: bool) -> Action {
+    match (was_there, changed) {
+        (false, _) => Action::Created,
+        (true, true) => Action::Updated,
+        (true, false) => Action::Unchanged,
+    }
+}
