@@ -1,13 +1,17 @@
-//! `ytv2d`: keeps a dashboard level with the reports and audio files on a NAS.
+//! `ytv2d` keeps a dashboard level with the reports and audio files on a NAS.
 //!
-//! The modules are listed in the order of a file's journey. A room looks down, never up.
+//! The rooms are listed in the order of a file's journey. A room looks down, never up, and rooms of
+//! one floor do not know each other.
 
 #![forbid(unsafe_code)]
 
-// words
+// Words: pure, known to all.
+pub mod clock;
 pub mod contract;
+pub mod delivery;
+pub mod file;
 pub mod id;
 pub mod report;
 
-// annexe
+// Annexe: the receiving side, which knows the words alone.
 pub mod server;
