@@ -13,5 +13,9 @@ pub mod file;
 pub mod id;
 pub mod report;
 
+// The desk.
+pub mod config;
+pub mod telemetry;
+
 // Annexe: the receiving side, which knows the words alone.
 pub mod server;

@@ -28,7 +28,7 @@ mod tests;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use audio_name::{AudioName, audio_name};
@@ -54,7 +54,7 @@ pub struct Source<'a> {
 
 /// How ids of other sources than YouTube are sent (contract H, "Id policy"). YouTube's are always
 /// bare, in their own case.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IdPolicy {
     /// `reddit:1n2abcd`, as the ingest endpoint documents it.

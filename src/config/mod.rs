@@ -1,0 +1,319 @@
+//! The configuration: defaults, then the file, then the environment, validated whole.
+
+mod file;
+mod place;
+mod reload;
+mod secret;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use reqwest::Url;
+use tracing_subscriber::filter::EnvFilter;
+
+pub use file::{ConfigFile, LogFormat};
+pub use place::{DEFAULT_PLACES, find};
+pub use secret::Token;
+
+use crate::report::IdPolicy;
+
+/// Everything the daemon was told, sound and complete.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    pub watch: Watch,
+    pub outbox: PathBuf,
+    pub ingest: Ingest,
+    pub retry: Retry,
+    /// The largest report that is read, in bytes.
+    pub report_limit: u64,
+    pub control_socket: PathBuf,
+    pub log: Log,
+}
+
+/// What is watched, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Watch {
+    pub reports: PathBuf,
+    pub exports: PathBuf,
+    pub audio_quiet: Duration,
+    pub rescan: Duration,
+    pub timezone: TimeZone,
+}
+
+/// The dashboard, and how it is spoken to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ingest {
+    pub url: Url,
+    pub token: Token,
+    pub parallel: usize,
+    pub connect_timeout: Duration,
+    pub report_timeout: Duration,
+    pub audio_timeout: Duration,
+    pub ids: IdPolicy,
+}
+
+/// How long to wait after a failure.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Retry {
+    pub first: Duration,
+    pub max: Duration,
+}
+
+/// What is logged, and how it looks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Log {
+    pub filter: String,
+    pub format: LogFormat,
+}
+
+/// One thing that is wrong with a configuration, in one line.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{0}")]
+pub struct Fault(pub String);
+
+/// The variables that are read, given by the caller so that tests need not touch the process's own.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The process's own environment; an empty value counts as none.
+pub fn process_environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
+/// The variables that may hold the dashboard's address, the strongest first (contract I.3).
+pub const URL_VARIABLES: [&str; 3] =
+    ["POSTGRES_DASHBOARD_URL", "RENDER_DASHBOARD_URL", "RENDER_API_URL"];
+
+impl Config {
+    /// Reads the configuration at `path`, or the built-in defaults where there is none, and lets
+    /// the environment have its say.
+    ///
+    /// # Errors
+    /// Every fault that was found, each one line that a person can act on.
+    pub fn load(path: Option<&Path>, environment: Environment<'_>) -> Result<Self, Vec<Fault>> {
+        let file = match path {
+            None => ConfigFile::default(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|error| {
+                    vec![Fault(format!("{}: cannot be read: {error}", path.display()))]
+                })?;
+                ConfigFile::parse(&text).map_err(|faults| {
+                    let at = |fault: Fault| Fault(format!("{}, {fault}", path.display()));
+                    faults.into_iter().map(at).collect::<Vec<_>>()
+                })?
+            }
+        };
+        Self::resolve(file, environment)
+    }
+
+    /// Turns what the file says into what the daemon uses.
+    fn resolve(file: ConfigFile, environment: Environment<'_>) -> Result<Self, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let mut fault = |text: String| faults.push(Fault(text));
+
+        let url = match base_url(&file.ingest.url, environment) {
+            Ok(url) => Some(url),
+            Err(text) => {
+                fault(text);
+                None
+            }
+        };
+        let token = match Token::find(&file.ingest.token_file, environment) {
+            Ok(token) => Some(token),
+            Err(text) => {
+                fault(text);
+                None
+            }
+        };
+        let timezone = match TimeZone::get(&file.watch.timezone) {
+            Ok(zone) => Some(zone),
+            Err(error) => {
+                fault(format!("watch.timezone: {error}"));
+                None
+            }
+        };
+        if !(1..=64).contains(&file.ingest.parallel) {
+            fault(format!("ingest.parallel: {} is not between 1 and 64", file.ingest.parallel));
+        }
+        for (key, value) in [
+            ("watch.rescan", file.watch.rescan),
+            ("ingest.connect_timeout", file.ingest.connect_timeout),
+            ("ingest.report_timeout", file.ingest.report_timeout),
+            ("ingest.audio_timeout", file.ingest.audio_timeout),
+            ("retry.first", file.retry.first),
+        ] {
+            if value.is_zero() {
+                fault(format!("{key}: must be longer than nothing"));
+            }
+        }
+        if file.retry.max < file.retry.first {
+            fault("retry.max: must not be shorter than retry.first".to_owned());
+        }
+        if let Err(error) = EnvFilter::try_new(&file.log.filter) {
+            fault(format!("log.filter: {error}"));
+        }
+        for (key, path) in [
+            ("watch.reports", &file.watch.reports),
+            ("watch.exports", &file.watch.exports),
+            ("outbox.path", &file.outbox.path),
+        ] {
+            if path.as_os_str().is_empty() {
+                fault(format!("{key}: must name a path"));
+            }
+        }
+        if file.watch.reports == file.watch.exports {
+            fault("watch.exports: must be another directory than watch.reports".to_owned());
+        }
+
+        let (Some(url), Some(token), Some(timezone), true) =
+            (url, token, timezone, faults.is_empty())
+        else {
+            return Err(faults);
+        };
+        Ok(Self {
+            watch: Watch {
+                reports: file.watch.reports,
+                exports: file.watch.exports,
+                audio_quiet: file.watch.audio_quiet,
+                rescan: file.watch.rescan,
+                timezone,
+            },
+            outbox: place::under(environment("STATE_DIRECTORY"), file.outbox.path),
+            ingest: Ingest {
+                url,
+                token,
+                parallel: file.ingest.parallel,
+                connect_timeout: file.ingest.connect_timeout,
+                report_timeout: file.ingest.report_timeout,
+                audio_timeout: file.ingest.audio_timeout,
+                ids: file.ingest.ids,
+            },
+            retry: Retry { first: file.retry.first, max: file.retry.max },
+            report_limit: file.limits.report.as_u64(),
+            control_socket: place::under(environment("RUNTIME_DIRECTORY"), file.control.socket),
+            log: Log { filter: file.log.filter, format: file.log.format },
+        })
+    }
+}
+
+/// Environment over file; trimmed, without a trailing slash, http or https (contract I.3, C.1).
+fn base_url(from_file: &str, environment: Environment<'_>) -> Result<Url, String> {
+    let from_environment = URL_VARIABLES
+        .iter()
+        .find_map(|name| environment(name).map(|value| ((*name).to_owned(), value)));
+    let (key, text) =
+        from_environment.unwrap_or_else(|| ("ingest.url".to_owned(), from_file.to_owned()));
+    let text = text.trim().trim_end_matches('/');
+    if text.is_empty() {
+        return Err(format!(
+            "ingest.url: not set: write the dashboard's address there, or into {}",
+            URL_VARIABLES[0]
+        ));
+    }
+    let url = Url::parse(text).map_err(|error| {
+        format!("{key}: {error}: an address looks like https://dashboard.example.org")
+    })?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(format!("{key}: must begin with http:// or https:// and name a host"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(format!("{key}: must not carry a user name or a password"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(format!("{key}: must not carry a query or a fragment"));
+    }
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with<'a>(pairs: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + 'a {
+        |name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+    }
+
+    fn resolved(text: &str, pairs: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+        let file = ConfigFile::parse(text).expect("the text is sound TOML");
+        Config::resolve(file, &with(pairs))
+            .map_err(|faults| faults.into_iter().map(|fault| fault.0).collect())
+    }
+
+    const SOUND: [(&str, &str); 2] =
+        [("POSTGRES_DASHBOARD_URL", "http://127.0.0.1:9"), ("INGEST_TOKEN", "t")];
+
+    #[test]
+    fn the_environment_wins_over_the_file_in_the_order_of_the_contract() {
+        let file = "[ingest]\nurl = 'http://file/'";
+        for (pairs, host) in [
+            (&[("INGEST_TOKEN", "t")][..], "file"),
+            (&[("INGEST_TOKEN", "t"), ("RENDER_API_URL", "http://api")], "api"),
+            (
+                &[
+                    ("INGEST_TOKEN", "t"),
+                    ("RENDER_API_URL", "http://api"),
+                    ("RENDER_DASHBOARD_URL", " http://render/ "),
+                ],
+                "render",
+            ),
+            (
+                &[
+                    ("INGEST_TOKEN", "t"),
+                    ("RENDER_DASHBOARD_URL", "http://render"),
+                    ("POSTGRES_DASHBOARD_URL", "http://postgres"),
+                ],
+                "postgres",
+            ),
+        ] {
+            let config = resolved(file, pairs).unwrap();
+            assert_eq!(config.ingest.url.host_str(), Some(host));
+        }
+    }
+
+    #[test]
+    fn under_systemd_relative_paths_lie_in_the_units_directories() {
+        let mut pairs = SOUND.to_vec();
+        pairs.push(("STATE_DIRECTORY", "/var/lib/ytv2d"));
+        pairs.push(("RUNTIME_DIRECTORY", "/run/ytv2d"));
+        let config = resolved("", &pairs).unwrap();
+        assert_eq!(config.outbox, Path::new("/var/lib/ytv2d/outbox.db"));
+        assert_eq!(config.control_socket, Path::new("/run/ytv2d/ytv2d.sock"));
+        let config = resolved("[outbox]\npath = '/data/o.db'", &pairs).unwrap();
+        assert_eq!(config.outbox, Path::new("/data/o.db"));
+    }
+
+    #[test]
+    fn each_fault_is_a_line_that_names_its_key() {
+        for (text, key) in [
+            ("[ingest]\nparallel = 0", "ingest.parallel"),
+            ("[retry]\nfirst = '2s'\nmax = '1s'", "retry.max"),
+            ("[retry]\nfirst = '0s'", "retry.first"),
+            ("[watch]\ntimezone = 'Mars/Olympus'", "watch.timezone"),
+            ("[watch]\nexports = 'data/reports'", "watch.exports"),
+            ("[watch]\nrescan = '0s'", "watch.rescan"),
+            ("[log]\nfilter = 'ytv2d=loud'", "log.filter"),
+            ("[outbox]\npath = ''", "outbox.path"),
+        ] {
+            let faults = resolved(text, &SOUND).expect_err(text);
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            assert!(faults[0].starts_with(key), "{faults:?}");
+            assert!(!faults[0].contains('\n'), "{faults:?}");
+        }
+    }
+
+    #[test]
+    fn several_faults_are_all_told_at_once() {
+        let faults = resolved("[ingest]\nurl = 'ftp://x'\nparallel = 100", &[]).unwrap_err();
+        let keys: Vec<_> = faults.iter().map(|f| f.split(':').next().unwrap()).collect();
+        assert_eq!(keys, ["ingest.url", "ingest.token_file", "ingest.parallel"]);
+    }
+
+    #[test]
+    fn an_address_with_a_secret_or_a_query_in_it_is_refused() {
+        for url in ["http://user:pw@host", "http://host/?x=1", "http://host/#x", "nonsense"] {
+            let pairs = [("POSTGRES_DASHBOARD_URL", url), ("INGEST_TOKEN", "t")];
+            let faults = resolved("", &pairs).expect_err(url);
+            assert!(faults[0].starts_with("POSTGRES_DASHBOARD_URL"), "{faults:?}");
+        }
+    }
+}

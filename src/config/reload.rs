@@ -1,0 +1,69 @@
+//! What a reload may change while the daemon runs.
+
+use super::Config;
+
+impl Config {
+    /// The configuration to go on with, and the keys whose change has to wait for a restart:
+    /// everything that something was built upon at the start.
+    pub fn reloaded(&self, fresh: Config) -> (Config, Vec<&'static str>) {
+        let fixed = [
+            ("watch.reports", self.watch.reports != fresh.watch.reports),
+            ("watch.exports", self.watch.exports != fresh.watch.exports),
+            ("watch.timezone", self.watch.timezone != fresh.watch.timezone),
+            ("outbox.path", self.outbox != fresh.outbox),
+            // Another dashboard holds other things than what is recorded of this one.
+            ("ingest.url", self.ingest.url != fresh.ingest.url),
+            ("ingest.ids", self.ingest.ids != fresh.ingest.ids),
+            ("control.socket", self.control_socket != fresh.control_socket),
+            ("log", self.log != fresh.log),
+        ];
+        let mut taken = fresh;
+        taken.watch.reports.clone_from(&self.watch.reports);
+        taken.watch.exports.clone_from(&self.watch.exports);
+        taken.watch.timezone = self.watch.timezone.clone();
+        taken.outbox.clone_from(&self.outbox);
+        taken.ingest.url = self.ingest.url.clone();
+        taken.ingest.ids = self.ingest.ids;
+        taken.control_socket.clone_from(&self.control_socket);
+        taken.log = self.log.clone();
+        (taken, fixed.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str, token: &str) -> Config {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ytv2d.toml");
+        std::fs::write(&path, text).unwrap();
+        let token = token.to_owned();
+        let environment = move |name: &str| match name {
+            "INGEST_TOKEN" => Some(token.clone()),
+            "RENDER_API_URL" if !text.contains("url") => Some("http://127.0.0.1:1".to_owned()),
+            _ => None,
+        };
+        Config::load(Some(&path), &environment).unwrap()
+    }
+
+    #[test]
+    fn tempers_change_at_once_and_foundations_at_the_next_start() {
+        let old = config("[ingest]\nurl = 'http://127.0.0.1:1'", "old");
+        let fresh = config(
+            "[ingest]\nurl = 'http://127.0.0.1:2'\nparallel = 9\n[watch]\nreports = 'other'\n\
+             rescan = '1m'\n[retry]\nfirst = '3s'\n[log]\nfilter = 'debug'",
+            "new",
+        );
+        let (taken, fixed) = old.reloaded(fresh.clone());
+        assert_eq!(fixed, ["watch.reports", "ingest.url", "log"]);
+        assert_eq!(taken.ingest.token.expose(), "new");
+        assert_eq!(taken.ingest.parallel, 9);
+        assert_eq!(taken.retry, fresh.retry);
+        assert_eq!(taken.watch.rescan, fresh.watch.rescan);
+        assert_eq!(taken.watch.reports, old.watch.reports);
+        assert_eq!(taken.ingest.url, old.ingest.url);
+        assert_eq!(taken.log, old.log);
+        assert_eq!(old.reloaded(old.clone()), (old, Vec::new()));
+    }
+}

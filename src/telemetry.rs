@@ -1,0 +1,37 @@
+//! The log: set up once, on standard error.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::clock;
+use crate::config::{Log, LogFormat};
+
+/// Timestamps in UTC, to the millisecond, as every other date that we write.
+struct Utc;
+
+impl FormatTime for Utc {
+    fn format_time(&self, w: &mut tracing_subscriber::fmt::format::Writer<'_>) -> std::fmt::Result {
+        write!(w, "{:.3}", clock::now())
+    }
+}
+
+/// Starts logging. Later calls in the same process change nothing.
+pub fn init(log: &Log) {
+    let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_timer(Utc)
+        // `target` is a field of ours: the dashboard that a line is about.
+        .with_target(false);
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let _already_set = match log.format {
+        LogFormat::Json => {
+            builder.json().flatten_event(true).with_current_span(false).finish().try_init()
+        }
+        LogFormat::Text | LogFormat::Auto => builder.with_ansi(colour).finish().try_init(),
+    };
+}
