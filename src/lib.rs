@@ -17,5 +17,8 @@ pub mod report;
 pub mod config;
 pub mod telemetry;
 
+// Hands: each knows one part of the world.
+pub mod outbox;
+
 // Annexe: the receiving side, which knows the words alone.
 pub mod server;

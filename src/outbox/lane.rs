@@ -1,0 +1,256 @@
+//! A target's side of the outbox: what it waits for, and what became of each attempt.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::level::stamp_of;
+use super::model::{Due, FileOf, Outcome, Parcel, SendVariant, Settled, Settlement, Taken};
+use super::sql::{State, taken_from_text, taken_to_text};
+use crate::file::FileRef;
+use crate::id::{ContentId, Kind, Version};
+use crate::report::{FileFacts, merge};
+
+pub fn add_target(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
+    connection.execute("INSERT OR IGNORE INTO target (name) VALUES (?1)", params![name])?;
+    let target =
+        connection
+            .query_row("SELECT id FROM target WHERE name = ?1", params![name], |row| row.get(0))?;
+    // A target that was not there when these items came wants them all, reports first.
+    connection.execute(
+        "INSERT OR IGNORE INTO delivery (target, item, state)
+         SELECT ?1, id, iif(kind = ?2, ?3, ?4) FROM item",
+        params![target, Kind::Report, State::Due, State::WaitsForReport],
+    )?;
+    Ok(target)
+}
+
+pub fn due(connection: &Connection, target: i64, limit: usize) -> rusqlite::Result<Vec<Due>> {
+    connection
+        .prepare_cached(
+            "SELECT delivery.item, item.kind, item.content, delivery.due_ms
+             FROM delivery JOIN item ON item.id = delivery.item
+             WHERE delivery.target = ?1 AND delivery.state = 1
+             ORDER BY delivery.due_ms LIMIT ?2",
+        )?
+        .query_map(params![target, limit as i64], |row| {
+            Ok(Due { item: row.get(0)?, kind: row.get(1)?, id: row.get(2)?, due_ms: row.get(3)? })
+        })?
+        .collect()
+}
+
+pub fn parcel(connection: &Connection, target: i64, item: i64) -> rusqlite::Result<Option<Parcel>> {
+    let found = connection
+        .prepare_cached(
+            "SELECT file.size, file.mtime_ns, file.ctime_ns, file.inode, file.root, file.name,
+                    file.digest, item.kind, item.content, item.want, item.want_no,
+                    item.changed_ms, item.indexed_ms, delivery.failures,
+                    delivery.known IS NOT NULL, delivery.taken
+             FROM delivery JOIN item ON item.id = delivery.item
+                           JOIN file ON file.id = item.source
+             WHERE delivery.target = ?1 AND delivery.item = ?2 AND delivery.state = ?3",
+        )?
+        .query_row(params![target, item, State::Due], |row| {
+            let name: Vec<u8> = row.get(5)?;
+            let parcel = Parcel {
+                target,
+                item,
+                source: FileOf {
+                    file: FileRef::from_bytes(row.get(4)?, &name),
+                    stamp: stamp_of(row)?,
+                },
+                digest: row.get(6)?,
+                kind: row.get(7)?,
+                id: row.get(8)?,
+                want: row.get(9)?,
+                want_no: row.get(10)?,
+                changed_ms: row.get(11)?,
+                indexed_ms: row.get(12)?,
+                failures: row.get(13)?,
+                known: row.get(14)?,
+                variants: Vec::new(),
+                audio_url: None,
+                audio_seconds: None,
+            };
+            Ok((parcel, taken_from_text(row.get_ref(15)?.as_str_or_null()?)))
+        })
+        .optional()?;
+    let Some((mut parcel, taken)) = found else { return Ok(None) };
+    match parcel.kind {
+        Kind::Report => {
+            parcel.variants = variants(connection, item, &taken)?;
+            (parcel.audio_url, parcel.audio_seconds) = audio_of(connection, target, &parcel.id)?;
+        }
+        Kind::Audio => {
+            parcel.audio_seconds = connection
+                .prepare_cached("SELECT seconds FROM item WHERE id = ?1")?
+                .query_row(params![item], |row| row.get(0))?;
+        }
+    }
+    Ok(Some(parcel))
+}
+
+/// The summaries of a report that are not in `taken`, with the files that have them.
+fn variants(
+    connection: &Connection,
+    item: i64,
+    taken: &Taken,
+) -> rusqlite::Result<Vec<SendVariant>> {
+    let (files, facts): (Vec<FileOf>, Vec<FileFacts>) = connection
+        .prepare_cached(
+            "SELECT size, mtime_ns, ctime_ns, inode, root, name, made_ms, digest, variants
+             FROM file WHERE item = ?1",
+        )?
+        .query_map(params![item], |row| {
+            let (name, stamp): (Vec<u8>, _) = (row.get(5)?, stamp_of(row)?);
+            let of = FileOf { file: FileRef::from_bytes(row.get(4)?, &name), stamp };
+            let facts = FileFacts {
+                made_at_ms: row.get(6)?,
+                mtime_ns: stamp.mtime_ns,
+                name,
+                fields: row.get(7)?,
+                variants: taken_from_text(row.get_ref(8)?.as_str_or_null()?).into_iter().collect(),
+            };
+            Ok((of, facts))
+        })?
+        .collect::<rusqlite::Result<Vec<_>>>()?
+        .into_iter()
+        .unzip();
+    Ok(merge(&facts)
+        .into_iter()
+        .flat_map(|merged| merged.variants)
+        .filter(|variant| taken.get(&variant.name) != Some(&variant.digest))
+        .map(|variant| SendVariant {
+            from: files[variant.file].clone(),
+            name: variant.name,
+            source_name: variant.source_name,
+            digest: variant.digest,
+        })
+        .collect())
+}
+
+/// Where a target serves the audio of an id, and how long the audio on the disk is.
+fn audio_of(
+    connection: &Connection,
+    target: i64,
+    id: &ContentId,
+) -> rusqlite::Result<(Option<String>, Option<i64>)> {
+    connection
+        .prepare_cached(
+            "SELECT delivery.public_url, item.seconds
+             FROM item LEFT JOIN delivery ON delivery.item = item.id AND delivery.target = ?1
+             WHERE item.kind = ?2 AND item.content = ?3",
+        )?
+        .query_row(params![target, Kind::Audio, id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+        .map(Option::unwrap_or_default)
+}
+
+pub fn settle(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<Settled> {
+    let Settlement { target, item, sent_no, at_ms, outcome } = settlement;
+    match outcome {
+        Outcome::Delivered { version, fields, taken, public_url, warning } => {
+            delivered(connection, settlement, version, *fields, taken, public_url, warning)
+        }
+        Outcome::Superseded { kept_no } => {
+            connection
+                .prepare_cached(
+                    "UPDATE item SET want_no = max(want_no, ?2 + 1) WHERE id = ?1 AND want_no = ?3",
+                )?
+                .execute(params![item, kept_no, sent_no])?;
+            Ok(Settled::Open)
+        }
+        // What failed, is parked or had changed is the version that was sent. When another is
+        // wanted by now, that one is due already, and has not failed.
+        Outcome::Failed { error, due_ms } => {
+            connection
+                .prepare_cached(
+                    "UPDATE delivery SET failures = failures + 1, error = ?4, due_ms = ?5
+                     WHERE target = ?1 AND item = ?2 AND state = 1
+                     AND ?3 = (SELECT want_no FROM item WHERE id = ?2)",
+                )?
+                .execute(params![target, item, sent_no, error, due_ms])?;
+            Ok(Settled::Open)
+        }
+        Outcome::Parked { error } => {
+            connection
+                .prepare_cached(
+                    "UPDATE delivery SET failures = failures + 1, error = ?4, due_ms = ?5, state = 3
+                     WHERE target = ?1 AND item = ?2 AND state = 1
+                     AND ?3 = (SELECT want_no FROM item WHERE id = ?2)",
+                )?
+                .execute(params![target, item, sent_no, error, at_ms])?;
+            Ok(Settled::Open)
+        }
+        Outcome::Changed { due_ms } => {
+            connection
+                .prepare_cached(
+                    "UPDATE delivery SET due_ms = ?4 WHERE target = ?1 AND item = ?2 AND state = 1
+                     AND ?3 = (SELECT want_no FROM item WHERE id = ?2)",
+                )?
+                .execute(params![target, item, sent_no, due_ms])?;
+            Ok(Settled::Open)
+        }
+    }
+}
+
+fn delivered(
+    connection: &Connection,
+    settlement: &Settlement,
+    version: &Version,
+    fields: Option<Version>,
+    sent: &Taken,
+    public_url: &Option<String>,
+    warning: &Option<String>,
+) -> rusqlite::Result<Settled> {
+    let Settlement { target, item, sent_no, at_ms, .. } = settlement;
+    let (kind, content, want, mut taken): (Kind, ContentId, Version, Taken) = connection
+        .prepare_cached(
+            "SELECT kind, content, want, taken FROM item
+             JOIN delivery ON delivery.item = item.id
+             WHERE item.id = ?2 AND delivery.target = ?1",
+        )?
+        .query_row(params![target, item], |row| {
+            let taken = taken_from_text(row.get_ref(3)?.as_str_or_null()?);
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, taken))
+        })?;
+    taken.extend(sent.iter().map(|(name, digest)| (name.clone(), *digest)));
+    let taken = (kind == Kind::Report).then(|| taken_to_text(&taken));
+    let level = want == *version;
+    connection
+        .prepare_cached(
+            "UPDATE delivery SET known = ?3, known_no = ?4, acked_ms = ?5, fields = ?6, taken = ?7,
+                    public_url = coalesce(?8, public_url), warning = ?9, failures = 0,
+                    error = NULL, state = iif(?10, ?11, state)
+             WHERE target = ?1 AND item = ?2",
+        )?
+        .execute(params![
+            target,
+            item,
+            version,
+            sent_no,
+            at_ms,
+            fields,
+            taken,
+            public_url,
+            warning,
+            level,
+            State::Current
+        ])?;
+    if kind == Kind::Report {
+        // Its audio need not wait any longer.
+        connection
+            .prepare_cached(
+                "UPDATE delivery SET state = ?3, due_ms = ?4
+                 WHERE target = ?1 AND state = ?5
+                 AND item = (SELECT id FROM item WHERE kind = ?6 AND content = ?2)",
+            )?
+            .execute(params![
+                target,
+                content,
+                State::Due,
+                at_ms,
+                State::WaitsForReport,
+                Kind::Audio
+            ])?;
+    }
+    Ok(if level { Settled::Level } else { Settled::Open })
+}

@@ -1,0 +1,176 @@
+//! The outbox: a level, kept in one SQLite file. For each target and item it holds the version
+//! that the target should hold and the one it is known to hold; what is pending is the difference.
+
+mod file;
+mod lane;
+mod level;
+mod lock;
+mod model;
+mod sql;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+use tokio_retry::RetryIf;
+use tokio_retry::strategy::FixedInterval;
+
+pub use model::{
+    AudioFacts, Due, FileOf, Finding, Found, Outcome, Parcel, ReportFacts, SendVariant, Settled,
+    Settlement, Taken, Vanished,
+};
+
+use crate::file::{FileRef, Root, Stamp};
+use lock::Lock;
+use writer::Writer;
+
+/// Why the outbox cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboxError {
+    #[error("{}: another ytv2d (process {holder}) is using it", path.display())]
+    Locked { path: PathBuf, holder: String },
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: std::io::Error },
+    #[error("{}: is a database of another program; name another path in outbox.path", .0.display())]
+    Foreign(PathBuf),
+    #[error(
+        "{}: was written by a newer ytv2d (its schema is {found}); install that version again",
+        path.display()
+    )]
+    Newer { path: PathBuf, found: usize },
+    #[error("this build carries SQLite {0}, which can corrupt its file; build with a newer one")]
+    OldSqlite(&'static str),
+    #[error("the outbox: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("the outbox could not commit: {0}")]
+    Commit(String),
+    #[error("the outbox is closed")]
+    Closed,
+}
+
+impl OutboxError {
+    /// Somebody else has the file open at this moment.
+    fn is_busy(&self) -> bool {
+        matches!(self, OutboxError::Sqlite(error)
+            if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy))
+    }
+}
+
+/// The way to the outbox, for as many as want one.
+#[derive(Clone)]
+pub struct Outbox {
+    writer: Writer,
+    changes: watch::Sender<()>,
+}
+
+/// What must outlive every [`Outbox`]: the lock, and word of the thread's end.
+pub struct Guard {
+    /// Ends with the error that stopped the outbox; pends for ever while it is well.
+    pub failure: oneshot::Receiver<OutboxError>,
+    _lock: Lock,
+}
+
+impl Outbox {
+    /// Takes the lock, opens the file, migrates it, and starts the thread.
+    ///
+    /// # Errors
+    /// See [`OutboxError`]; nothing is changed on the disk then, but for the lock file.
+    pub async fn open(path: &Path) -> Result<(Self, Guard), OutboxError> {
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        if let Some(directory) = directory {
+            std::fs::create_dir_all(directory)
+                .map_err(|source| OutboxError::File { path: directory.to_owned(), source })?;
+        }
+        let lock = Lock::take(path)?;
+        // With the lock held, only an inspecting tool can be in the way, and that for a moment.
+        let connection = RetryIf::start(
+            FixedInterval::new(Duration::from_millis(500)).take(10),
+            || {
+                let path = path.to_owned();
+                async move {
+                    tokio::task::spawn_blocking(move || file::open(&path))
+                        .await
+                        .map_err(|_| OutboxError::Closed)?
+                }
+            },
+            OutboxError::is_busy,
+        )
+        .await?;
+        let (writer, failure) = Writer::start(connection);
+        let (changes, _) = watch::channel(());
+        Ok((Self { writer, changes }, Guard { failure, _lock: lock }))
+    }
+
+    /// Hears of every change that may have made something due. Ask for it before asking what is
+    /// due, and nothing is missed.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
+    /// Makes sure that a target is known, and that it has an opinion of every item.
+    pub async fn add_target(&self, name: &str) -> Result<i64, OutboxError> {
+        let name = name.to_owned();
+        self.writer.write(move |connection| lane::add_target(connection, &name)).await
+    }
+
+    /// What is recorded of the files of a root whose names come after `after`, in the order of
+    /// their bytes.
+    pub async fn stamps(
+        &self,
+        root: Root,
+        after: Option<Vec<u8>>,
+        limit: usize,
+    ) -> Result<Vec<(FileRef, Stamp)>, OutboxError> {
+        self.writer
+            .read(move |connection| level::stamps(connection, root, after.as_deref(), limit))
+            .await
+    }
+
+    /// What is recorded of some files.
+    pub async fn stamps_of(
+        &self,
+        files: Vec<FileRef>,
+    ) -> Result<Vec<(FileRef, Option<Stamp>)>, OutboxError> {
+        self.writer
+            .read(move |connection| {
+                files
+                    .into_iter()
+                    .map(|file| level::stamp(connection, &file).map(|stamp| (file, stamp)))
+                    .collect()
+            })
+            .await
+    }
+
+    /// Takes in what was found on the disk, and tells what can no longer be delivered.
+    pub async fn record(
+        &self,
+        findings: Vec<Finding>,
+        now_ms: i64,
+    ) -> Result<Vec<Vanished>, OutboxError> {
+        let vanished = self
+            .writer
+            .write(move |connection| level::record(connection, &findings, now_ms))
+            .await?;
+        self.changes.send_replace(());
+        Ok(vanished)
+    }
+
+    /// The next deliveries of a target in the order in which they are due, later ones included.
+    pub async fn due(&self, target: i64, limit: usize) -> Result<Vec<Due>, OutboxError> {
+        self.writer.read(move |connection| lane::due(connection, target, limit)).await
+    }
+
+    /// Everything that is needed to deliver one item; nothing when nothing is to be done.
+    pub async fn parcel(&self, target: i64, item: i64) -> Result<Option<Parcel>, OutboxError> {
+        self.writer.read(move |connection| lane::parcel(connection, target, item)).await
+    }
+
+    /// Keeps what an attempt came to.
+    pub async fn settle(&self, settlement: Settlement) -> Result<Settled, OutboxError> {
+        let settled =
+            self.writer.write(move |connection| lane::settle(connection, &settlement)).await?;
+        self.changes.send_replace(());
+        Ok(settled)
+    }
+}

@@ -1,0 +1,157 @@
+//! What goes into the outbox and comes out of it, in the house's own words.
+
+use std::collections::BTreeMap;
+
+use crate::file::{FileRef, Stamp};
+use crate::id::{ContentId, Kind, Version};
+
+/// Summaries by name, each with the digest of its text.
+pub type Taken = BTreeMap<String, Version>;
+
+/// A file that was looked at, and what came of it.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    pub file: FileRef,
+    pub found: Found,
+}
+
+/// What a look at a file found.
+#[derive(Clone, Debug)]
+pub enum Found {
+    Report(Stamp, ReportFacts),
+    Audio(Stamp, AudioFacts),
+    /// Nothing can be delivered of it, and why.
+    Problem(Stamp, String),
+    /// It is not there any more.
+    Gone,
+}
+
+/// What the outbox keeps of a report file.
+#[derive(Clone, Debug)]
+pub struct ReportFacts {
+    pub id: ContentId,
+    /// When its content was made, in milliseconds since 1970.
+    pub made_ms: i64,
+    /// Digest of its fields.
+    pub fields: Version,
+    pub variants: Taken,
+}
+
+/// What the outbox keeps of an audio file.
+#[derive(Clone, Debug)]
+pub struct AudioFacts {
+    /// The ids or report names that its name may mean, the likeliest first (contract B.3).
+    pub keys: Vec<String>,
+    /// When it was made, in milliseconds since 1970.
+    pub made_ms: i64,
+    /// Digest of its bytes.
+    pub digest: Version,
+    /// Its length in whole seconds, when it could be read.
+    pub seconds: Option<i64>,
+}
+
+/// An item that a target waits for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Due {
+    pub item: i64,
+    pub kind: Kind,
+    pub id: ContentId,
+    /// When to try, in milliseconds since 1970.
+    pub due_ms: i64,
+}
+
+/// Everything that an attempt needs to know.
+#[derive(Clone, Debug)]
+pub struct Parcel {
+    pub target: i64,
+    pub item: i64,
+    pub kind: Kind,
+    pub id: ContentId,
+    /// The version to send, and its number.
+    pub want: Version,
+    pub want_no: i64,
+    /// When the file changed, in milliseconds since 1970.
+    pub changed_ms: i64,
+    /// The date of a report whose file has none, in milliseconds since 1970: it stays the one that
+    /// was sent first.
+    pub indexed_ms: i64,
+    /// Failures in a row so far.
+    pub failures: u32,
+    /// The target has acknowledged an earlier version.
+    pub known: bool,
+    /// The file that gives the fields, or the audio's bytes.
+    pub source: FileOf,
+    /// Summaries that the target has not taken yet.
+    pub variants: Vec<SendVariant>,
+    /// Digest of the fields of `source`; of the bytes, where it is audio.
+    pub digest: Version,
+    /// Where the target serves the id's audio, once it has it.
+    pub audio_url: Option<String>,
+    /// Length of the id's audio in whole seconds.
+    pub audio_seconds: Option<i64>,
+}
+
+/// A file as it was when its version was taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileOf {
+    pub file: FileRef,
+    pub stamp: Stamp,
+}
+
+/// A summary to send: its name there, where it is found, and the digest it must have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SendVariant {
+    pub name: String,
+    pub from: FileOf,
+    /// Its name in that file.
+    pub source_name: String,
+    pub digest: Version,
+}
+
+/// What an attempt came to, to be kept.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    pub target: i64,
+    pub item: i64,
+    /// The number of the version that was sent.
+    pub sent_no: i64,
+    pub at_ms: i64,
+    pub outcome: Outcome,
+}
+
+/// The outcomes that the outbox tells apart.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The target holds this version now.
+    Delivered {
+        version: Version,
+        fields: Option<Version>,
+        taken: Taken,
+        public_url: Option<String>,
+        warning: Option<String>,
+    },
+    /// The target keeps a version with a greater number: ours must have one greater still.
+    Superseded { kept_no: i64 },
+    /// To be tried again.
+    Failed { error: String, due_ms: i64 },
+    /// Not to be tried again until the file changes.
+    Parked { error: String },
+    /// The file is not any more what it was when its version was taken; the intake will look.
+    Changed { due_ms: i64 },
+}
+
+/// Something that was to be delivered and cannot be any more: its file went away before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Vanished {
+    pub kind: Kind,
+    pub id: ContentId,
+}
+
+/// What the outbox made of a settlement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// The target is level with the disk in this item.
+    Level,
+    /// It is still due, or waits.
+    Open,
+}

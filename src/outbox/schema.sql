@@ -1,0 +1,73 @@
+-- The outbox: what each target should hold, and what it is known to hold. Pending is the
+-- difference; nothing here says "in flight".
+
+-- A thing to deliver: the report of an id, or its audio.
+CREATE TABLE item (
+    id         INTEGER PRIMARY KEY,
+    kind       INTEGER NOT NULL,           -- 0 report, 1 audio
+    content    TEXT    NOT NULL,           -- the id, as the dashboard stores it
+    want       BLOB    NOT NULL,           -- the version that targets should hold
+    want_no    INTEGER NOT NULL,           -- its number, which only grows (X-Ytv2-Version)
+    changed_ms INTEGER NOT NULL,           -- when the file that made it so changed
+    source     INTEGER,                    -- the newest file, which gives the fields; NULL: gone
+    made_ms    INTEGER NOT NULL,           -- how new that file was: when its content was made,
+    mtime_ns   INTEGER NOT NULL,           --   then when it was written
+    indexed_ms INTEGER NOT NULL,           -- the date of a report whose file has none
+    seconds    INTEGER,                    -- length of the audio, when it could be read
+    UNIQUE (kind, content)
+) STRICT;
+-- Audio names carry the id without its prefix.
+CREATE INDEX item_bare ON item (substr(content, instr(content, ':') + 1)) WHERE kind = 0;
+
+-- A file that was looked at, so that it need not be read again until its stamp changes.
+CREATE TABLE file (
+    id       INTEGER PRIMARY KEY,
+    root     INTEGER NOT NULL,             -- 0 reports, 1 exports
+    name     BLOB    NOT NULL,             -- any bytes that the file system allows
+    size     INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    ctime_ns INTEGER NOT NULL,
+    inode    INTEGER NOT NULL,
+    item     INTEGER REFERENCES item (id), -- NULL: has a problem, or audio without its report yet
+    made_ms  INTEGER,                      -- when the content was made
+    digest   BLOB,                         -- of a report's fields, or of an audio file's bytes
+    variants TEXT,                         -- of a report: its summaries, {"name": digest}
+    seconds  INTEGER,                      -- of an audio file
+    problem  TEXT,                         -- why nothing is delivered of it
+    UNIQUE (root, name)
+) STRICT;
+CREATE INDEX file_item ON file (item) WHERE item IS NOT NULL;
+
+-- The ids that an audio file's name may mean, until its report is known.
+CREATE TABLE audio_key (
+    key  TEXT    NOT NULL,
+    file INTEGER NOT NULL REFERENCES file (id) ON DELETE CASCADE,
+    PRIMARY KEY (key, file)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX audio_key_file ON audio_key (file);
+
+CREATE TABLE target (
+    id   INTEGER PRIMARY KEY,
+    name TEXT    NOT NULL UNIQUE
+) STRICT;
+
+-- How one target stands with one item.
+CREATE TABLE delivery (
+    target     INTEGER NOT NULL REFERENCES target (id),
+    item       INTEGER NOT NULL REFERENCES item (id),
+    state      INTEGER NOT NULL,           -- 0 current, 1 due, 2 waits for its report, 3 parked,
+                                           -- 4 vanished
+    due_ms     INTEGER NOT NULL DEFAULT 0, -- when to try (state 1)
+    failures   INTEGER NOT NULL DEFAULT 0, -- in a row, of the version that is wanted now
+    error      TEXT,                       -- the last failure since the last success
+    known      BLOB,                       -- the version it acknowledged last; NULL: none yet
+    known_no   INTEGER,
+    acked_ms   INTEGER,
+    fields     BLOB,                       -- digest of the fields it acknowledged
+    taken      TEXT,                       -- the summaries it took, as in file.variants
+    public_url TEXT,                       -- where it serves the audio
+    warning    TEXT,                       -- what it acknowledged without doing
+    PRIMARY KEY (target, item)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX delivery_due ON delivery (target, due_ms) WHERE state = 1;
+CREATE INDEX delivery_item ON delivery (item);
