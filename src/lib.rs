@@ -19,6 +19,8 @@ pub mod telemetry;
 
 // Hands: each knows one part of the world.
 pub mod outbox;
+pub mod systemd;
+pub mod watch;
 
 // Annexe: the receiving side, which knows the words alone.
 pub mod server;

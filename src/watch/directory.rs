@@ -1,0 +1,169 @@
+//! A directory whose files are looked at and opened by name, never by following a link.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fstat, openat, statat};
+use rustix::io::Errno;
+
+use crate::file::Stamp;
+
+/// An open directory. It stays the same one whatever happens to its path.
+#[derive(Debug)]
+pub struct Directory {
+    fd: OwnedFd,
+}
+
+/// What stands under a name, without following it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Entry {
+    File(Stamp),
+    /// Anything else, in a word, with a stamp that tells whether it was replaced.
+    Other(&'static str, Stamp),
+}
+
+/// A regular file, and its stamp as it was when it was opened.
+#[derive(Debug)]
+pub struct OpenedFile {
+    pub file: File,
+    pub stamp: Stamp,
+}
+
+impl Directory {
+    /// Opens the directory that a path leads to. The path itself is the operator's word, so links
+    /// in it are followed.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self { fd: openat(CWD, path, flags, Mode::empty())? })
+    }
+
+    /// What makes it this directory and no other: its device and inode.
+    pub fn identity(&self) -> io::Result<(u64, u64)> {
+        let stat = fstat(&self.fd)?;
+        Ok((stat.st_dev, stat.st_ino))
+    }
+
+    /// The names in it that `ours` accepts, in the order of their bytes. One unreadable entry
+    /// fails the whole list: a list with holes would read as deletions.
+    pub fn names(&self, ours: impl Fn(&OsStr) -> bool) -> io::Result<Vec<OsString>> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(self.fd.as_fd())? {
+            let entry = entry?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if ours(name) {
+                names.push(name.to_owned());
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// What stands under a name; nothing when nothing does.
+    pub fn look(&self, name: &OsStr) -> io::Result<Option<Entry>> {
+        match statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(entry(&stat))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens a regular file for reading.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`] when nothing stands there, [`io::ErrorKind::InvalidInput`] when
+    /// it is not a regular file: a link, or a FIFO, which must not hold anyone up.
+    pub fn open_file(&self, name: &OsStr) -> io::Result<OpenedFile> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let not_a_file = || io::Error::from(io::ErrorKind::InvalidInput);
+        let fd = match openat(&self.fd, name, flags, Mode::empty()) {
+            Err(Errno::LOOP | Errno::NXIO) => return Err(not_a_file()),
+            other => other?,
+        };
+        match entry(&fstat(&fd)?) {
+            Entry::File(stamp) => Ok(OpenedFile { file: File::from(fd), stamp }),
+            Entry::Other(..) => Err(not_a_file()),
+        }
+    }
+}
+
+impl OpenedFile {
+    /// Whether the file is still as it was when it was opened.
+    pub fn is_unchanged(&self) -> io::Result<bool> {
+        Ok(Stamp::from(&fstat(&self.file)?) == self.stamp)
+    }
+}
+
+fn entry(stat: &Stat) -> Entry {
+    let stamp = Stamp::from(stat);
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Entry::File(stamp),
+        FileType::Directory => Entry::Other("a directory", stamp),
+        FileType::Symlink => Entry::Other("a symbolic link", stamp),
+        FileType::Fifo => Entry::Other("a FIFO", stamp),
+        FileType::Socket => Entry::Other("a socket", stamp),
+        _ => Entry::Other("a device", stamp),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> &OsStr {
+        OsStr::new(text)
+    }
+
+    #[test]
+    fn only_regular_files_are_opened_and_nothing_is_followed() {
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::write(outside.path().join("secret"), "x").unwrap();
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        std::fs::write(at("plain"), "x").unwrap();
+        std::fs::create_dir(at("directory")).unwrap();
+        std::os::unix::fs::symlink(outside.path().join("secret"), at("link")).unwrap();
+        std::os::unix::fs::symlink("nowhere", at("dangling")).unwrap();
+        rustix::fs::mknodat(CWD, at("fifo"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+
+        let directory = Directory::open(root.path()).unwrap();
+        assert!(directory.open_file(name("plain")).unwrap().is_unchanged().unwrap());
+        for (other, word) in [
+            ("directory", "a directory"),
+            ("link", "a symbolic link"),
+            ("dangling", "a symbolic link"),
+            ("fifo", "a FIFO"),
+        ] {
+            let error = directory.open_file(name(other)).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{other}");
+            let entry = directory.look(name(other)).unwrap().unwrap();
+            assert!(matches!(entry, Entry::Other(found, _) if found == word), "{entry:?}");
+        }
+        assert_eq!(directory.look(name("absent")).unwrap(), None);
+        let error = directory.open_file(name("absent")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_change_while_a_file_is_open_is_noticed() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("f"), "one").unwrap();
+        let opened = Directory::open(root.path()).unwrap().open_file(name("f")).unwrap();
+        std::fs::write(root.path().join("f"), "two").unwrap();
+        assert!(!opened.is_unchanged().unwrap());
+    }
+
+    #[test]
+    fn names_come_sorted_and_filtered() {
+        let root = tempfile::tempdir().unwrap();
+        for file in ["b.json", "a.json", "c.txt"] {
+            std::fs::write(root.path().join(file), "").unwrap();
+        }
+        let directory = Directory::open(root.path()).unwrap();
+        let names = directory.names(|name| name.as_bytes().ends_with(b".json")).unwrap();
+        assert_eq!(names, ["a.json", "b.json"]);
+    }
+}

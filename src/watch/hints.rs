@@ -1,0 +1,207 @@
+//! Where something may have changed: filled by the kernel's events, emptied by the intake.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
+use notify::{Event, EventHandler};
+use tokio::sync::Notify;
+
+/// Beyond so many names it is cheaper to look at everything, and memory stays flat.
+const NAMES_MAX: usize = 4096;
+
+/// What an event said of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Touch {
+    /// Somebody may be writing it at this moment.
+    Written,
+    /// It was closed, renamed in, removed, or changed in a way that has no end.
+    Done,
+}
+
+/// What has come together since the last look.
+#[derive(Debug, Default, PartialEq)]
+pub struct Batch {
+    /// Look at everything: hints were lost, or concern the directory itself.
+    pub everything: bool,
+    pub names: HashMap<OsString, Touch>,
+}
+
+/// The hints about one directory. Never blocks and never grows without bound, since a slow taker of
+/// events is what makes the kernel drop them.
+#[derive(Clone, Debug, Default)]
+pub struct Hints {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    batch: Mutex<Batch>,
+    wake: Notify,
+}
+
+impl Hints {
+    /// Waits until there is something to take.
+    pub async fn wait(&self) {
+        self.shared.wake.notified().await;
+    }
+
+    /// Takes everything that has come together.
+    pub fn take(&self) -> Batch {
+        std::mem::take(&mut self.lock())
+    }
+
+    /// Asks for a look at one name.
+    pub fn add(&self, name: &OsStr, touch: Touch) {
+        self.change(|batch| batch.add(name, touch));
+    }
+
+    /// Asks for a look at everything.
+    pub fn add_everything(&self) {
+        self.change(Batch::overflow);
+    }
+
+    /// The end that `notify` calls, for the directory at `root`.
+    pub fn handler(&self, root: &Path) -> impl EventHandler + use<> {
+        let (hints, root): (_, PathBuf) = (self.clone(), root.to_owned());
+        move |result: notify::Result<Event>| match result {
+            // The flag comes without a path, and first: it outweighs everything else.
+            Ok(event) if event.need_rescan() => hints.add_everything(),
+            Ok(event) => {
+                let Some(touch) = touch(&event.kind) else { return };
+                hints.change(|batch| {
+                    for path in &event.paths {
+                        match path.file_name() {
+                            Some(name) if path != &root => batch.add(name, touch),
+                            _ => batch.overflow(),
+                        }
+                    }
+                });
+            }
+            Err(_) => hints.add_everything(),
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Batch)) {
+        let mut batch = self.lock();
+        change(&mut batch);
+        if batch.everything || !batch.names.is_empty() {
+            self.shared.wake.notify_one();
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Batch> {
+        // A batch is whole after every step, so a panic elsewhere leaves nothing half done.
+        self.shared.batch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Batch {
+    fn add(&mut self, name: &OsStr, touch: Touch) {
+        if self.everything {
+            return;
+        }
+        if let Some(known) = self.names.get_mut(name) {
+            *known = (*known).max(touch);
+        } else if self.names.len() < NAMES_MAX {
+            self.names.insert(name.to_owned(), touch);
+        } else {
+            self.overflow();
+        }
+    }
+
+    fn overflow(&mut self) {
+        self.everything = true;
+        self.names = HashMap::new();
+    }
+}
+
+/// What an event means; nothing for those that our own reading causes.
+fn touch(kind: &EventKind) -> Option<Touch> {
+    match kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => Some(Touch::Done),
+        EventKind::Access(_) => None,
+        EventKind::Modify(ModifyKind::Data(_)) => Some(Touch::Written),
+        // A file that is created is open still; a hard link is not, and it alone has no further
+        // event. Its content tells (a look is cheap).
+        EventKind::Create(_) | EventKind::Modify(_) | EventKind::Remove(_) => Some(Touch::Done),
+        EventKind::Any | EventKind::Other => Some(Touch::Done),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use notify::event::{CreateKind, DataChange, Flag, MetadataKind, RemoveKind, RenameMode};
+
+    fn handled(events: Vec<notify::Result<Event>>) -> Batch {
+        let hints = Hints::default();
+        let mut handler = hints.handler(Path::new("/root"));
+        events.into_iter().for_each(|event| handler.handle_event(event));
+        hints.take()
+    }
+
+    fn on(kind: EventKind, path: &str) -> notify::Result<Event> {
+        Ok(Event::new(kind).add_path(path.into()))
+    }
+
+    #[test]
+    fn every_event_that_may_change_a_file_is_a_hint_and_our_own_reading_is_none() {
+        let done = Some(Touch::Done);
+        for (kind, expected) in [
+            (EventKind::Create(CreateKind::File), done),
+            (EventKind::Access(AccessKind::Open(AccessMode::Any)), None),
+            (EventKind::Access(AccessKind::Read), None),
+            (EventKind::Access(AccessKind::Close(AccessMode::Read)), None),
+            (EventKind::Access(AccessKind::Close(AccessMode::Write)), done),
+            (EventKind::Modify(ModifyKind::Data(DataChange::Any)), Some(Touch::Written)),
+            (EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any)), done),
+            (EventKind::Modify(ModifyKind::Name(RenameMode::To)), done),
+            (EventKind::Modify(ModifyKind::Name(RenameMode::From)), done),
+            (EventKind::Remove(RemoveKind::File), done),
+        ] {
+            let batch = handled(vec![on(kind, "/root/a")]);
+            assert_eq!(batch.names.get(OsStr::new("a")).copied(), expected, "{kind:?}");
+            assert!(!batch.everything);
+        }
+    }
+
+    #[test]
+    fn lost_events_and_news_of_the_directory_itself_ask_for_a_look_at_everything() {
+        let lost = Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan));
+        let root_gone = on(EventKind::Remove(RemoveKind::Folder), "/root");
+        let broken = Err(notify::Error::generic("x"));
+        for event in [lost, root_gone, broken] {
+            assert!(handled(vec![event]).everything);
+        }
+    }
+
+    #[test]
+    fn a_flood_of_names_becomes_one_look_at_everything() {
+        let close = EventKind::Access(AccessKind::Close(AccessMode::Write));
+        let flood = |n: usize| (0..n).map(|i| on(close, &format!("/root/{i}"))).collect();
+        assert_eq!(handled(flood(NAMES_MAX)).names.len(), NAMES_MAX);
+        let batch = handled(flood(NAMES_MAX + 1));
+        assert!(batch.everything && batch.names.is_empty());
+    }
+
+    #[test]
+    fn the_end_of_a_writing_outweighs_its_middle() {
+        let written = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+        let close = EventKind::Access(AccessKind::Close(AccessMode::Write));
+        for order in [[written, close], [close, written]] {
+            let batch = handled(order.map(|kind| on(kind, "/root/a")).into());
+            assert_eq!(batch.names[OsStr::new("a")], Touch::Done);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_hint_given_before_the_waiting_is_not_missed() {
+        let hints = Hints::default();
+        hints.add(OsStr::new("a"), Touch::Done);
+        hints.wait().await;
+        assert_eq!(hints.take().names.len(), 1);
+    }
+}

@@ -1,0 +1,14 @@
+//! The watching: a directory, the kernel's hints about it, and what has settled in it.
+//!
+//! Events are hints. They say where to look first, never what is true; that a scan finds out. The
+//! only room that knows `notify`.
+
+mod directory;
+mod eye;
+mod hints;
+mod settling;
+
+pub use directory::{Directory, Entry, OpenedFile};
+pub use eye::{Eye, Sight};
+pub use hints::{Batch, Hints, Touch};
+pub use settling::Settling;
