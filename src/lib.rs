@@ -20,6 +20,7 @@ pub mod telemetry;
 // Hands: each knows one part of the world.
 pub mod outbox;
 pub mod systemd;
+pub mod target;
 pub mod watch;
 
 // Annexe: the receiving side, which knows the words alone.

@@ -1,0 +1,51 @@
+//! Sends a request and reads the answer, as far as it is worth reading.
+
+use std::time::SystemTime;
+
+use reqwest::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::{RequestBuilder, Response};
+
+use super::fault::transport;
+use crate::delivery::{Answer, Transport, retry_after};
+
+/// Answers are a few hundred bytes. What comes beyond is not read, and proves nothing.
+const BODY_MAX: usize = 1024 * 1024;
+
+pub async fn fetch(request: RequestBuilder) -> Result<Answer, Transport> {
+    let response = request.send().await.map_err(|error| transport(&error))?;
+    let mut answer = head(&response);
+    answer.body = body(response).await?;
+    Ok(answer)
+}
+
+fn head(response: &Response) -> Answer {
+    let text = |headers: &HeaderMap, name| {
+        headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    let headers = response.headers();
+    let date = text(headers, DATE);
+    Answer {
+        status: response.status().as_u16(),
+        retry_after: text(headers, RETRY_AFTER)
+            .and_then(|value| retry_after(&value, date.as_deref(), SystemTime::now())),
+        location: text(headers, LOCATION),
+        body: Vec::new(),
+    }
+}
+
+async fn body(mut response: Response) -> Result<Vec<u8>, Transport> {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => {
+                let room = BODY_MAX - body.len();
+                body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                if body.len() == BODY_MAX {
+                    return Ok(body);
+                }
+            }
+            Ok(None) => return Ok(body),
+            Err(error) => return Err(Transport::Truncated(super::fault::chain(&error))),
+        }
+    }
+}
