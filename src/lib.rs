@@ -23,5 +23,9 @@ pub mod systemd;
 pub mod target;
 pub mod watch;
 
+// Work.
+pub mod drain;
+pub mod intake;
+
 // Annexe: the receiving side, which knows the words alone.
 pub mod server;

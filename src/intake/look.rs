@@ -1,0 +1,244 @@
+//! One look at one file: is it ours, is it known, is it ready, and what is in it.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use tokio::time::Instant;
+
+use super::{audio, report};
+use crate::clock;
+use crate::file::{FileRef, Root, Stamp};
+use crate::outbox::Found;
+use crate::report::{AudioName, IdPolicy, audio_name, ignored_report_name};
+use crate::watch::{Directory, Entry, Settling};
+
+/// What the configuration says about taking in.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    pub root: Root,
+    /// How long a file that cannot prove its end must be quiet.
+    pub quiet: Duration,
+    /// Bytes.
+    pub report_limit: u64,
+    pub timezone: TimeZone,
+    pub ids: IdPolicy,
+}
+
+/// Why a file is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// The kernel said something of it.
+    Event,
+    /// It was to be looked at again by now.
+    Due,
+    /// Everything is looked at.
+    Scan,
+}
+
+/// A file, what is recorded of it, and what stands there now.
+#[derive(Debug)]
+pub struct Seen {
+    pub file: FileRef,
+    pub known: Option<Stamp>,
+    pub entry: Option<Entry>,
+}
+
+/// What a look decided.
+#[derive(Debug)]
+pub enum Looked {
+    /// Known as it is, or not ready.
+    Nothing,
+    /// Clear without reading.
+    Found(Found),
+    /// To be read.
+    Ready,
+}
+
+/// What reading came to.
+#[derive(Debug)]
+pub enum Outcome {
+    Found(Found),
+    /// Whatever it is, it may not be whole yet.
+    Unfinished(Stamp, String),
+    /// It changed while it was read.
+    Moving,
+    Failed(io::Error),
+}
+
+/// Whether a name is one that this root delivers (contract A.7, B.1 and B.2).
+pub fn is_ours(root: Root, name: &OsStr) -> bool {
+    let has_ending = std::path::Path::new(name)
+        .extension()
+        .is_some_and(|ending| ending.as_bytes() == root.extension().as_bytes());
+    has_ending
+        && match root {
+            Root::Reports => !ignored_report_name(name.as_bytes()),
+            Root::Exports => {
+                matches!(audio_name(&name.to_string_lossy()), AudioName::Ours { .. })
+            }
+        }
+}
+
+/// Decides what is to be done with a file that was seen.
+pub fn decide(
+    seen: &Seen,
+    trigger: Trigger,
+    rules: &Rules,
+    settling: &mut Settling,
+    now: Instant,
+) -> Looked {
+    let name = &seen.file.name;
+    let stamp = match seen.entry {
+        None => {
+            settling.forget(name);
+            return if seen.known.is_some() { Looked::Found(Found::Gone) } else { Looked::Nothing };
+        }
+        Some(Entry::File(stamp) | Entry::Other(_, stamp)) if seen.known == Some(stamp) => {
+            settling.forget(name);
+            return Looked::Nothing;
+        }
+        Some(Entry::Other(what, stamp)) => {
+            settling.forget(name);
+            let problem = format!("it is {what}: only a regular file is delivered; move it away");
+            return Looked::Found(Found::Problem(stamp, problem));
+        }
+        Some(Entry::File(stamp)) => stamp,
+    };
+    match rules.root {
+        // A report proves its own end, so it is tried at once.
+        Root::Reports => Looked::Ready,
+        Root::Exports => {
+            // The kernel alone sets the time of change, so a scan may believe a quiet that lies in
+            // the past. A future one, after a jump of the clock, is waited out.
+            let since = clock::now_ms() - stamp.changed_ms();
+            let was_quiet = trigger == Trigger::Scan
+                && u128::try_from(since).is_ok_and(|since| since > rules.quiet.as_millis());
+            if was_quiet || settling.has_settled(name, stamp, rules.quiet, now) {
+                Looked::Ready
+            } else {
+                Looked::Nothing
+            }
+        }
+    }
+}
+
+/// Reads files, one after the other. Blocking.
+pub fn read(directory: &Directory, files: Vec<FileRef>, rules: &Rules) -> Vec<(FileRef, Outcome)> {
+    files
+        .into_iter()
+        .map(|file| {
+            let outcome = match directory.open_file(&file.name) {
+                Ok(mut opened) => {
+                    let outcome = match rules.root {
+                        Root::Reports => report::read(&mut opened, &file, rules),
+                        Root::Exports => audio::read(&mut opened, &file, rules),
+                    };
+                    match opened.is_unchanged() {
+                        Ok(true) => outcome,
+                        Ok(false) => Outcome::Moving,
+                        Err(error) => Outcome::Failed(error),
+                    }
+                }
+                // It went away, or became something else, since it was seen: that is an event of
+                // its own.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::NotFound | io::ErrorKind::InvalidInput
+                    ) =>
+                {
+                    Outcome::Moving
+                }
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    match directory.look(&file.name) {
+                        Ok(Some(Entry::File(stamp))) => Outcome::Found(Found::Problem(
+                            stamp,
+                            "it may not be read: let the user that ytv2d runs as read it"
+                                .to_owned(),
+                        )),
+                        _ => Outcome::Moving,
+                    }
+                }
+                Err(error) => Outcome::Failed(error),
+            };
+            (file, outcome)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(root: Root) -> Rules {
+        Rules {
+            root,
+            quiet: Duration::from_secs(2),
+            report_limit: 100,
+            timezone: TimeZone::UTC,
+            ids: IdPolicy::default(),
+        }
+    }
+
+    fn stamp(ctime_ms: i64) -> Stamp {
+        Stamp { size: 1, mtime_ns: 0, ctime_ns: ctime_ms * 1_000_000, inode: 1 }
+    }
+
+    fn word(looked: &Looked) -> &'static str {
+        match looked {
+            Looked::Nothing => "nothing",
+            Looked::Found(Found::Gone) => "gone",
+            Looked::Found(_) => "problem",
+            Looked::Ready => "ready",
+        }
+    }
+
+    #[test]
+    fn what_a_look_decides() {
+        let (long_ago, future) = (stamp(1_000_000), stamp(clock::now_ms() + 1_000_000));
+        let recent = stamp(clock::now_ms());
+        let file = |stamp| Some(Entry::File(stamp));
+        let link = Some(Entry::Other("a symbolic link", long_ago));
+        use Trigger::{Due, Event, Scan};
+        for (root, known, entry, trigger, expected) in [
+            (Root::Reports, None, file(recent), Event, "ready"),
+            (Root::Reports, Some(recent), file(recent), Event, "nothing"),
+            (Root::Reports, Some(long_ago), file(recent), Scan, "ready"),
+            (Root::Reports, Some(long_ago), None, Event, "gone"),
+            (Root::Reports, None, None, Event, "nothing"),
+            (Root::Reports, None, link, Scan, "problem"),
+            (Root::Reports, Some(long_ago), link, Scan, "nothing"),
+            (Root::Exports, None, file(recent), Event, "nothing"),
+            (Root::Exports, None, file(recent), Scan, "nothing"),
+            (Root::Exports, None, file(long_ago), Scan, "ready"),
+            (Root::Exports, None, file(long_ago), Event, "nothing"),
+            (Root::Exports, None, file(future), Scan, "nothing"),
+            (Root::Exports, None, file(recent), Due, "nothing"),
+        ] {
+            let seen = Seen { file: FileRef::new(root, "x"), known, entry };
+            let mut settling = Settling::default();
+            let looked = decide(&seen, trigger, &rules(root), &mut settling, Instant::now());
+            assert_eq!(word(&looked), expected, "{seen:?} {trigger:?}");
+        }
+    }
+
+    #[test]
+    fn only_flat_names_of_the_right_kind_are_ours() {
+        for (root, name, ours) in [
+            (Root::Reports, "a.json", true),
+            (Root::Reports, "a.JSON", false),
+            (Root::Reports, ".a.json", false),
+            (Root::Reports, "a.json.tmp", false),
+            (Root::Reports, "a.mp3", false),
+            (Root::Exports, "audio_aB-3_xY9zQk_20250901_101010.mp3", true),
+            (Root::Exports, "listen_aB-3_xY9zQk_20250901_101010.mp3", false),
+            (Root::Exports, "audio_20250901_101010.mp3", false),
+            (Root::Exports, "a.json", false),
+        ] {
+            assert_eq!(is_ours(root, OsStr::new(name)), ours, "{name}");
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! The intake of one root: what changed on the disk becomes rows of the outbox.
+//!
+//! Each root has its own, so that a large audio file being read holds no report up.
+
+mod audio;
+mod look;
+mod reconcile;
+mod report;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::clock;
+use crate::config::Config;
+use crate::file::{FileRef, Root};
+use crate::outbox::{Finding, Found, Outbox, OutboxError};
+use crate::watch::{Directory, Eye, Hints, Settling, Sight, Touch};
+use look::{Looked, Rules, Seen, Trigger};
+
+/// How often a root is looked at itself: whether it is there, and still the one that is watched.
+const ROOT_CHECK: Duration = Duration::from_secs(10);
+/// How long a report that does not parse may be quiet before it is called malformed.
+const REPORT_QUIET: Duration = Duration::from_secs(5);
+/// How many files are looked at between two commits.
+const GROUP: usize = 64;
+
+/// Watches a root, and takes in what settles in it.
+pub struct Intake {
+    root: Root,
+    path: PathBuf,
+    outbox: Outbox,
+    settings: watch::Receiver<Arc<Config>>,
+    hints: Hints,
+    eye: Eye,
+    settling: Settling,
+    /// What was said of the root last, so that it is said once.
+    sight: Option<&'static str>,
+    /// Whether it was looked through since the start.
+    looked_through: bool,
+}
+
+/// How many files a reconcile found to be what.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Counts {
+    known: usize,
+    new: usize,
+    changed: usize,
+    gone: usize,
+}
+
+impl Intake {
+    pub fn new(
+        root: Root,
+        outbox: Outbox,
+        settings: watch::Receiver<Arc<Config>>,
+        hints: Hints,
+    ) -> Self {
+        let path = path_of(root, &settings.borrow());
+        let eye = Eye::new(&path, hints.clone());
+        let settling = Settling::default();
+        Self {
+            root,
+            path,
+            outbox,
+            settings,
+            hints,
+            eye,
+            settling,
+            sight: None,
+            looked_through: false,
+        }
+    }
+
+    /// Works until told to stop; says through `reconciled` when the root was looked through for
+    /// the first time, or was found to be missing.
+    ///
+    /// # Errors
+    /// Only those of the outbox. A root that cannot be read is waited for.
+    pub async fn run(
+        mut self,
+        reconciled: oneshot::Sender<()>,
+        stop: CancellationToken,
+    ) -> Result<(), OutboxError> {
+        let mut reconciled = Some(reconciled);
+        let mut next_check = Instant::now();
+        let mut next_scan = Instant::now();
+        loop {
+            let now = Instant::now();
+            let mut scan = now >= next_scan;
+            if now >= next_check {
+                scan |= self.check_root();
+                next_check = now + ROOT_CHECK;
+            }
+            let batch = self.hints.take();
+            if batch.everything || scan {
+                if batch.everything {
+                    scan |= self.check_root();
+                }
+                self.reconcile().await?;
+                next_scan = Instant::now() + self.settings.borrow().watch.rescan;
+            }
+            if let Some(reconciled) = reconciled.take() {
+                let _nobody_waits = reconciled.send(());
+            }
+            self.take_hinted(batch.names.into_iter().collect()).await?;
+            let due = self.settling.due(Instant::now());
+            self.look_at(due, Trigger::Due).await?;
+
+            let wake =
+                [Some(next_check), Some(next_scan), self.settling.next()].into_iter().flatten();
+            let wake = wake.min().unwrap_or(next_check);
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = self.hints.wait() => {}
+                () = tokio::time::sleep_until(wake) => {}
+            }
+        }
+    }
+
+    /// Whether the root must be looked through.
+    fn check_root(&mut self) -> bool {
+        let (sight, scan) = match self.eye.check() {
+            Sight::Steady => return false,
+            Sight::New => ("watching", true),
+            Sight::Unwatched(error) => {
+                if self.sight != Some("unwatched") {
+                    warn!(root = %self.root, path = %self.path.display(), %error,
+                        "no events from this directory: it is looked through by the clock alone");
+                }
+                ("unwatched", self.sight != Some("unwatched"))
+            }
+            Sight::Lost(error) => {
+                if self.sight != Some("lost") {
+                    error!(root = %self.root, path = %self.path.display(), %error,
+                        "a watched directory cannot be read: create it or mount it; \
+                         it is taken up by itself once it is there");
+                }
+                ("lost", false)
+            }
+        };
+        if sight == "watching" && self.sight.is_some_and(|before| before != "watching") {
+            info!(root = %self.root, path = %self.path.display(), "the directory is back");
+        }
+        self.sight = Some(sight);
+        scan
+    }
+
+    async fn take_hinted(&mut self, names: Vec<(OsString, Touch)>) -> Result<(), OutboxError> {
+        let (now, quiet) = (Instant::now(), self.rules().quiet);
+        let mut done = Vec::new();
+        for (name, touch) in names {
+            if !look::is_ours(self.root, &name) {
+                continue;
+            }
+            match touch {
+                Touch::Written => self.settling.touch(&name, quiet, now),
+                Touch::Done => done.push(name),
+            }
+        }
+        self.look_at(done, Trigger::Event).await
+    }
+
+    /// Looks at files, and takes in those that are ready.
+    async fn look_at(&mut self, names: Vec<OsString>, trigger: Trigger) -> Result<(), OutboxError> {
+        let mut names = names.into_iter();
+        loop {
+            let group: Vec<OsString> = names.by_ref().take(GROUP).collect();
+            if group.is_empty() {
+                return Ok(());
+            }
+            let files = group.into_iter().map(|name| FileRef::new(self.root, name)).collect();
+            let known = self.outbox.stamps_of(files).await?;
+            let Some(directory) = self.open() else { return Ok(()) };
+            let seen = known
+                .into_iter()
+                .filter_map(|(file, known)| match directory.look(&file.name) {
+                    Ok(entry) => Some(Seen { file, known, entry }),
+                    Err(error) => {
+                        warn!(%file, %error, "a file cannot be looked at; it is tried again later");
+                        None
+                    }
+                })
+                .collect();
+            self.take(directory, seen, trigger).await?;
+        }
+    }
+
+    /// Decides about files that were seen, reads those that are ready, and records them in one go.
+    async fn take(
+        &mut self,
+        directory: Directory,
+        seen: Vec<Seen>,
+        trigger: Trigger,
+    ) -> Result<(), OutboxError> {
+        let rules = self.rules();
+        let mut findings = Vec::new();
+        let mut ready = Vec::new();
+        for seen in seen {
+            match look::decide(&seen, trigger, &rules, &mut self.settling, Instant::now()) {
+                Looked::Nothing => {}
+                Looked::Found(found) => findings.push(Finding { file: seen.file, found }),
+                Looked::Ready => ready.push(seen.file),
+            }
+        }
+        if !ready.is_empty() {
+            let reading =
+                tokio::task::spawn_blocking(move || look::read(&directory, ready, &rules));
+            for (file, outcome) in reading.await.expect("reading does not panic") {
+                if let Some(found) = self.weigh(&file, outcome) {
+                    findings.push(Finding { file, found });
+                }
+            }
+        }
+        if findings.is_empty() {
+            return Ok(());
+        }
+        for finding in &findings {
+            announce(finding);
+        }
+        for vanished in self.outbox.record(findings, clock::now_ms()).await? {
+            warn!(id = %vanished.id, kind = %vanished.kind,
+                "its file is gone before it was delivered; nothing will be sent of it");
+        }
+        Ok(())
+    }
+
+    /// What a reading means now: a file that is not whole yet is waited for.
+    fn weigh(&mut self, file: &FileRef, outcome: look::Outcome) -> Option<Found> {
+        let now = Instant::now();
+        match outcome {
+            look::Outcome::Found(found) => {
+                self.settling.forget(&file.name);
+                Some(found)
+            }
+            look::Outcome::Unfinished(stamp, problem) => {
+                let settled = self.settling.has_settled(&file.name, stamp, REPORT_QUIET, now);
+                settled.then_some(Found::Problem(stamp, problem))
+            }
+            look::Outcome::Moving => {
+                self.settling.touch(&file.name, self.rules().quiet, now);
+                None
+            }
+            look::Outcome::Failed(error) => {
+                self.settling.forget(&file.name);
+                warn!(%file, %error, "a file cannot be read; it is tried again at the next rescan");
+                None
+            }
+        }
+    }
+
+    fn open(&self) -> Option<Directory> {
+        // What is wrong with the root is found out, and said, by its own check.
+        Directory::open(&self.path).ok()
+    }
+
+    fn rules(&self) -> Rules {
+        let config = self.settings.borrow();
+        Rules {
+            root: self.root,
+            quiet: match self.root {
+                Root::Reports => REPORT_QUIET,
+                Root::Exports => config.watch.audio_quiet,
+            },
+            report_limit: config.report_limit,
+            timezone: config.watch.timezone.clone(),
+            ids: config.ingest.ids,
+        }
+    }
+}
+
+/// The path of a root.
+pub fn path_of(root: Root, config: &Config) -> PathBuf {
+    match root {
+        Root::Reports => config.watch.reports.clone(),
+        Root::Exports => config.watch.exports.clone(),
+    }
+}
+
+/// Says once what is wrong with a file, when that is found out.
+fn announce(finding: &Finding) {
+    if let Found::Problem(_, problem) = &finding.found {
+        warn!(file = %finding.file, problem, "this file cannot be delivered");
+    }
+    if std::str::from_utf8(finding.file.name_bytes()).is_err()
+        && !matches!(finding.found, Found::Gone)
+    {
+        warn!(file = %finding.file,
+            "the name of this file is not UTF-8: it goes by what is in it; rename it to be rid of \
+             this line");
+    }
+}
