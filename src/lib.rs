@@ -27,5 +27,9 @@ pub mod watch;
 pub mod drain;
 pub mod intake;
 
+// Roof and porch.
+pub mod cli;
+pub mod daemon;
+
 // Annexe: the receiving side, which knows the words alone.
 pub mod server;

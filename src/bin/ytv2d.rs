@@ -1,3 +1,7 @@
-//! The daemon's binary.
+//! The daemon, and the commands that a person types.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ytv2d::cli::main()
+}

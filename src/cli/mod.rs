@@ -1,0 +1,91 @@
+//! What a person types, and what a person reads.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, Config, process_environment};
+use crate::{daemon, telemetry};
+
+mod demo;
+
+/// The configuration is at fault, so that a restart cannot help (sysexits.h).
+pub const EX_CONFIG: u8 = 78;
+
+/// Keeps a dashboard level with the reports and audio files on a NAS.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+pub struct Cli {
+    /// The configuration; without it ./ytv2d.toml, then /etc/ytv2d/ytv2d.toml.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watch, and deliver what changes, until told to stop.
+    #[command(after_help = "Example: ytv2d run --config /etc/ytv2d/ytv2d.toml")]
+    Run,
+    /// Try everything on this machine: both ends, in scratch directories, with sample files.
+    #[command(after_help = "Example: ytv2d demo --stay")]
+    Demo(demo::Args),
+    /// The ingest side, for the demo, which has only this program at hand.
+    #[command(hide = true)]
+    Ingest(crate::server::cli::Args),
+}
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command {
+        Command::Run => run(cli.config),
+        Command::Demo(args) => demo::main(&args),
+        Command::Ingest(args) => crate::server::cli::main(args),
+    }
+}
+
+fn run(named: Option<PathBuf>) -> ExitCode {
+    let path = config::find(named.as_deref());
+    let config = match Config::load(path.as_deref(), &process_environment) {
+        Ok(config) => config,
+        Err(faults) => {
+            for fault in faults {
+                eprintln!("ytv2d: {fault}");
+            }
+            return ExitCode::from(EX_CONFIG);
+        }
+    };
+    telemetry::init(&config.log);
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                eprintln!("ytv2d: {error}");
+                return ExitCode::FAILURE;
+            }
+        };
+    let outcome = runtime.block_on(daemon::run(config, path));
+    // What still hangs in a blocking read of a dead mount must not keep the process.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "stopped");
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}
+
+/// What an operator must mend first is no matter for a restart.
+fn exit_code(error: &anyhow::Error) -> u8 {
+    use crate::outbox::OutboxError;
+    match error.downcast_ref::<OutboxError>() {
+        Some(OutboxError::Foreign(_) | OutboxError::Newer { .. } | OutboxError::OldSqlite(_)) => {
+            EX_CONFIG
+        }
+        _ => 1,
+    }
+}

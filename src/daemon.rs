@@ -1,0 +1,159 @@
+//! The daemon: builds everything, supervises it, reloads, and stops in order.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, bail};
+use futures_util::StreamExt;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook_tokio::Signals;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::config::{Config, process_environment};
+use crate::drain::Lane;
+use crate::file::Root;
+use crate::intake::Intake;
+use crate::outbox::{Outbox, OutboxError};
+use crate::systemd;
+use crate::target::Target;
+use crate::watch::Hints;
+
+/// The name of the one target, in the outbox, the log and the status.
+const TARGET: &str = "dashboard";
+
+/// Runs until a signal ends it.
+///
+/// # Errors
+/// What kept it from starting, or made it stop on its own.
+pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result<()> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("signals")?;
+    exit_on_second_signal()?;
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        config = %config_path.as_deref().unwrap_or(Path::new("built in")).display(),
+        outbox = %config.outbox.display(),
+        url = %config.ingest.url,
+        "starting"
+    );
+
+    let (outbox, mut guard) = Outbox::open(&config.outbox).await?;
+    let row = outbox.add_target(TARGET).await?;
+    let (target, targets) = watch::channel(Target::new(&config.ingest)?);
+    let (settings, setting) = watch::channel(Arc::new(config));
+    let hints = Root::ALL.map(|_| Hints::default());
+    let stop = CancellationToken::new();
+    let mut tasks: JoinSet<Result<(), OutboxError>> = JoinSet::new();
+
+    let mut reconciled = Vec::new();
+    for (root, hints) in Root::ALL.into_iter().zip(&hints) {
+        let (done, first) = oneshot::channel();
+        let intake = Intake::new(root, outbox.clone(), setting.clone(), hints.clone());
+        tasks.spawn(intake.run(done, stop.clone()));
+        reconciled.push(first);
+    }
+    let [reports, exports] = hints;
+    let lane = Lane {
+        name: TARGET,
+        row,
+        outbox: outbox.clone(),
+        target: targets,
+        settings: setting,
+        reports,
+        exports,
+    };
+    tasks.spawn(lane.run(stop.clone()));
+    // What is left of the outbox is in the tasks' hands, so that its thread ends with them.
+    drop(outbox);
+
+    let mut ready = std::pin::pin!(async move {
+        for first in reconciled {
+            // A task that ended without a word is found below.
+            let _ended = first.await;
+        }
+    });
+    let mut is_ready = false;
+    let outcome = loop {
+        tokio::select! {
+            () = &mut ready, if !is_ready => {
+                is_ready = true;
+                info!("ready");
+                systemd::ready("watching");
+            }
+            signal = signals.next() => match signal {
+                Some(SIGHUP) => reload(config_path.as_deref(), &settings, &target),
+                _ => {
+                    info!("stopping");
+                    break Ok(());
+                }
+            },
+            Ok(fault) = &mut guard.failure => break Err(fault.into()),
+            Some(ended) = tasks.join_next() => break match ended {
+                Ok(Ok(())) => Err(anyhow::anyhow!("a part of the daemon ended by itself")),
+                Ok(Err(fault)) => Err(fault.into()),
+                Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+            },
+        }
+    };
+
+    systemd::stopping();
+    stop.cancel();
+    while let Some(ended) = tasks.join_next().await {
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(fault)) if outcome.is_ok() => bail!(fault),
+            Ok(Err(_)) => {}
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+    // The thread has closed the file when its end is heard of.
+    if outcome.is_ok() {
+        let _closed_without_a_fault = guard.failure.await;
+        info!("stopped");
+    }
+    outcome
+}
+
+/// The first of these signals arms the second, which ends the process at once.
+fn exit_on_second_signal() -> anyhow::Result<()> {
+    let armed = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&armed))?;
+        signal_hook::flag::register(signal, Arc::clone(&armed))?;
+    }
+    Ok(())
+}
+
+/// Reads the configuration again. A faulty one changes nothing.
+fn reload(
+    path: Option<&Path>,
+    settings: &watch::Sender<Arc<Config>>,
+    target: &watch::Sender<Target>,
+) {
+    systemd::reloading();
+    match Config::load(path, &process_environment) {
+        Err(faults) => {
+            for fault in faults {
+                error!(%fault, "the configuration is not taken over");
+            }
+        }
+        Ok(fresh) => {
+            let (taken, fixed) = settings.borrow().reloaded(fresh);
+            for key in fixed {
+                warn!(key, "this change needs a restart");
+            }
+            match Target::new(&taken.ingest) {
+                Ok(fresh) => {
+                    target.send_replace(fresh);
+                    settings.send_replace(Arc::new(taken));
+                    info!("reloaded");
+                }
+                Err(error) => error!(%error, "the configuration is not taken over"),
+            }
+        }
+    }
+    systemd::ready("watching");
+}
