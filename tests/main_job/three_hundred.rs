@@ -20,7 +20,7 @@ struct Audio {
 
 /// Every seventh report has audio, so that each shape has some; the names are of every kind.
 fn audio_of(n: usize, report: &Report) -> Option<Audio> {
-    if n % 7 != 0 || n / 7 >= AUDIOS {
+    if !n.is_multiple_of(7) || n / 7 >= AUDIOS {
         return None;
     }
     let name = match n % 3 {
