@@ -20,6 +20,7 @@ pub struct ConfigFile {
     pub outbox: Outbox,
     pub ingest: Ingest,
     pub retry: Retry,
+    pub breaker: Breaker,
     pub limits: Limits,
     pub control: Control,
     pub log: Log,
@@ -97,11 +98,24 @@ pub struct Retry {
     pub first: Duration,
     #[serde(with = "duration")]
     pub max: Duration,
+    pub park_after: u32,
 }
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { first: Duration::from_secs(1), max: Duration::from_secs(5 * 60) }
+        Self { first: Duration::from_secs(1), max: Duration::from_secs(5 * 60), park_after: 8 }
+    }
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Breaker {
+    pub failures: u32,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self { failures: 5 }
     }
 }
 

@@ -17,6 +17,8 @@ pub const AUDIO_PATH: &str = "/ingest/audio";
 pub const HEALTH_PATH: &str = "/health";
 /// Says whether the server is set up to take anything (contract E).
 pub const INGEST_HEALTH_PATH: &str = "/health/ingest";
+/// Says whether the database answers (contract E).
+pub const DATABASE_HEALTH_PATH: &str = "/health/db";
 /// Where stored audio is served, and what a `public_url` begins with (contract D).
 pub const AUDIO_PUBLIC_PREFIX: &str = "/exports/audio/";
 

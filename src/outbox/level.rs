@@ -419,7 +419,7 @@ impl Desk<'_> {
             .try_for_each(|target| {
                 let state = self.open_state(target, item)?;
                 self.execute(
-                    "UPDATE delivery SET state = ?3, due_ms = ?4, failures = 0
+                    "UPDATE delivery SET state = ?3, due_ms = ?4, failures = 0, strikes = 0
                      WHERE target = ?1 AND item = ?2",
                     params![target, item.id, state, self.now_ms],
                 )
@@ -441,7 +441,7 @@ impl Desk<'_> {
                     "INSERT INTO delivery (target, item, state, due_ms) VALUES (?1, ?2, ?3, ?4)
                      ON CONFLICT (target, item) DO UPDATE SET
                          state = excluded.state, due_ms = excluded.due_ms, failures = 0,
-                         error = NULL, known = iif(?5, ?6, known)",
+                         strikes = 0, error = NULL, known = iif(?5, ?6, known)",
                 )?
                 .execute(params![target, item.id, state, self.now_ms, holds, sum.version])?;
         }
