@@ -36,6 +36,18 @@ pub struct Watch {
     #[serde(with = "duration")]
     pub rescan: Duration,
     pub timezone: String,
+    pub first_run: FirstRun,
+}
+
+/// What becomes of the files that are there before the first run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FirstRun {
+    /// They are delivered.
+    #[default]
+    Deliver,
+    /// The dashboard has them already.
+    Adopt,
 }
 
 impl Default for Watch {
@@ -46,6 +58,7 @@ impl Default for Watch {
             audio_quiet: Duration::from_secs(2),
             rescan: Duration::from_secs(5 * 60),
             timezone: "UTC".into(),
+            first_run: FirstRun::Deliver,
         }
     }
 }

@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use reqwest::Url;
 use tracing_subscriber::filter::EnvFilter;
 
-pub use file::{ConfigFile, LogFormat};
+pub use file::{ConfigFile, FirstRun, LogFormat};
 pub use place::{DEFAULT_PLACES, find};
 pub use secret::Token;
 
@@ -40,6 +40,7 @@ pub struct Watch {
     pub audio_quiet: Duration,
     pub rescan: Duration,
     pub timezone: TimeZone,
+    pub first_run: FirstRun,
 }
 
 /// The dashboard, and how it is spoken to.
@@ -195,6 +196,7 @@ impl Config {
                 audio_quiet: file.watch.audio_quiet,
                 rescan: file.watch.rescan,
                 timezone,
+                first_run: file.watch.first_run,
             },
             outbox: place::under(environment("STATE_DIRECTORY"), file.outbox.path),
             ingest: Ingest {

@@ -9,6 +9,9 @@ mod model;
 mod sql;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -148,15 +151,27 @@ impl Outbox {
             .await
     }
 
-    /// Takes in what was found on the disk, and tells what can no longer be delivered.
+    /// Whether a root was never looked through.
+    pub async fn is_first_run(&self, root: Root) -> Result<bool, OutboxError> {
+        self.writer.read(move |connection| level::is_first_run(connection, root)).await
+    }
+
+    /// A root was looked through once.
+    pub async fn end_first_run(&self, root: Root) -> Result<(), OutboxError> {
+        self.writer.write(move |connection| level::end_first_run(connection, root)).await
+    }
+
+    /// Takes in what was found on the disk, and tells what can no longer be delivered. With `adopt`
+    /// it counts as delivered already.
     pub async fn record(
         &self,
         findings: Vec<Finding>,
+        adopt: bool,
         now_ms: i64,
     ) -> Result<Vec<Vanished>, OutboxError> {
         let vanished = self
             .writer
-            .write(move |connection| level::record(connection, &findings, now_ms))
+            .write(move |connection| level::record(connection, &findings, adopt, now_ms))
             .await?;
         self.changes.send_replace(());
         Ok(vanished)
