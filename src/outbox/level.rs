@@ -203,7 +203,7 @@ impl Desk<'_> {
     /// Which content the name of an audio file means: its report must be known (contract B.3).
     fn content_of(&self, keys: &[String]) -> rusqlite::Result<Option<ContentId>> {
         let mut by_id = self.connection.prepare_cached(
-            "SELECT content FROM item WHERE kind = 0
+            "SELECT content FROM item INDEXED BY item_bare WHERE kind = 0
              AND substr(content, instr(content, ':') + 1) = ?1
              ORDER BY content <> ?1, id LIMIT 1",
         )?;

@@ -17,7 +17,7 @@ CREATE TABLE item (
     UNIQUE (kind, content)
 ) STRICT;
 -- Audio names carry the id without its prefix.
-CREATE INDEX item_bare ON item (substr(content, instr(content, ':') + 1), kind);
+CREATE INDEX item_bare ON item (substr(content, instr(content, ':') + 1)) WHERE kind = 0;
 
 -- A file that was looked at, so that it need not be read again until its stamp changes.
 CREATE TABLE file (
