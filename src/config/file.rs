@@ -20,6 +20,7 @@ pub struct ConfigFile {
     pub outbox: Outbox,
     pub ingest: Ingest,
     pub retry: Retry,
+    pub breaker: Breaker,
     pub limits: Limits,
     pub control: Control,
     pub log: Log,
@@ -35,6 +36,18 @@ pub struct Watch {
     #[serde(with = "duration")]
     pub rescan: Duration,
     pub timezone: String,
+    pub first_run: FirstRun,
+}
+
+/// What becomes of the files that are there before the first run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FirstRun {
+    /// They are delivered.
+    #[default]
+    Deliver,
+    /// The dashboard has them already.
+    Adopt,
 }
 
 impl Default for Watch {
@@ -45,6 +58,7 @@ impl Default for Watch {
             audio_quiet: Duration::from_secs(2),
             rescan: Duration::from_secs(5 * 60),
             timezone: "UTC".into(),
+            first_run: FirstRun::Deliver,
         }
     }
 }
@@ -97,11 +111,24 @@ pub struct Retry {
     pub first: Duration,
     #[serde(with = "duration")]
     pub max: Duration,
+    pub park_after: u32,
 }
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { first: Duration::from_secs(1), max: Duration::from_secs(5 * 60) }
+        Self { first: Duration::from_secs(1), max: Duration::from_secs(5 * 60), park_after: 8 }
+    }
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Breaker {
+    pub failures: u32,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self { failures: 5 }
     }
 }
 

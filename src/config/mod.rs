@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use reqwest::Url;
 use tracing_subscriber::filter::EnvFilter;
 
-pub use file::{ConfigFile, LogFormat};
+pub use file::{ConfigFile, FirstRun, LogFormat};
 pub use place::{DEFAULT_PLACES, find};
 pub use secret::Token;
 
@@ -25,6 +25,7 @@ pub struct Config {
     pub outbox: PathBuf,
     pub ingest: Ingest,
     pub retry: Retry,
+    pub breaker: Breaker,
     /// The largest report that is read, in bytes.
     pub report_limit: u64,
     pub control_socket: PathBuf,
@@ -39,6 +40,7 @@ pub struct Watch {
     pub audio_quiet: Duration,
     pub rescan: Duration,
     pub timezone: TimeZone,
+    pub first_run: FirstRun,
 }
 
 /// The dashboard, and how it is spoken to.
@@ -58,6 +60,15 @@ pub struct Ingest {
 pub struct Retry {
     pub first: Duration,
     pub max: Duration,
+    /// An item that failed so often while others passed is not tried again until it changes.
+    pub park_after: u32,
+}
+
+/// When a target is left alone for a while.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Breaker {
+    /// Failures in a row, of different items.
+    pub failures: u32,
 }
 
 /// What is logged, and how it looks.
@@ -146,6 +157,14 @@ impl Config {
                 fault(format!("{key}: must be longer than nothing"));
             }
         }
+        for (key, value) in [
+            ("retry.park_after", file.retry.park_after),
+            ("breaker.failures", file.breaker.failures),
+        ] {
+            if value < 2 {
+                fault(format!("{key}: must be 2 or more, since once proves nothing"));
+            }
+        }
         if file.retry.max < file.retry.first {
             fault("retry.max: must not be shorter than retry.first".to_owned());
         }
@@ -177,6 +196,7 @@ impl Config {
                 audio_quiet: file.watch.audio_quiet,
                 rescan: file.watch.rescan,
                 timezone,
+                first_run: file.watch.first_run,
             },
             outbox: place::under(environment("STATE_DIRECTORY"), file.outbox.path),
             ingest: Ingest {
@@ -188,7 +208,12 @@ impl Config {
                 audio_timeout: file.ingest.audio_timeout,
                 ids: file.ingest.ids,
             },
-            retry: Retry { first: file.retry.first, max: file.retry.max },
+            retry: Retry {
+                first: file.retry.first,
+                max: file.retry.max,
+                park_after: file.retry.park_after,
+            },
+            breaker: Breaker { failures: file.breaker.failures },
             report_limit: file.limits.report.as_u64(),
             control_socket: place::under(environment("RUNTIME_DIRECTORY"), file.control.socket),
             log: Log { filter: file.log.filter, format: file.log.format },
@@ -288,6 +313,8 @@ mod tests {
             ("[ingest]\nparallel = 0", "ingest.parallel"),
             ("[retry]\nfirst = '2s'\nmax = '1s'", "retry.max"),
             ("[retry]\nfirst = '0s'", "retry.first"),
+            ("[retry]\npark_after = 1", "retry.park_after"),
+            ("[breaker]\nfailures = 0", "breaker.failures"),
             ("[watch]\ntimezone = 'Mars/Olympus'", "watch.timezone"),
             ("[watch]\nexports = 'data/reports'", "watch.exports"),
             ("[watch]\nrescan = '0s'", "watch.rescan"),

@@ -17,6 +17,8 @@ pub const AUDIO_PATH: &str = "/ingest/audio";
 pub const HEALTH_PATH: &str = "/health";
 /// Says whether the server is set up to take anything (contract E).
 pub const INGEST_HEALTH_PATH: &str = "/health/ingest";
+/// Says whether the database answers (contract E).
+pub const DATABASE_HEALTH_PATH: &str = "/health/db";
 /// Where stored audio is served, and what a `public_url` begins with (contract D).
 pub const AUDIO_PUBLIC_PREFIX: &str = "/exports/audio/";
 
@@ -53,6 +55,11 @@ pub const VISIBLE_VARIANTS: [&str; 8] = [
 /// `:` (contract D, "Id for file"). Not yet safe for a path: whoever stores must see to that.
 pub fn audio_file_stem(video_id: &str) -> String {
     video_id.trim().replace("yt:", "").replace(':', "")
+}
+
+/// Where the dashboard serves an id's audio (contract D, "Destination").
+pub fn audio_public_url(video_id: &str) -> String {
+    format!("{AUDIO_PUBLIC_PREFIX}{}.mp3", audio_file_stem(video_id))
 }
 
 #[cfg(test)]

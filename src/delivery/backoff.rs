@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio_retry::strategy::{ExponentialBackoff, jitter};
+use tokio_retry::strategy::ExponentialBackoff;
 
 /// Doubling waits, from `first` to `max`, each shortened by chance down to its half, so that many
 /// that failed together do not come back together.
@@ -26,8 +26,9 @@ impl Backoff {
         doubled / 2
     }
 
-    /// The wait after the n-th failure in a row.
-    pub fn wait(&self, failures: u32) -> Duration {
+    /// The wait after the n-th failure in a row. `jitter` shortens a duration by chance, as that of
+    /// `tokio_retry::strategy` does; one half is always waited.
+    pub fn wait(&self, failures: u32, jitter: impl FnOnce(Duration) -> Duration) -> Duration {
         let half = self.ceiling(failures) / 2;
         half + jitter(half)
     }
@@ -53,7 +54,7 @@ mod tests {
         for failures in 1..=12 {
             let ceiling = BACKOFF.ceiling(failures);
             for _ in 0..200 {
-                let wait = BACKOFF.wait(failures);
+                let wait = BACKOFF.wait(failures, tokio_retry::strategy::jitter);
                 assert!(wait >= ceiling / 2 && wait <= ceiling, "{wait:?} of {ceiling:?}");
             }
         }

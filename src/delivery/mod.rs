@@ -1,9 +1,15 @@
 //! What was promised about a delivery, as pure rules: what an answer means, when to try again.
 
 mod backoff;
+mod breaker;
+mod evidence;
+mod health;
 mod retry_after;
 mod verdict;
 
 pub use backoff::Backoff;
+pub use breaker::{Breaker, BreakerSettings, Cause, Gate, Jitter};
+pub use evidence::{Blame, Evidence, strikes_after};
+pub use health::{Health, judge_health};
 pub use retry_after::{RETRY_AFTER_MAX, retry_after};
 pub use verdict::{Answer, Receipt, Transport, Verdict, judge};

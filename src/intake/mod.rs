@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, FirstRun};
 use crate::file::{FileRef, Root};
 use crate::outbox::{Finding, Found, Outbox, OutboxError};
 use crate::watch::{Directory, Eye, Hints, Settling, Sight, Touch};
@@ -44,6 +44,8 @@ pub struct Intake {
     sight: Option<&'static str>,
     /// Whether it was looked through since the start.
     looked_through: bool,
+    /// What the first look through finds counts as delivered.
+    adopting: bool,
 }
 
 /// How many files a reconcile found to be what.
@@ -75,6 +77,7 @@ impl Intake {
             settling,
             sight: None,
             looked_through: false,
+            adopting: false,
         }
     }
 
@@ -89,6 +92,8 @@ impl Intake {
         stop: CancellationToken,
     ) -> Result<(), OutboxError> {
         let mut reconciled = Some(reconciled);
+        let first_run = self.outbox.is_first_run(self.root).await?;
+        self.adopting = first_run && self.settings.borrow().watch.first_run == FirstRun::Adopt;
         let mut next_check = Instant::now();
         let mut next_scan = Instant::now();
         loop {
@@ -103,7 +108,9 @@ impl Intake {
                 if batch.everything {
                     scan |= self.check_root();
                 }
-                self.reconcile().await?;
+                if self.reconcile().await? {
+                    self.end_first_run().await?;
+                }
                 next_scan = Instant::now() + self.settings.borrow().watch.rescan;
             }
             if let Some(reconciled) = reconciled.take() {
@@ -122,6 +129,16 @@ impl Intake {
                 () = tokio::time::sleep_until(wake) => {}
             }
         }
+    }
+
+    async fn end_first_run(&mut self) -> Result<(), OutboxError> {
+        if self.outbox.is_first_run(self.root).await? {
+            self.outbox.end_first_run(self.root).await?;
+            if std::mem::take(&mut self.adopting) {
+                info!(root = %self.root, "what was there is taken as delivered already");
+            }
+        }
+        Ok(())
     }
 
     /// Whether the root must be looked through.
@@ -224,7 +241,8 @@ impl Intake {
         for finding in &findings {
             announce(finding);
         }
-        for vanished in self.outbox.record(findings, clock::now_ms()).await? {
+        let adopt = self.adopting && trigger == Trigger::Scan;
+        for vanished in self.outbox.record(findings, adopt, clock::now_ms()).await? {
             warn!(id = %vanished.id, kind = %vanished.kind,
                 "its file is gone before it was delivered; nothing will be sent of it");
         }

@@ -23,8 +23,9 @@ const PAGE: usize = 1000;
 const GROUP: usize = 256;
 
 impl Intake {
-    /// Looks through the root. One that cannot be read is left alone: that is no deletion.
-    pub(super) async fn reconcile(&mut self) -> Result<(), OutboxError> {
+    /// Looks through the root, and says whether it could. One that cannot be read is left alone:
+    /// that is no deletion.
+    pub(super) async fn reconcile(&mut self) -> Result<bool, OutboxError> {
         let (started, root, path) = (Instant::now(), self.root, self.path.clone());
         let listing = tokio::task::spawn_blocking(move || {
             Directory::open(&path)?.names(|name| look::is_ours(root, name))
@@ -36,7 +37,7 @@ impl Intake {
                 if error.kind() != std::io::ErrorKind::NotFound {
                     warn!(%root, %error, "a directory cannot be listed; it is tried again later");
                 }
-                return Ok(());
+                return Ok(false);
             }
         };
         let mut names = names.into_iter().peekable();
@@ -68,7 +69,7 @@ impl Intake {
         } else {
             tracing::debug!(%root, %path, known, ms, "looked through");
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Stats a page of names, and takes in those that differ from what is recorded.

@@ -1,6 +1,6 @@
 //! A target's side of the outbox: what it waits for, and what became of each attempt.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::level::stamp_of;
 use super::model::{Due, FileOf, Outcome, Parcel, SendVariant, Settled, Settlement, Taken};
@@ -26,15 +26,63 @@ pub fn add_target(connection: &Connection, name: &str) -> rusqlite::Result<i64> 
 pub fn due(connection: &Connection, target: i64, limit: usize) -> rusqlite::Result<Vec<Due>> {
     connection
         .prepare_cached(
-            "SELECT delivery.item, item.kind, item.content, delivery.due_ms
+            "SELECT item.id, kind, content, due_ms, failures, strikes
              FROM delivery JOIN item ON item.id = delivery.item
              WHERE delivery.target = ?1 AND delivery.state = 1
              ORDER BY delivery.due_ms LIMIT ?2",
         )?
-        .query_map(params![target, limit as i64], |row| {
-            Ok(Due { item: row.get(0)?, kind: row.get(1)?, id: row.get(2)?, due_ms: row.get(3)? })
-        })?
+        .query_map(params![target, limit as i64], due_of)?
         .collect()
+}
+
+/// The item that says the most about a target: one that is not to blame itself, and that failed the
+/// least. A report before audio, since a large upload tells no more than a small one.
+pub fn probe(connection: &Connection, target: i64) -> rusqlite::Result<Option<Due>> {
+    connection
+        .prepare_cached(
+            "SELECT item.id, kind, content, due_ms, failures, strikes
+             FROM delivery JOIN item ON item.id = delivery.item
+             WHERE delivery.target = ?1 AND delivery.state = 1
+             ORDER BY strikes, failures, kind, due_ms LIMIT 1",
+        )?
+        .query_row(params![target], due_of)
+        .optional()
+}
+
+fn due_of(row: &Row<'_>) -> rusqlite::Result<Due> {
+    Ok(Due {
+        item: row.get(0)?,
+        kind: row.get(1)?,
+        id: row.get(2)?,
+        due_ms: row.get(3)?,
+        failures: row.get(4)?,
+        strikes: row.get(5)?,
+    })
+}
+
+/// Whether something that never failed has come due after `since_ms`.
+pub fn has_fresh(
+    connection: &Connection,
+    target: i64,
+    since_ms: i64,
+    now_ms: i64,
+) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM delivery WHERE target = ?1 AND state = 1
+                            AND due_ms > ?2 AND due_ms <= ?3 AND failures = 0)",
+        )?
+        .query_row(params![target, since_ms, now_ms], |row| row.get(0))
+}
+
+/// The target lives again: what waited on its account need not wait any longer.
+pub fn resume(connection: &Connection, target: i64, now_ms: i64) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached(
+            "UPDATE delivery SET due_ms = ?2, failures = 0
+             WHERE target = ?1 AND state = 1 AND strikes = 0 AND due_ms > ?2",
+        )?
+        .execute(params![target, now_ms])
 }
 
 pub fn parcel(connection: &Connection, target: i64, item: i64) -> rusqlite::Result<Option<Parcel>> {
@@ -42,8 +90,8 @@ pub fn parcel(connection: &Connection, target: i64, item: i64) -> rusqlite::Resu
         .prepare_cached(
             "SELECT file.size, file.mtime_ns, file.ctime_ns, file.inode, file.root, file.name,
                     file.digest, item.kind, item.content, item.want, item.want_no,
-                    item.changed_ms, item.indexed_ms, delivery.failures,
-                    delivery.known IS NOT NULL, delivery.taken
+                    item.changed_ms, item.indexed_ms, delivery.known IS NOT NULL,
+                    delivery.taken
              FROM delivery JOIN item ON item.id = delivery.item
                            JOIN file ON file.id = item.source
              WHERE delivery.target = ?1 AND delivery.item = ?2 AND delivery.state = ?3",
@@ -64,13 +112,12 @@ pub fn parcel(connection: &Connection, target: i64, item: i64) -> rusqlite::Resu
                 want_no: row.get(10)?,
                 changed_ms: row.get(11)?,
                 indexed_ms: row.get(12)?,
-                failures: row.get(13)?,
-                known: row.get(14)?,
+                known: row.get(13)?,
                 variants: Vec::new(),
                 audio_url: None,
                 audio_seconds: None,
             };
-            Ok((parcel, taken_from_text(row.get_ref(15)?.as_str_or_null()?)))
+            Ok((parcel, taken_from_text(row.get_ref(14)?.as_str_or_null()?)))
         })
         .optional()?;
     let Some((mut parcel, taken)) = found else { return Ok(None) };
@@ -160,14 +207,24 @@ pub fn settle(connection: &Connection, settlement: &Settlement) -> rusqlite::Res
         }
         // What failed, is parked or had changed is the version that was sent. When another is
         // wanted by now, that one is due already, and has not failed.
-        Outcome::Failed { error, due_ms } => {
+        Outcome::Failed { error, due_ms, strikes } => {
             connection
                 .prepare_cached(
-                    "UPDATE delivery SET failures = failures + 1, error = ?4, due_ms = ?5
+                    "UPDATE delivery SET failures = failures + 1, error = ?4, due_ms = ?5,
+                            strikes = ?6
                      WHERE target = ?1 AND item = ?2 AND state = 1
                      AND ?3 = (SELECT want_no FROM item WHERE id = ?2)",
                 )?
-                .execute(params![target, item, sent_no, error, due_ms])?;
+                .execute(params![target, item, sent_no, error, due_ms, strikes])?;
+            Ok(Settled::Open)
+        }
+        Outcome::Untouched { error } => {
+            connection
+                .prepare_cached(
+                    "UPDATE delivery SET error = ?4 WHERE target = ?1 AND item = ?2 AND state = 1
+                     AND ?3 = (SELECT want_no FROM item WHERE id = ?2)",
+                )?
+                .execute(params![target, item, sent_no, error])?;
             Ok(Settled::Open)
         }
         Outcome::Parked { error } => {
@@ -219,7 +276,7 @@ fn delivered(
         .prepare_cached(
             "UPDATE delivery SET known = ?3, known_no = ?4, acked_ms = ?5, fields = ?6, taken = ?7,
                     public_url = coalesce(?8, public_url), warning = ?9, failures = 0,
-                    error = NULL, state = iif(?10, ?11, state)
+                    strikes = 0, error = NULL, state = iif(?10, ?11, state)
              WHERE target = ?1 AND item = ?2",
         )?
         .execute(params![

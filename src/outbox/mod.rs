@@ -9,6 +9,9 @@ mod model;
 mod sql;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -50,6 +53,12 @@ pub enum OutboxError {
 }
 
 impl OutboxError {
+    /// There is no room for a change; there may be later.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, OutboxError::Sqlite(error)
+            if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull))
+    }
+
     /// Somebody else has the file open at this moment.
     fn is_busy(&self) -> bool {
         matches!(self, OutboxError::Sqlite(error)
@@ -142,15 +151,27 @@ impl Outbox {
             .await
     }
 
-    /// Takes in what was found on the disk, and tells what can no longer be delivered.
+    /// Whether a root was never looked through.
+    pub async fn is_first_run(&self, root: Root) -> Result<bool, OutboxError> {
+        self.writer.read(move |connection| level::is_first_run(connection, root)).await
+    }
+
+    /// A root was looked through once.
+    pub async fn end_first_run(&self, root: Root) -> Result<(), OutboxError> {
+        self.writer.write(move |connection| level::end_first_run(connection, root)).await
+    }
+
+    /// Takes in what was found on the disk, and tells what can no longer be delivered. With `adopt`
+    /// it counts as delivered already.
     pub async fn record(
         &self,
         findings: Vec<Finding>,
+        adopt: bool,
         now_ms: i64,
     ) -> Result<Vec<Vanished>, OutboxError> {
         let vanished = self
             .writer
-            .write(move |connection| level::record(connection, &findings, now_ms))
+            .write(move |connection| level::record(connection, &findings, adopt, now_ms))
             .await?;
         self.changes.send_replace(());
         Ok(vanished)
@@ -159,6 +180,31 @@ impl Outbox {
     /// The next deliveries of a target in the order in which they are due, later ones included.
     pub async fn due(&self, target: i64, limit: usize) -> Result<Vec<Due>, OutboxError> {
         self.writer.read(move |connection| lane::due(connection, target, limit)).await
+    }
+
+    /// The item to probe a target with, due or not.
+    pub async fn probe(&self, target: i64) -> Result<Option<Due>, OutboxError> {
+        self.writer.read(move |connection| lane::probe(connection, target)).await
+    }
+
+    /// Whether something that never failed has come due after a moment.
+    pub async fn has_fresh(
+        &self,
+        target: i64,
+        since_ms: i64,
+        now_ms: i64,
+    ) -> Result<bool, OutboxError> {
+        self.writer
+            .read(move |connection| lane::has_fresh(connection, target, since_ms, now_ms))
+            .await
+    }
+
+    /// Makes due at once what waited on account of the target, and says how much that is.
+    pub async fn resume(&self, target: i64, now_ms: i64) -> Result<usize, OutboxError> {
+        let resumed =
+            self.writer.write(move |connection| lane::resume(connection, target, now_ms)).await?;
+        self.changes.send_replace(());
+        Ok(resumed)
     }
 
     /// Everything that is needed to deliver one item; nothing when nothing is to be done.

@@ -58,6 +58,9 @@ pub struct Due {
     pub id: ContentId,
     /// When to try, in milliseconds since 1970.
     pub due_ms: i64,
+    /// Failures in a row so far, and how many of them speak against the item.
+    pub failures: u32,
+    pub strikes: u32,
 }
 
 /// Everything that an attempt needs to know.
@@ -75,8 +78,6 @@ pub struct Parcel {
     /// The date of a report whose file has none, in milliseconds since 1970: it stays the one that
     /// was sent first.
     pub indexed_ms: i64,
-    /// Failures in a row so far.
-    pub failures: u32,
     /// The target has acknowledged an earlier version.
     pub known: bool,
     /// The file that gives the fields, or the audio's bytes.
@@ -132,8 +133,10 @@ pub enum Outcome {
     },
     /// The target keeps a version with a greater number: ours must have one greater still.
     Superseded { kept_no: i64 },
-    /// To be tried again.
-    Failed { error: String, due_ms: i64 },
+    /// To be tried again. `strikes` is how many failures speak against the item by now.
+    Failed { error: String, due_ms: i64, strikes: u32 },
+    /// The target lets nobody in: that is no failure of the item.
+    Untouched { error: String },
     /// Not to be tried again until the file changes.
     Parked { error: String },
     /// The file is not any more what it was when its version was taken; the intake will look.

@@ -46,6 +46,11 @@ CREATE TABLE audio_key (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX audio_key_file ON audio_key (file);
 
+-- Which roots were looked through once: what is there before that may be adopted.
+CREATE TABLE first_run (
+    root INTEGER PRIMARY KEY               -- 0 reports, 1 exports
+) STRICT;
+
 CREATE TABLE target (
     id   INTEGER PRIMARY KEY,
     name TEXT    NOT NULL UNIQUE
@@ -57,8 +62,9 @@ CREATE TABLE delivery (
     item       INTEGER NOT NULL REFERENCES item (id),
     state      INTEGER NOT NULL,           -- 0 current, 1 due, 2 waits for its report, 3 parked,
                                            -- 4 vanished
-    due_ms     INTEGER NOT NULL DEFAULT 0, -- when to try (state 1)
+    due_ms     INTEGER NOT NULL DEFAULT 0, -- when to try (state 1); since when (3)
     failures   INTEGER NOT NULL DEFAULT 0, -- in a row, of the version that is wanted now
+    strikes    INTEGER NOT NULL DEFAULT 0, -- those of them that speak against the item
     error      TEXT,                       -- the last failure since the last success
     known      BLOB,                       -- the version it acknowledged last; NULL: none yet
     known_no   INTEGER,

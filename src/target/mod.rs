@@ -15,10 +15,11 @@ pub use body::AudioBody;
 
 use crate::config::Ingest;
 use crate::contract::{
-    AUDIO_PART_DURATION, AUDIO_PART_FILE, AUDIO_PART_ID, AUDIO_PATH, REPORT_PATH, ReportPayload,
-    TOKEN_HEADER, VERSION_HEADER, audio_file_stem,
+    AUDIO_PART_DURATION, AUDIO_PART_FILE, AUDIO_PART_ID, AUDIO_PATH, DATABASE_HEALTH_PATH,
+    HEALTH_PATH, INGEST_HEALTH_PATH, REPORT_PATH, ReportPayload, TOKEN_HEADER, VERSION_HEADER,
+    audio_file_stem,
 };
-use crate::delivery::{Answer, Transport, Verdict, judge};
+use crate::delivery::{Answer, Health, Transport, Verdict, judge, judge_health};
 use crate::id::{ContentId, Kind};
 
 /// An ingest endpoint, and the connections to it.
@@ -48,7 +49,12 @@ impl Target {
         token.set_sensitive(true);
         let mut headers = HeaderMap::new();
         headers.insert(HeaderName::from_static(TOKEN_HEADER), token);
-        let client = Client::builder()
+        let mut builder = Client::builder();
+        if ingest.url.scheme() == "http" {
+            // No certificate will be looked at, and a machine without any must do.
+            builder = builder.tls_certs_only([]);
+        }
+        let client = builder
             .user_agent(concat!("ytv2d/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
             .connect_timeout(ingest.connect_timeout)
@@ -84,6 +90,26 @@ impl Target {
             Ok(answer) => verdict(Kind::Report, answer),
             Err(_) => Transport::Timeout(format!("{:?}", self.report_timeout)).into(),
         }
+    }
+
+    /// Asks for the target's health: that of the ingest endpoints, the server's own, and its
+    /// database's where it tells. `patience` is for each, since the first may have to wake it.
+    pub async fn health(&self, patience: Duration) -> Health {
+        let mut worst = Health::Unknown;
+        for path in [INGEST_HEALTH_PATH, HEALTH_PATH, DATABASE_HEALTH_PATH] {
+            let request = self.client.get(format!("{}{path}", self.base));
+            let health = match tokio::time::timeout(patience, answer::fetch(request)).await {
+                Ok(Ok(answer)) => judge_health(answer.status, &answer.body),
+                Ok(Err(fault)) => Health::Bad(fault.to_string()),
+                Err(_) => Health::Bad(format!("no answer from {path} within {patience:?}")),
+            };
+            match health {
+                Health::Bad(_) => return health,
+                Health::Fine => worst = Health::Fine,
+                Health::Unknown => {}
+            }
+        }
+        worst
     }
 
     /// Delivers an audio file, streamed from the disk with its exact length.

@@ -1,0 +1,378 @@
+//! Whether a target is spoken to at all: flowing, asleep after failures, or stopped until a person
+//! acts.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::Backoff;
+
+/// Failures in a row must come from so many different items before they speak against the target:
+/// one item alone has its own back-off, and says nothing about the others.
+const DISTINCT: usize = 2;
+/// Between two probes that new items ask for.
+const EARLY_PROBE: Duration = Duration::from_secs(5);
+
+/// How a breaker is set.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BreakerSettings {
+    /// Failures in a row that open it.
+    pub failures: u32,
+    /// From one probe to the next while the target is asleep.
+    pub asleep: Backoff,
+    /// The same while it refuses us, which only a person can mend.
+    pub stopped: Backoff,
+}
+
+/// Why a target is not spoken to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cause {
+    /// It failed several times in a row.
+    Failing(String),
+    /// It asked for a pause.
+    AskedToWait(String),
+    /// It refuses the token.
+    Denied(String),
+    /// The address leads elsewhere.
+    Misdirected(String),
+}
+
+impl Cause {
+    /// Whether it takes a person to go on.
+    pub fn is_stopped(&self) -> bool {
+        matches!(self, Cause::Denied(_) | Cause::Misdirected(_))
+    }
+
+    /// The last words of the target.
+    pub fn why(&self) -> &str {
+        match self {
+            Cause::Failing(why)
+            | Cause::AskedToWait(why)
+            | Cause::Denied(why)
+            | Cause::Misdirected(why) => why,
+        }
+    }
+}
+
+/// What may be done now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// As many requests as allowed.
+    Flow,
+    /// One probe: the health of the target first, then a single item.
+    Probe,
+    /// Nothing until then, in milliseconds since 1970.
+    Wait(i64),
+}
+
+/// The breaker of one target. Time is given, in milliseconds since 1970, and so is chance.
+#[derive(Debug)]
+pub struct Breaker {
+    settings: BreakerSettings,
+    state: State,
+    /// Failures since the last sign of life, and the items that they came from.
+    streak: u32,
+    items: BTreeSet<i64>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum State {
+    Closed,
+    Open { cause: Cause, until: i64, probes: u32, last_probe: i64 },
+}
+
+/// What is done with a wait before it is used: see `tokio_retry::strategy::jitter`.
+pub type Jitter = fn(Duration) -> Duration;
+
+impl Breaker {
+    pub fn new(settings: BreakerSettings) -> Self {
+        Self { settings, state: State::Closed, streak: 0, items: BTreeSet::new() }
+    }
+
+    pub fn set(&mut self, settings: BreakerSettings) {
+        self.settings = settings;
+    }
+
+    /// What may be done now.
+    pub fn gate(&self, now: i64) -> Gate {
+        match self.state {
+            State::Closed => Gate::Flow,
+            State::Open { until, .. } if now >= until => Gate::Probe,
+            State::Open { until, .. } => Gate::Wait(until),
+        }
+    }
+
+    /// Why it is open, and until when nothing is tried.
+    pub fn open(&self) -> Option<(&Cause, i64)> {
+        match &self.state {
+            State::Closed => None,
+            State::Open { cause, until, .. } => Some((cause, *until)),
+        }
+    }
+
+    /// When it was last tried, while it is asleep after failures.
+    pub fn last_probe(&self) -> Option<i64> {
+        match self.state {
+            State::Open { cause: Cause::Failing(_), last_probe, .. } => Some(last_probe),
+            _ => None,
+        }
+    }
+
+    /// When a new item may be probed with, while it is asleep after failures.
+    pub fn early_probe_at(&self) -> Option<i64> {
+        self.last_probe().map(|at| at + ms(EARLY_PROBE))
+    }
+
+    /// An item that never failed has come: it may be probed with before its time, since it may be
+    /// the others that are at fault.
+    pub fn fresh_item(&mut self, now: i64) {
+        if let State::Open { cause: Cause::Failing(_), until, last_probe, .. } = &mut self.state
+            && now >= *last_probe + ms(EARLY_PROBE)
+        {
+            *until = now.min(*until);
+        }
+    }
+
+    /// Somebody mended something: it is tried at once.
+    pub fn nudge(&mut self, now: i64) {
+        if let State::Open { until, .. } = &mut self.state {
+            *until = now;
+        }
+    }
+
+    /// The target took something, or refused it for reasons of its own: it lives. Says whether
+    /// anything had spoken against it, so that what waits on its account can go on at once.
+    pub fn alive(&mut self) -> bool {
+        let was_open = std::mem::replace(&mut self.state, State::Closed) != State::Closed;
+        self.items.clear();
+        std::mem::take(&mut self.streak) > 0 || was_open
+    }
+
+    /// An attempt failed, and nothing says that the item is to blame. Says whether this opened it.
+    pub fn failed(&mut self, item: Option<i64>, why: &str, now: i64, jitter: Jitter) -> bool {
+        self.streak = self.streak.saturating_add(1);
+        if self.items.len() < DISTINCT {
+            self.items.extend(item);
+        }
+        match &self.state {
+            // A probe that failed, or something that was still under way.
+            State::Open { cause, .. } => {
+                let cause = match cause {
+                    Cause::Failing(_) | Cause::AskedToWait(_) => Cause::Failing(why.to_owned()),
+                    stopped => stopped.clone(),
+                };
+                self.wait_on(cause, now, jitter);
+                false
+            }
+            State::Closed => {
+                // A look at the health alone is about the target and nothing else.
+                let opens = item.is_none()
+                    || (self.items.len() >= DISTINCT && self.streak >= self.settings.failures);
+                if opens {
+                    self.wait_on(Cause::Failing(why.to_owned()), now, jitter);
+                }
+                opens
+            }
+        }
+    }
+
+    /// The target does not let us in, or is not there. Says whether this is news.
+    pub fn stop(&mut self, cause: Cause, now: i64, jitter: Jitter) -> bool {
+        let news = !matches!(&self.state, State::Open { cause: known, .. }
+            if std::mem::discriminant(known) == std::mem::discriminant(&cause));
+        self.wait_on(cause, now, jitter);
+        news
+    }
+
+    /// The target asked for a pause.
+    pub fn asked_to_wait(&mut self, why: &str, until: i64, now: i64) {
+        let longest = self.open().map_or(until, |(_, known)| known.max(until));
+        let stopped = self.open().is_some_and(|(cause, _)| cause.is_stopped());
+        if !stopped {
+            self.state = State::Open {
+                cause: Cause::AskedToWait(why.to_owned()),
+                until: longest,
+                probes: 0,
+                last_probe: now,
+            };
+        }
+    }
+
+    /// Opens, or stays open for longer: the wait grows with each probe, but not with each request
+    /// that was under way together with the one that opened it.
+    fn wait_on(&mut self, cause: Cause, now: i64, jitter: Jitter) {
+        let (probes, still) = match &self.state {
+            State::Open { cause: known, until, probes, .. }
+                if known.is_stopped() == cause.is_stopped() =>
+            {
+                if now < *until {
+                    (*probes, Some(*until))
+                } else {
+                    (probes + 1, None)
+                }
+            }
+            _ => (1, None),
+        };
+        let backoff = if cause.is_stopped() { self.settings.stopped } else { self.settings.asleep };
+        let until = still.unwrap_or_else(|| now + ms(backoff.wait(probes, jitter)));
+        self.state = State::Open { cause, until, probes, last_probe: now };
+    }
+}
+
+fn ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn backoff(first: u64, max: u64) -> Backoff {
+        Backoff { first: Duration::from_secs(first), max: Duration::from_secs(max) }
+    }
+
+    fn breaker() -> Breaker {
+        Breaker::new(BreakerSettings {
+            failures: 5,
+            asleep: backoff(1, 300),
+            stopped: backoff(300, 900),
+        })
+    }
+
+    /// Without chance, so that waits are whole.
+    const FULL: Jitter = |half| half;
+
+    fn fail(breaker: &mut Breaker, item: i64, now: i64) -> bool {
+        breaker.failed(Some(item), "500", now, FULL)
+    }
+
+    fn opened(breaker: &mut Breaker) {
+        assert!((1..=5).any(|item| fail(breaker, item, 0)));
+    }
+
+    #[test]
+    fn it_opens_after_so_many_failures_in_a_row_of_different_items() {
+        let mut opening = breaker();
+        let opened: Vec<bool> = (1..=5).map(|item| fail(&mut opening, item, 0)).collect();
+        assert_eq!(opened, [false, false, false, false, true]);
+        assert_eq!(opening.gate(0), Gate::Wait(1000));
+        assert_eq!(opening.gate(1000), Gate::Probe);
+
+        let mut interrupted = breaker();
+        for item in 1..=4 {
+            fail(&mut interrupted, item, 0);
+        }
+        assert!(interrupted.alive() && !interrupted.alive());
+        assert!((1..=4).all(|item| !fail(&mut interrupted, item, 0)));
+        assert_eq!(interrupted.gate(0), Gate::Flow);
+    }
+
+    #[test]
+    fn one_item_alone_never_opens_it() {
+        let mut breaker = breaker();
+        assert!((0..100).all(|_| !fail(&mut breaker, 7, 0)));
+        assert!(fail(&mut breaker, 8, 0), "a second one does");
+    }
+
+    #[test]
+    fn probes_become_rarer_up_to_the_longest_wait_and_a_success_ends_it() {
+        let mut breaker = breaker();
+        opened(&mut breaker);
+        let mut now = 0;
+        let mut waits = Vec::new();
+        for _ in 0..11 {
+            let Gate::Wait(until) = breaker.gate(now) else { panic!("not waiting") };
+            waits.push((until - now) / 1000);
+            now = until;
+            fail(&mut breaker, 1, now);
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+        assert!(breaker.alive());
+        assert_eq!(breaker.gate(now), Gate::Flow);
+    }
+
+    #[test]
+    fn a_night_of_outage_is_a_hundred_probes() {
+        let mut breaker = breaker();
+        opened(&mut breaker);
+        let (mut now, mut probes) = (0, 0);
+        while now < 8 * 3600 * 1000 {
+            match breaker.gate(now) {
+                Gate::Wait(until) => now = until,
+                Gate::Probe => {
+                    probes += 1;
+                    breaker.failed(None, "refused", now, FULL);
+                }
+                Gate::Flow => panic!("it closed"),
+            }
+        }
+        assert!((90..=110).contains(&probes), "{probes}");
+    }
+
+    #[test]
+    fn what_was_under_way_does_not_lengthen_the_wait() {
+        let mut breaker = breaker();
+        for item in 1..=9 {
+            fail(&mut breaker, item, item);
+        }
+        assert_eq!(breaker.gate(10), Gate::Wait(1005));
+    }
+
+    #[test]
+    fn a_refused_token_stops_it_with_one_alarm_and_slow_probes() {
+        let mut breaker = breaker();
+        let denied = || Cause::Denied("401".to_owned());
+        assert!(breaker.stop(denied(), 0, FULL), "the first is news");
+        assert!(!breaker.stop(denied(), 1, FULL), "the others are not");
+        assert_eq!(breaker.gate(2), Gate::Wait(300_000));
+        assert!(!breaker.stop(denied(), 300_000, FULL));
+        assert_eq!(breaker.gate(300_001), Gate::Wait(900_000));
+        breaker.nudge(300_002);
+        assert_eq!(breaker.gate(300_002), Gate::Probe);
+        assert!(breaker.alive());
+        assert!(breaker.stop(Cause::Misdirected("301".to_owned()), 0, FULL));
+    }
+
+    #[test]
+    fn a_stopped_target_stays_stopped_whatever_else_fails() {
+        let mut breaker = breaker();
+        breaker.stop(Cause::Denied("401".to_owned()), 0, FULL);
+        fail(&mut breaker, 1, 1);
+        breaker.asked_to_wait("503", 5, 2);
+        assert!(breaker.open().unwrap().0.is_stopped());
+        assert_eq!(breaker.gate(3), Gate::Wait(300_000));
+    }
+
+    #[test]
+    fn a_pause_that_was_asked_for_is_kept() {
+        let mut breaker = breaker();
+        breaker.asked_to_wait("429", 30_000, 0);
+        breaker.asked_to_wait("429", 10_000, 1);
+        assert_eq!(breaker.gate(2), Gate::Wait(30_000));
+        breaker.fresh_item(20_000);
+        assert_eq!(breaker.gate(20_000), Gate::Wait(30_000));
+        assert_eq!(breaker.gate(30_000), Gate::Probe);
+    }
+
+    #[test]
+    fn a_new_item_is_probed_with_before_its_time_but_not_too_often() {
+        let mut breaker = breaker();
+        opened(&mut breaker);
+        for _ in 0..8 {
+            let Gate::Wait(until) = breaker.gate(0) else { panic!() };
+            breaker.failed(None, "down", until, FULL);
+        }
+        let Gate::Wait(until) = breaker.gate(0) else { panic!() };
+        let last = until - 256_000;
+        breaker.fresh_item(last + 4_999);
+        assert_eq!(breaker.gate(last + 4_999), Gate::Wait(until));
+        breaker.fresh_item(last + 5_000);
+        assert_eq!(breaker.gate(last + 5_000), Gate::Probe);
+    }
+
+    #[test]
+    fn a_bad_health_opens_it_without_any_item() {
+        let mut breaker = breaker();
+        assert!(breaker.failed(None, "no database", 0, FULL));
+        assert_eq!(breaker.gate(0), Gate::Wait(1000));
+    }
+}
