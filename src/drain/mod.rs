@@ -4,6 +4,7 @@ mod attempt;
 mod dispatcher;
 mod parcel;
 mod report;
+mod status;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ use crate::watch::{Hints, Touch};
 use attempt::{Attempt, End, Ended, Flight};
 use dispatcher::{Dispatcher, Doubt, News, Next, Rules, Ruling};
 use parcel::Unpacked;
+pub use status::{LaneStatus, Shut};
 
 /// How long attempts may take to end once the daemon is told to stop.
 pub const STOP_DEADLINE: Duration = Duration::from_secs(10);

@@ -5,6 +5,7 @@ mod fault;
 mod file;
 mod lane;
 mod level;
+mod listing;
 mod lock;
 mod model;
 mod place;
@@ -27,6 +28,7 @@ use tokio_retry::RetryIf;
 use tokio_retry::strategy::FixedInterval;
 use tracing::error;
 
+pub use listing::{Filter, Listed, Standing, Tallied, Tally};
 pub use model::{
     AudioFacts, Due, FileOf, Finding, Found, Outcome, Parcel, ReportFacts, SendVariant, Settled,
     Settlement, Taken, Vanished,
@@ -295,6 +297,16 @@ impl Outbox {
     /// Everything that is needed to deliver one item; nothing when nothing is to be done.
     pub async fn parcel(&self, target: i64, item: i64) -> Result<Option<Parcel>, OutboxError> {
         self.writer.read(move |connection| lane::parcel(connection, target, item)).await
+    }
+
+    /// The rows that an operator asks for, the latest change first.
+    pub async fn list(&self, filter: Filter) -> Result<Vec<Listed>, OutboxError> {
+        self.writer.read(move |connection| listing::list(connection, &filter)).await
+    }
+
+    /// How much there is of what, at a moment.
+    pub async fn tally(&self, now_ms: i64) -> Result<Tally, OutboxError> {
+        self.writer.read(move |connection| listing::tally(connection, now_ms)).await
     }
 
     /// Keeps what an attempt came to.
