@@ -17,7 +17,7 @@ use crate::config::{Config, process_environment};
 use crate::drain::Lane;
 use crate::file::Root;
 use crate::intake::Intake;
-use crate::outbox::{Outbox, OutboxError};
+use crate::outbox::{self, Outbox, OutboxError};
 use crate::systemd;
 use crate::target::Target;
 use crate::watch::Hints;
@@ -40,8 +40,14 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
         "starting"
     );
 
-    let (outbox, mut guard) = Outbox::open(&config.outbox).await?;
-    let row = outbox.add_target(TARGET).await?;
+    if !config.outbox_allow_network {
+        outbox::check_place(&config.outbox)?;
+    }
+    // On a full disk this may take until somebody makes room.
+    let (outbox, mut guard, row) = tokio::select! {
+        opened = open(&config.outbox) => opened?,
+        () = told_to_stop(&mut signals) => return Ok(()),
+    };
     let (target, targets) = watch::channel(Target::new(&config.ingest)?);
     let (settings, setting) = watch::channel(Arc::new(config));
     let hints = Root::ALL.map(|_| Hints::default());
@@ -78,6 +84,9 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
     let mut is_ready = false;
     let outcome = loop {
         tokio::select! {
+            // First, since it is the reason of what others then have to say.
+            biased;
+            Ok(fault) = &mut guard.failure => break Err(fault.into()),
             () = &mut ready, if !is_ready => {
                 is_ready = true;
                 info!("ready");
@@ -90,7 +99,6 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
                     break Ok(());
                 }
             },
-            Ok(fault) = &mut guard.failure => break Err(fault.into()),
             Some(ended) = tasks.join_next() => break match ended {
                 Ok(Ok(())) => Err(anyhow::anyhow!("a part of the daemon ended by itself")),
                 Ok(Err(fault)) => Err(fault.into()),
@@ -115,6 +123,20 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
         info!("stopped");
     }
     outcome
+}
+
+async fn open(path: &Path) -> Result<(Outbox, outbox::Guard, i64), OutboxError> {
+    let (outbox, guard) = Outbox::open(path).await?;
+    loop {
+        match outbox.add_target(TARGET).await {
+            Err(fault) if fault.is_disk_full() => outbox.wait_for_room().await?,
+            row => return Ok((outbox, guard, row?)),
+        }
+    }
+}
+
+async fn told_to_stop(signals: &mut Signals) {
+    while signals.next().await == Some(SIGHUP) {}
 }
 
 /// The first of these signals arms the second, which ends the process at once.

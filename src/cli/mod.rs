@@ -83,9 +83,13 @@ fn run(named: Option<PathBuf>) -> ExitCode {
 fn exit_code(error: &anyhow::Error) -> u8 {
     use crate::outbox::OutboxError;
     match error.downcast_ref::<OutboxError>() {
-        Some(OutboxError::Foreign(_) | OutboxError::Newer { .. } | OutboxError::OldSqlite(_)) => {
-            EX_CONFIG
-        }
+        Some(
+            OutboxError::Foreign(_)
+            | OutboxError::Newer { .. }
+            | OutboxError::OldSqlite(_)
+            | OutboxError::Network { .. }
+            | OutboxError::Directory(_),
+        ) => EX_CONFIG,
         _ => 1,
     }
 }

@@ -67,11 +67,12 @@ impl Default for Watch {
 #[serde(default, deny_unknown_fields)]
 pub struct Outbox {
     pub path: PathBuf,
+    pub allow_network: bool,
 }
 
 impl Default for Outbox {
     fn default() -> Self {
-        Self { path: "outbox.db".into() }
+        Self { path: "outbox.db".into(), allow_network: false }
     }
 }
 

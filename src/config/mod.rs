@@ -23,6 +23,8 @@ use crate::report::IdPolicy;
 pub struct Config {
     pub watch: Watch,
     pub outbox: PathBuf,
+    /// Whether the outbox may lie on a network file system.
+    pub outbox_allow_network: bool,
     pub ingest: Ingest,
     pub retry: Retry,
     pub breaker: Breaker,
@@ -199,6 +201,7 @@ impl Config {
                 first_run: file.watch.first_run,
             },
             outbox: place::under(environment("STATE_DIRECTORY"), file.outbox.path),
+            outbox_allow_network: file.outbox.allow_network,
             ingest: Ingest {
                 url,
                 token,

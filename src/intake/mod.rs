@@ -40,6 +40,8 @@ pub struct Intake {
     hints: Hints,
     eye: Eye,
     settling: Settling,
+    next_check: Instant,
+    next_scan: Instant,
     /// What was said of the root last, so that it is said once.
     sight: Option<&'static str>,
     /// Whether it was looked through since the start.
@@ -66,7 +68,7 @@ impl Intake {
     ) -> Self {
         let path = path_of(root, &settings.borrow());
         let eye = Eye::new(&path, hints.clone());
-        let settling = Settling::default();
+        let (settling, now) = (Settling::default(), Instant::now());
         Self {
             root,
             path,
@@ -75,6 +77,8 @@ impl Intake {
             hints,
             eye,
             settling,
+            next_check: now,
+            next_scan: now,
             sight: None,
             looked_through: false,
             adopting: false,
@@ -94,35 +98,26 @@ impl Intake {
         let mut reconciled = Some(reconciled);
         let first_run = self.outbox.is_first_run(self.root).await?;
         self.adopting = first_run && self.settings.borrow().watch.first_run == FirstRun::Adopt;
-        let mut next_check = Instant::now();
-        let mut next_scan = Instant::now();
         loop {
-            let now = Instant::now();
-            let mut scan = now >= next_scan;
-            if now >= next_check {
-                scan |= self.check_root();
-                next_check = now + ROOT_CHECK;
-            }
-            let batch = self.hints.take();
-            if batch.everything || scan {
-                if batch.everything {
-                    scan |= self.check_root();
-                }
-                if self.reconcile().await? {
-                    self.end_first_run().await?;
-                }
-                next_scan = Instant::now() + self.settings.borrow().watch.rescan;
-            }
+            let full = match self.turn().await {
+                Ok(()) => false,
+                Err(error) if error.is_disk_full() => true,
+                Err(error) => return Err(error),
+            };
             if let Some(reconciled) = reconciled.take() {
                 let _nobody_waits = reconciled.send(());
             }
-            self.take_hinted(batch.names.into_iter().collect()).await?;
-            let due = self.settling.due(Instant::now());
-            self.look_at(due, Trigger::Due).await?;
-
-            let wake =
-                [Some(next_check), Some(next_scan), self.settling.next()].into_iter().flatten();
-            let wake = wake.min().unwrap_or(next_check);
+            if full {
+                tokio::select! {
+                    () = stop.cancelled() => return Ok(()),
+                    room = self.outbox.wait_for_room() => room?,
+                }
+                // What was read is forgotten, and still lies on the disk.
+                self.next_scan = Instant::now();
+                continue;
+            }
+            let wakes = [Some(self.next_check), Some(self.next_scan), self.settling.next()];
+            let wake = wakes.into_iter().flatten().min().unwrap_or(self.next_check);
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = self.hints.wait() => {}
@@ -139,6 +134,29 @@ impl Intake {
             }
         }
         Ok(())
+    }
+
+    /// Does whatever there is to do at this moment.
+    async fn turn(&mut self) -> Result<(), OutboxError> {
+        let now = Instant::now();
+        let mut scan = now >= self.next_scan;
+        if now >= self.next_check {
+            scan |= self.check_root();
+            self.next_check = now + ROOT_CHECK;
+        }
+        let batch = self.hints.take();
+        if batch.everything || scan {
+            if batch.everything {
+                self.check_root();
+            }
+            if self.reconcile().await? {
+                self.end_first_run().await?;
+            }
+            self.next_scan = Instant::now() + self.settings.borrow().watch.rescan;
+        }
+        self.take_hinted(batch.names.into_iter().collect()).await?;
+        let due = self.settling.due(Instant::now());
+        self.look_at(due, Trigger::Due).await
     }
 
     /// Whether the root must be looked through.
@@ -238,11 +256,13 @@ impl Intake {
         if findings.is_empty() {
             return Ok(());
         }
+        let adopt = self.adopting && trigger == Trigger::Scan;
+        let vanished = self.outbox.record(findings.clone(), adopt, clock::now_ms()).await?;
+        // Not before, so that what is taken in at a second try is not told twice.
         for finding in &findings {
             announce(finding);
         }
-        let adopt = self.adopting && trigger == Trigger::Scan;
-        for vanished in self.outbox.record(findings, adopt, clock::now_ms()).await? {
+        for vanished in vanished {
             warn!(id = %vanished.id, kind = %vanished.kind,
                 "its file is gone before it was delivered; nothing will be sent of it");
         }
