@@ -18,7 +18,7 @@ fn what_would_be_a_permanent_500_is_cleaned_out_and_nothing_needless_is_sent() {
     let text = report.json.to_string().replace("half of a smile", r"half \ud83d of a smile");
     std::fs::write(stage.config.report(&report.file_name), text).unwrap();
     let id = &report.expected.id;
-    stage.wait("the record", |state| state.record(id).is_some());
+    stage.settle();
     let record = stage.dashboard.record(id).unwrap();
     assert_eq!(record.title, "NUL  in a title");
     assert_eq!(record.text("comprehensive"), Some("half \u{fffd} of a smile"));
