@@ -85,6 +85,8 @@ pub fn resume(connection: &Connection, target: i64, now_ms: i64) -> rusqlite::Re
         .execute(params![target, now_ms])
 }
 
+/// Everything for one attempt. What is sent may arrive and its answer not, so what was known of the
+/// target is doubtful from here on, until something is acknowledged.
 pub fn parcel(connection: &Connection, target: i64, item: i64) -> rusqlite::Result<Option<Parcel>> {
     let found = connection
         .prepare_cached(
@@ -120,7 +122,7 @@ pub fn parcel(connection: &Connection, target: i64, item: i64) -> rusqlite::Resu
             Ok((parcel, taken_from_text(row.get_ref(14)?.as_str_or_null()?)))
         })
         .optional()?;
-    let Some((mut parcel, taken)) = found else { return Ok(None) };
+    let Some((mut parcel, mut taken)) = found else { return Ok(None) };
     match parcel.kind {
         Kind::Report => {
             parcel.variants = variants(connection, item, &taken)?;
@@ -131,6 +133,17 @@ pub fn parcel(connection: &Connection, target: i64, item: i64) -> rusqlite::Resu
                 .prepare_cached("SELECT seconds FROM item WHERE id = ?1")?
                 .query_row(params![item], |row| row.get(0))?;
         }
+    }
+    if parcel.known {
+        taken.retain(|name, _| parcel.variants.iter().all(|sent| sent.name != *name));
+        let taken = (parcel.kind == Kind::Report).then(|| taken_to_text(&taken));
+        connection
+            .prepare_cached(
+                "UPDATE delivery SET known_no = NULL, fields = NULL, taken = ?3
+                 WHERE target = ?1 AND item = ?2
+                 AND (known_no IS NOT NULL OR fields IS NOT NULL OR taken IS NOT ?3)",
+            )?
+            .execute(params![target, item, taken])?;
     }
     Ok(Some(parcel))
 }

@@ -502,7 +502,8 @@ impl Desk<'_> {
         let known = self
             .connection
             .prepare_cached(
-                "SELECT known, fields, taken FROM delivery WHERE target = ?1 AND item = ?2",
+                "SELECT iif(known_no IS NULL, NULL, known), fields, taken FROM delivery
+                 WHERE target = ?1 AND item = ?2",
             )?
             .query_row(params![target, item.id], |row| {
                 Ok((

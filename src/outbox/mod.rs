@@ -3,8 +3,8 @@
 
 mod fault;
 mod file;
-mod lane;
-mod level;
+pub(crate) mod lane;
+pub(crate) mod level;
 mod listing;
 mod lock;
 mod model;
@@ -294,9 +294,10 @@ impl Outbox {
         Ok(resumed)
     }
 
-    /// Everything that is needed to deliver one item; nothing when nothing is to be done.
+    /// Everything that is needed to deliver one item; nothing when nothing is to be done. It is
+    /// noted that an attempt was made, since that may have an effect whatever becomes of us.
     pub async fn parcel(&self, target: i64, item: i64) -> Result<Option<Parcel>, OutboxError> {
-        self.writer.read(move |connection| lane::parcel(connection, target, item)).await
+        self.writer.write(move |connection| lane::parcel(connection, target, item)).await
     }
 
     /// The rows that an operator asks for, the latest change first.
