@@ -36,6 +36,8 @@ pub enum Trigger {
     Event,
     /// It was to be looked at again by now.
     Due,
+    /// What is recorded of it cannot be true.
+    Doubt,
     /// Everything is looked at.
     Scan,
 }
@@ -115,7 +117,9 @@ pub fn decide(
             settling.forget(name);
             return if seen.known.is_some() { Looked::Found(Found::Gone) } else { Looked::Nothing };
         }
-        Some(Entry::File(stamp) | Entry::Other(_, stamp)) if seen.known == Some(stamp) => {
+        Some(Entry::File(stamp) | Entry::Other(_, stamp))
+            if seen.known == Some(stamp) && trigger != Trigger::Doubt =>
+        {
             settling.forget(name);
             return Looked::Nothing;
         }
@@ -221,13 +225,14 @@ mod tests {
         let recent = stamp(clock::now_ms());
         let file = |stamp| Some(Entry::File(stamp));
         let link = Some(Entry::Other("a symbolic link", long_ago));
-        use Trigger::{Due, Event, Scan};
+        use Trigger::{Doubt, Due, Event, Scan};
         for (root, known, entry, trigger, expected) in [
             (Root::Reports, None, file(recent), Event, "ready"),
             (Root::Reports, Some(recent), file(recent), Event, "nothing"),
             (Root::Reports, Some(long_ago), file(recent), Scan, "ready"),
             (Root::Reports, Some(long_ago), None, Event, "gone"),
             (Root::Reports, None, None, Event, "nothing"),
+            (Root::Reports, Some(recent), file(recent), Doubt, "ready"),
             (Root::Reports, None, link, Scan, "problem"),
             (Root::Reports, Some(long_ago), link, Scan, "nothing"),
             (Root::Exports, None, file(recent), Event, "nothing"),

@@ -199,7 +199,7 @@ impl Intake {
 
     async fn take_hinted(&mut self, names: Vec<(OsString, Touch)>) -> Result<(), OutboxError> {
         let (now, quiet) = (Instant::now(), self.rules().quiet);
-        let mut done = Vec::new();
+        let (mut done, mut doubted) = (Vec::new(), Vec::new());
         let ignore = self.settings.borrow().watch.ignore.clone();
         if !names.is_empty() {
             self.status.send_modify(|status| status.last_event = Some(clock::now()));
@@ -211,8 +211,10 @@ impl Intake {
             match touch {
                 Touch::Written => self.settling.touch(&name, quiet, now),
                 Touch::Done => done.push(name),
+                Touch::Doubted => doubted.push(name),
             }
         }
+        self.look_at(doubted, Trigger::Doubt).await?;
         self.look_at(done, Trigger::Event).await
     }
 

@@ -85,8 +85,8 @@ impl Intake {
         let (count, known) = (gone.len(), self.files);
         let believed = match trigger {
             Trigger::Scan => self.deletions.believe_scan(count, known, limit, now),
-            Trigger::Event | Trigger::Due if count == 0 => return Vec::new(),
-            Trigger::Event | Trigger::Due => {
+            _ if count == 0 => return Vec::new(),
+            Trigger::Event | Trigger::Due | Trigger::Doubt => {
                 self.deletions.believe_events(count, known, limit, now)
             }
         };
