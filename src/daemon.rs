@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 use crate::config::{Config, process_environment};
 use crate::drain::Lane;
 use crate::file::Root;
-use crate::intake::Intake;
+use crate::intake::{Intake, RootStatus, path_of};
 use crate::outbox::{self, Outbox, OutboxError};
 use crate::systemd;
 use crate::target::Target;
@@ -55,9 +55,13 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
     let mut tasks: JoinSet<Result<(), OutboxError>> = JoinSet::new();
 
     let mut reconciled = Vec::new();
+    let mut roots = Vec::new();
     for (root, hints) in Root::ALL.into_iter().zip(&hints) {
         let (done, first) = oneshot::channel();
-        let intake = Intake::new(root, outbox.clone(), setting.clone(), hints.clone());
+        let (status, seen) =
+            watch::channel(RootStatus::new(root, path_of(root, &setting.borrow())));
+        let intake = Intake::new(root, outbox.clone(), setting.clone(), hints.clone(), status);
+        roots.push(seen);
         tasks.spawn(intake.run(done, stop.clone()));
         reconciled.push(first);
     }
@@ -82,6 +86,7 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
         }
     });
     let mut is_ready = false;
+    let mut told = String::new();
     let outcome = loop {
         tokio::select! {
             // First, since it is the reason of what others then have to say.
@@ -90,10 +95,24 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
             () = &mut ready, if !is_ready => {
                 is_ready = true;
                 info!("ready");
-                systemd::ready("watching");
+                told = verdict(&roots);
+                systemd::ready(&told);
+            }
+            () = any_changed(&mut roots), if is_ready => {
+                let now = verdict(&roots);
+                if now != told {
+                    systemd::status(&now);
+                    told = now;
+                }
             }
             signal = signals.next() => match signal {
-                Some(SIGHUP) => reload(config_path.as_deref(), &settings, &target),
+                Some(SIGHUP) => {
+                    systemd::reloading();
+                    reload(config_path.as_deref(), &settings, &target);
+                    if is_ready {
+                        systemd::ready(&told);
+                    }
+                }
                 _ => {
                     info!("stopping");
                     break Ok(());
@@ -135,6 +154,30 @@ async fn open(path: &Path) -> Result<(Outbox, outbox::Guard, i64), OutboxError> 
     }
 }
 
+/// Returns when the state of a root was published.
+async fn any_changed(roots: &mut [watch::Receiver<RootStatus>]) {
+    let changes = roots.iter_mut().map(|root| Box::pin(root.changed()));
+    // A root whose task has ended is told by that end.
+    let _which = futures_util::future::select_all(changes).await;
+}
+
+/// The state of the watching in one line.
+fn verdict(roots: &[watch::Receiver<RootStatus>]) -> String {
+    let words: Vec<String> = roots
+        .iter()
+        .map(|root| {
+            let status = root.borrow();
+            match &status.sighting {
+                None => format!("{}: not looked at yet", status.root),
+                Some((sighting, _)) => {
+                    format!("{}: {sighting}, {} files", status.root, status.files)
+                }
+            }
+        })
+        .collect();
+    words.join("; ")
+}
+
 async fn told_to_stop(signals: &mut Signals) {
     while signals.next().await == Some(SIGHUP) {}
 }
@@ -155,7 +198,6 @@ fn reload(
     settings: &watch::Sender<Arc<Config>>,
     target: &watch::Sender<Target>,
 ) {
-    systemd::reloading();
     match Config::load(path, &process_environment) {
         Err(faults) => {
             for fault in faults {
@@ -177,5 +219,4 @@ fn reload(
             }
         }
     }
-    systemd::ready("watching");
 }

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod contract;
 pub mod delivery;
 pub mod file;
+pub mod file_system;
 pub mod id;
 pub mod report;
 

@@ -1,6 +1,7 @@
 //! The configuration: defaults, then the file, then the environment, validated whole.
 
 mod file;
+mod ignore;
 mod place;
 mod reload;
 mod secret;
@@ -12,7 +13,8 @@ use jiff::tz::TimeZone;
 use reqwest::Url;
 use tracing_subscriber::filter::EnvFilter;
 
-pub use file::{ConfigFile, LogFormat};
+pub use file::{ConfigFile, FirstRun, LogFormat, Percent, WatchMode};
+pub use ignore::Ignore;
 pub use place::{DEFAULT_PLACES, find};
 pub use secret::Token;
 
@@ -41,7 +43,14 @@ pub struct Watch {
     pub exports: PathBuf,
     pub audio_quiet: Duration,
     pub rescan: Duration,
+    pub mode: WatchMode,
+    /// How often to look where events do not come through.
+    pub scan: Duration,
+    /// More of the known files than this, gone within a minute, is suspicious.
+    pub mass_delete: Percent,
+    pub ignore: Ignore,
     pub timezone: TimeZone,
+    pub first_run: FirstRun,
 }
 
 /// The dashboard, and how it is spoken to.
@@ -144,11 +153,19 @@ impl Config {
                 None
             }
         };
+        let ignore = match Ignore::new(&file.watch.ignore) {
+            Ok(ignore) => Some(ignore),
+            Err(text) => {
+                fault(format!("watch.ignore: {text}"));
+                None
+            }
+        };
         if !(1..=64).contains(&file.ingest.parallel) {
             fault(format!("ingest.parallel: {} is not between 1 and 64", file.ingest.parallel));
         }
         for (key, value) in [
             ("watch.rescan", file.watch.rescan),
+            ("watch.scan", file.watch.scan),
             ("ingest.connect_timeout", file.ingest.connect_timeout),
             ("ingest.report_timeout", file.ingest.report_timeout),
             ("ingest.audio_timeout", file.ingest.audio_timeout),
@@ -185,8 +202,8 @@ impl Config {
             fault("watch.exports: must be another directory than watch.reports".to_owned());
         }
 
-        let (Some(url), Some(token), Some(timezone), true) =
-            (url, token, timezone, faults.is_empty())
+        let (Some(url), Some(token), Some(timezone), Some(ignore), true) =
+            (url, token, timezone, ignore, faults.is_empty())
         else {
             return Err(faults);
         };
@@ -196,7 +213,12 @@ impl Config {
                 exports: file.watch.exports,
                 audio_quiet: file.watch.audio_quiet,
                 rescan: file.watch.rescan,
+                mode: file.watch.mode,
+                scan: file.watch.scan,
+                mass_delete: file.watch.mass_delete,
+                ignore,
                 timezone,
+                first_run: file.watch.first_run,
             },
             outbox: place::under(environment("STATE_DIRECTORY"), file.outbox.path),
             outbox_allow_network: file.outbox.allow_network,
@@ -319,6 +341,8 @@ mod tests {
             ("[watch]\ntimezone = 'Mars/Olympus'", "watch.timezone"),
             ("[watch]\nexports = 'data/reports'", "watch.exports"),
             ("[watch]\nrescan = '0s'", "watch.rescan"),
+            ("[watch]\nscan = '0s'", "watch.scan"),
+            ("[watch]\nignore = ['a[']", "watch.ignore"),
             ("[log]\nfilter = 'ytv2d=loud'", "log.filter"),
             ("[outbox]\npath = ''", "outbox.path"),
         ] {

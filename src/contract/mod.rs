@@ -57,6 +57,11 @@ pub fn audio_file_stem(video_id: &str) -> String {
     video_id.trim().replace("yt:", "").replace(':', "")
 }
 
+/// Where the dashboard serves an id's audio (contract D, "Destination").
+pub fn audio_public_url(video_id: &str) -> String {
+    format!("{AUDIO_PUBLIC_PREFIX}{}.mp3", audio_file_stem(video_id))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use tokio::time::Instant;
+use tracing::warn;
 
 use super::{audio, report};
 use crate::clock;
+use crate::config::Ignore;
 use crate::file::{FileRef, Root, Stamp};
 use crate::outbox::Found;
 use crate::report::{AudioName, IdPolicy, audio_name, ignored_report_name};
@@ -69,17 +71,34 @@ pub enum Outcome {
 }
 
 /// Whether a name is one that this root delivers (contract A.7, B.1 and B.2).
-pub fn is_ours(root: Root, name: &OsStr) -> bool {
+pub fn is_ours(root: Root, name: &OsStr, ignore: &Ignore) -> bool {
     let has_ending = std::path::Path::new(name)
         .extension()
         .is_some_and(|ending| ending.as_bytes() == root.extension().as_bytes());
     has_ending
+        && !ignore.matches(name)
         && match root {
             Root::Reports => !ignored_report_name(name.as_bytes()),
             Root::Exports => {
                 matches!(audio_name(&name.to_string_lossy()), AudioName::Ours { .. })
             }
         }
+}
+
+/// Looks at files without opening them. Blocking.
+pub fn see(
+    directory: &Directory,
+    files: impl Iterator<Item = (FileRef, Option<Stamp>)>,
+) -> Vec<Seen> {
+    files
+        .filter_map(|(file, known)| match directory.look(&file.name) {
+            Ok(entry) => Some(Seen { file, known, entry }),
+            Err(error) => {
+                warn!(%file, %error, "a file cannot be looked at; it is tried again later");
+                None
+            }
+        })
+        .collect()
 }
 
 /// Decides what is to be done with a file that was seen.
@@ -227,7 +246,9 @@ mod tests {
 
     #[test]
     fn only_flat_names_of_the_right_kind_are_ours() {
+        let ignore = Ignore::new(&["secret*".to_owned()]).unwrap();
         for (root, name, ours) in [
+            (Root::Reports, "secret.json", false),
             (Root::Reports, "a.json", true),
             (Root::Reports, "a.JSON", false),
             (Root::Reports, ".a.json", false),
@@ -238,7 +259,7 @@ mod tests {
             (Root::Exports, "audio_20250901_101010.mp3", false),
             (Root::Exports, "a.json", false),
         ] {
-            assert_eq!(is_ours(root, OsStr::new(name)), ours, "{name}");
+            assert_eq!(is_ours(root, OsStr::new(name), &ignore), ours, "{name}");
         }
     }
 }

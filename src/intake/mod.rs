@@ -6,7 +6,10 @@ mod audio;
 mod look;
 mod reconcile;
 mod report;
+mod sight;
+mod status;
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,21 +18,22 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, FirstRun};
 use crate::file::{FileRef, Root};
 use crate::outbox::{Finding, Found, Outbox, OutboxError};
-use crate::watch::{Directory, Eye, Hints, Settling, Sight, Touch};
+use crate::watch::{Deletions, Directory, Eye, Hints, Settling, Touch, Vision};
 use look::{Looked, Rules, Seen, Trigger};
+pub use status::RootStatus;
 
-/// How often a root is looked at itself: whether it is there, and still the one that is watched.
-const ROOT_CHECK: Duration = Duration::from_secs(10);
 /// How long a report that does not parse may be quiet before it is called malformed.
 const REPORT_QUIET: Duration = Duration::from_secs(5);
 /// How many files are looked at between two commits.
 const GROUP: usize = 64;
+/// When a file is tried again that ought to be readable, and was not.
+const UNREADABLE: Duration = Duration::from_secs(60);
 
 /// Watches a root, and takes in what settles in it.
 pub struct Intake {
@@ -40,12 +44,28 @@ pub struct Intake {
     hints: Hints,
     eye: Eye,
     settling: Settling,
+    vision: Vision,
+    deletions: Deletions,
+    status: watch::Sender<RootStatus>,
     next_check: Instant,
     next_scan: Instant,
-    /// What was said of the root last, so that it is said once.
-    sight: Option<&'static str>,
+    /// Nothing, when none is due.
+    next_canary: Option<Instant>,
+    /// How many files are recorded.
+    files: usize,
     /// Whether it was looked through since the start.
     looked_through: bool,
+    /// What the first look through finds counts as delivered.
+    adopting: bool,
+}
+
+/// Why a root is looked through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Occasion {
+    /// It is time: events should have told of everything by now.
+    Clock,
+    /// Events could not tell: the root is new to us, or some were lost.
+    Blind,
 }
 
 /// How many files a reconcile found to be what.
@@ -63,8 +83,10 @@ impl Intake {
         outbox: Outbox,
         settings: watch::Receiver<Arc<Config>>,
         hints: Hints,
+        status: watch::Sender<RootStatus>,
     ) -> Self {
         let path = path_of(root, &settings.borrow());
+        let vision = Vision::new(settings.borrow().watch.mode);
         let eye = Eye::new(&path, hints.clone());
         let (settling, now) = (Settling::default(), Instant::now());
         Self {
@@ -75,10 +97,15 @@ impl Intake {
             hints,
             eye,
             settling,
+            vision,
+            deletions: Deletions::default(),
+            status,
             next_check: now,
             next_scan: now,
-            sight: None,
+            next_canary: None,
+            files: 0,
             looked_through: false,
+            adopting: false,
         }
     }
 
@@ -93,8 +120,15 @@ impl Intake {
         stop: CancellationToken,
     ) -> Result<(), OutboxError> {
         let mut reconciled = Some(reconciled);
+        let first_run = self.outbox.is_first_run(self.root).await?;
+        self.adopting = first_run && self.settings.borrow().watch.first_run == FirstRun::Adopt;
         loop {
-            let full = match self.turn().await {
+            // A turn that is given up is made again at the next start, from the disk.
+            let turn = tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                turn = self.turn() => turn,
+            };
+            let full = match turn {
                 Ok(()) => false,
                 Err(error) if error.is_disk_full() => true,
                 Err(error) => return Err(error),
@@ -111,7 +145,12 @@ impl Intake {
                 self.next_scan = Instant::now();
                 continue;
             }
-            let wakes = [Some(self.next_check), Some(self.next_scan), self.settling.next()];
+            let wakes = [
+                Some(self.next_check),
+                Some(self.next_scan),
+                self.next_canary,
+                self.settling.next(),
+            ];
             let wake = wakes.into_iter().flatten().min().unwrap_or(self.next_check);
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
@@ -121,60 +160,52 @@ impl Intake {
         }
     }
 
+    async fn end_first_run(&mut self) -> Result<(), OutboxError> {
+        if self.outbox.is_first_run(self.root).await? {
+            self.outbox.end_first_run(self.root).await?;
+            if std::mem::take(&mut self.adopting) {
+                info!(root = %self.root, "what was there is taken as delivered already");
+            }
+        }
+        Ok(())
+    }
+
     /// Does whatever there is to do at this moment.
     async fn turn(&mut self) -> Result<(), OutboxError> {
         let now = Instant::now();
-        let mut scan = now >= self.next_scan;
-        if now >= self.next_check {
-            scan |= self.check_root();
-            self.next_check = now + ROOT_CHECK;
-        }
+        let mut occasion = (now >= self.next_scan).then_some(Occasion::Clock);
         let batch = self.hints.take();
-        if batch.everything || scan {
-            if batch.everything {
-                self.check_root();
+        if now >= self.next_check || batch.everything {
+            let is_new = self.check_root();
+            if is_new || batch.everything {
+                occasion = Some(Occasion::Blind);
             }
-            self.reconcile().await?;
-            self.next_scan = Instant::now() + self.settings.borrow().watch.rescan;
+        }
+        if self.next_canary.is_some_and(|at| now >= at) {
+            self.send_canary().await;
+        }
+        if let Some(occasion) = occasion {
+            if self.reconcile(occasion).await? {
+                self.end_first_run().await?;
+            }
+            self.next_scan = Instant::now() + self.scan_interval();
         }
         self.take_hinted(batch.names.into_iter().collect()).await?;
         let due = self.settling.due(Instant::now());
-        self.look_at(due, Trigger::Due).await
-    }
-
-    /// Whether the root must be looked through.
-    fn check_root(&mut self) -> bool {
-        let (sight, scan) = match self.eye.check() {
-            Sight::Steady => return false,
-            Sight::New => ("watching", true),
-            Sight::Unwatched(error) => {
-                if self.sight != Some("unwatched") {
-                    warn!(root = %self.root, path = %self.path.display(), %error,
-                        "no events from this directory: it is looked through by the clock alone");
-                }
-                ("unwatched", self.sight != Some("unwatched"))
-            }
-            Sight::Lost(error) => {
-                if self.sight != Some("lost") {
-                    error!(root = %self.root, path = %self.path.display(), %error,
-                        "a watched directory cannot be read: create it or mount it; \
-                         it is taken up by itself once it is there");
-                }
-                ("lost", false)
-            }
-        };
-        if sight == "watching" && self.sight.is_some_and(|before| before != "watching") {
-            info!(root = %self.root, path = %self.path.display(), "the directory is back");
-        }
-        self.sight = Some(sight);
-        scan
+        self.look_at(due, Trigger::Due).await?;
+        self.publish();
+        Ok(())
     }
 
     async fn take_hinted(&mut self, names: Vec<(OsString, Touch)>) -> Result<(), OutboxError> {
         let (now, quiet) = (Instant::now(), self.rules().quiet);
         let mut done = Vec::new();
+        let ignore = self.settings.borrow().watch.ignore.clone();
+        if !names.is_empty() {
+            self.status.send_modify(|status| status.last_event = Some(clock::now()));
+        }
         for (name, touch) in names {
-            if !look::is_ours(self.root, &name) {
+            if !look::is_ours(self.root, &name, &ignore) {
                 continue;
             }
             match touch {
@@ -196,16 +227,7 @@ impl Intake {
             let files = group.into_iter().map(|name| FileRef::new(self.root, name)).collect();
             let known = self.outbox.stamps_of(files).await?;
             let Some(directory) = self.open() else { return Ok(()) };
-            let seen = known
-                .into_iter()
-                .filter_map(|(file, known)| match directory.look(&file.name) {
-                    Ok(entry) => Some(Seen { file, known, entry }),
-                    Err(error) => {
-                        warn!(%file, %error, "a file cannot be looked at; it is tried again later");
-                        None
-                    }
-                })
-                .collect();
+            let seen = look::see(&directory, known.into_iter());
             self.take(directory, seen, trigger).await?;
         }
     }
@@ -213,20 +235,27 @@ impl Intake {
     /// Decides about files that were seen, reads those that are ready, and records them in one go.
     async fn take(
         &mut self,
-        directory: Directory,
+        directory: Arc<Directory>,
         seen: Vec<Seen>,
         trigger: Trigger,
     ) -> Result<(), OutboxError> {
         let rules = self.rules();
         let mut findings = Vec::new();
         let mut ready = Vec::new();
+        let mut gone = Vec::new();
+        let mut fresh = HashSet::new();
         for seen in seen {
+            if seen.known.is_none() {
+                fresh.insert(seen.file.clone());
+            }
             match look::decide(&seen, trigger, &rules, &mut self.settling, Instant::now()) {
                 Looked::Nothing => {}
+                Looked::Found(Found::Gone) => gone.push(seen.file),
                 Looked::Found(found) => findings.push(Finding { file: seen.file, found }),
                 Looked::Ready => ready.push(seen.file),
             }
         }
+        findings.extend(self.believed(gone, trigger));
         if !ready.is_empty() {
             let reading =
                 tokio::task::spawn_blocking(move || look::read(&directory, ready, &rules));
@@ -236,10 +265,23 @@ impl Intake {
                 }
             }
         }
+        if trigger != Trigger::Scan {
+            self.files += findings.iter().filter(|finding| fresh.contains(&finding.file)).count();
+        }
+        self.record(findings, trigger).await
+    }
+
+    /// Records findings, and says what there is to say of them.
+    async fn record(
+        &mut self,
+        findings: Vec<Finding>,
+        trigger: Trigger,
+    ) -> Result<(), OutboxError> {
         if findings.is_empty() {
             return Ok(());
         }
-        let vanished = self.outbox.record(findings.clone(), clock::now_ms()).await?;
+        let adopt = self.adopting && trigger == Trigger::Scan;
+        let vanished = self.outbox.record(findings.clone(), adopt, clock::now_ms()).await?;
         // Not before, so that what is taken in at a second try is not told twice.
         for finding in &findings {
             announce(finding);
@@ -268,16 +310,16 @@ impl Intake {
                 None
             }
             look::Outcome::Failed(error) => {
-                self.settling.forget(&file.name);
-                warn!(%file, %error, "a file cannot be read; it is tried again at the next rescan");
+                self.settling.touch(&file.name, UNREADABLE, now);
+                warn!(%file, %error, "a file cannot be read; it is tried again in a minute");
                 None
             }
         }
     }
 
-    fn open(&self) -> Option<Directory> {
+    fn open(&self) -> Option<Arc<Directory>> {
         // What is wrong with the root is found out, and said, by its own check.
-        Directory::open(&self.path).ok()
+        Directory::open(&self.path).ok().map(Arc::new)
     }
 
     fn rules(&self) -> Rules {

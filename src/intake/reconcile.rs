@@ -8,11 +8,14 @@ use std::ffi::OsString;
 use std::iter::Peekable;
 use std::os::unix::ffi::OsStrExt;
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::look::{self, Seen, Trigger};
-use super::{Counts, Intake};
+use super::{Counts, Intake, Occasion};
+use crate::clock;
 use crate::file::{FileRef, Stamp};
 use crate::outbox::OutboxError;
 use crate::watch::{Directory, Entry};
@@ -22,25 +25,52 @@ const PAGE: usize = 1000;
 /// How many that differ are read between two commits.
 const GROUP: usize = 256;
 
+/// An event for a change that is older than this should have come.
+const EVENT_LATE_MS: i64 = 10_000;
+
+/// A look through a root, while it goes on.
+struct Scan {
+    /// The same directory from the first name to the last, whatever becomes of its path.
+    directory: Arc<Directory>,
+    counts: Counts,
+    /// Judged together at the end.
+    gone: Vec<FileRef>,
+    /// Whether events should have told of every change by now.
+    events_due: bool,
+    /// Changes that no event told of.
+    missed: usize,
+}
+
 impl Intake {
-    /// Looks through the root. One that cannot be read is left alone: that is no deletion.
-    pub(super) async fn reconcile(&mut self) -> Result<(), OutboxError> {
+    /// Looks through the root, and says whether it could. One that cannot be read is left alone:
+    /// that is no deletion.
+    pub(super) async fn reconcile(&mut self, occasion: Occasion) -> Result<bool, OutboxError> {
         let (started, root, path) = (Instant::now(), self.root, self.path.clone());
+        let ignore = self.settings.borrow().watch.ignore.clone();
         let listing = tokio::task::spawn_blocking(move || {
-            Directory::open(&path)?.names(|name| look::is_ours(root, name))
+            let directory = Directory::open(&path)?;
+            let names = directory.names(|name| look::is_ours(root, name, &ignore))?;
+            Ok((directory, names))
         });
-        let names = match listing.await.expect("listing does not panic") {
-            Ok(names) => names,
+        let (directory, names) = match listing.await.expect("listing does not panic") {
+            Ok(listed) => listed,
             Err(error) => {
-                // A missing root is told by its own check.
-                if error.kind() != std::io::ErrorKind::NotFound {
-                    warn!(%root, %error, "a directory cannot be listed; it is tried again later");
-                }
-                return Ok(());
+                let error: std::io::Error = error;
+                self.vision.lost(error.to_string());
+                self.say_turn();
+                return Ok(false);
             }
         };
+        let mut scan = Scan {
+            directory: Arc::new(directory),
+            counts: Counts::default(),
+            gone: Vec::new(),
+            events_due: occasion == Occasion::Clock
+                && self.looked_through
+                && self.vision.reason().is_none(),
+            missed: 0,
+        };
         let mut names = names.into_iter().peekable();
-        let mut counts = Counts::default();
         let mut after = None;
         loop {
             let page = self.outbox.stamps(self.root, after, PAGE).await?;
@@ -53,59 +83,48 @@ impl Intake {
                 if pairs.is_empty() {
                     break;
                 }
-                self.compare(pairs, &mut counts).await?;
+                self.compare(pairs, &mut scan).await?;
             }
             if last {
                 break;
             }
         }
-        let Counts { known, new, changed, gone } = counts;
-        let ms = started.elapsed().as_millis() as u64;
-        let path = self.path.display();
-        let first = !std::mem::replace(&mut self.looked_through, true);
-        if new + changed + gone > 0 || first {
-            info!(%root, %path, known, new, changed, gone, ms, "looked through");
-        } else {
-            tracing::debug!(%root, %path, known, ms, "looked through");
-        }
-        Ok(())
+        self.conclude(scan, started).await?;
+        Ok(true)
     }
 
     /// Stats a page of names, and takes in those that differ from what is recorded.
     async fn compare(
         &mut self,
         pairs: Vec<(OsString, Option<Stamp>)>,
-        counts: &mut Counts,
+        scan: &mut Scan,
     ) -> Result<(), OutboxError> {
-        let Some(directory) = self.open() else { return Ok(()) };
-        let root = self.root;
+        let (root, directory) = (self.root, Arc::clone(&scan.directory));
         let stats = tokio::task::spawn_blocking(move || {
-            pairs
-                .into_iter()
-                .filter_map(|(name, known)| {
-                    let file = FileRef::new(root, name);
-                    match directory.look(&file.name) {
-                        Ok(entry) => Some(Seen { file, known, entry }),
-                        Err(error) => {
-                            warn!(%file, %error, "a file cannot be looked at; it is tried again later");
-                            None
-                        }
-                    }
-                })
-                .collect::<Vec<_>>()
+            let with_name = |(name, known)| (FileRef::new(root, name), known);
+            look::see(&directory, pairs.into_iter().map(with_name))
         });
+        let now_ms = clock::now_ms();
         let mut differing = Vec::new();
         for seen in stats.await.expect("a look does not panic") {
             let now = seen.entry.map(|(Entry::File(stamp) | Entry::Other(_, stamp))| stamp);
             match (seen.known, now) {
-                (Some(known), Some(now)) if known == now => counts.known += 1,
-                (Some(_), Some(_)) => counts.changed += 1,
-                (None, Some(_)) => counts.new += 1,
-                (Some(_), None) => counts.gone += 1,
+                (Some(known), Some(now)) if known == now => scan.counts.known += 1,
+                (Some(_), Some(_)) => scan.counts.changed += 1,
+                (None, Some(_)) => scan.counts.new += 1,
+                (Some(_), None) => scan.counts.gone += 1,
                 (None, None) => {}
             }
-            if seen.known != now {
-                differing.push(seen);
+            match now {
+                Some(now) if seen.known != Some(now) => {
+                    let is_late = now_ms - now.changed_ms() > EVENT_LATE_MS;
+                    if scan.events_due && is_late && !self.settling.has(&seen.file.name) {
+                        scan.missed += 1;
+                    }
+                    differing.push(seen);
+                }
+                None if seen.known.is_some() => scan.gone.push(seen.file),
+                _ => {}
             }
         }
         let mut differing = differing.into_iter();
@@ -114,9 +133,45 @@ impl Intake {
             if group.is_empty() {
                 return Ok(());
             }
-            let Some(directory) = self.open() else { return Ok(()) };
-            self.take(directory, group, Trigger::Scan).await?;
+            self.take(Arc::clone(&scan.directory), group, Trigger::Scan).await?;
         }
+    }
+
+    /// Judges what is gone, and says what was found.
+    async fn conclude(&mut self, scan: Scan, started: Instant) -> Result<(), OutboxError> {
+        let Scan { counts: Counts { known, new, changed, gone }, missed, .. } = scan;
+        self.files = known + changed + gone;
+        for file in &scan.gone {
+            self.settling.forget(&file.name);
+        }
+        let mut findings = self.believed(scan.gone, Trigger::Scan).into_iter();
+        loop {
+            let group: Vec<_> = findings.by_ref().take(GROUP).collect();
+            if group.is_empty() {
+                break;
+            }
+            self.record(group, Trigger::Scan).await?;
+        }
+        self.files += new;
+        if missed > 0 {
+            self.vision.missed(missed);
+            self.say_turn();
+        }
+
+        let took = started.elapsed();
+        self.status.send_modify(|status| status.last_scan = Some((clock::now(), took)));
+        self.publish();
+        let first = !std::mem::replace(&mut self.looked_through, true);
+        let (root, path, ms) = (self.root, self.path.display(), took.as_millis() as u64);
+        if new + changed + gone > 0 || first {
+            let file_system = self.status.borrow().file_system;
+            let seen_by = self.vision.sighting();
+            info!(%root, %path, file_system, %seen_by, known, new, changed, gone, ms,
+                "looked through");
+        } else {
+            tracing::debug!(%root, %path, known, ms, "looked through");
+        }
+        Ok(())
     }
 }
 

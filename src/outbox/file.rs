@@ -9,8 +9,9 @@ use rusqlite::{Connection, OpenFlags};
 use tracing::{error, info};
 
 use super::fault::{Fault, fault};
-use super::{OutboxError, beside, quarantine, schema};
+use super::{OutboxError, beside, level, quarantine, schema};
 use crate::clock;
+use crate::file::Root;
 
 /// The first SQLite without the race that can corrupt a database in WAL mode (`faults.md` 0.4).
 const SQLITE_FLOOR: i32 = 3_051_003;
@@ -36,7 +37,12 @@ pub fn open(path: &Path) -> Result<Connection, OutboxError> {
             error!(outbox = %path.display(), moved_to = %to.display(), why,
                 "the outbox was corrupt: it is moved aside and rebuilt from the files; what was \
                  delivered before is sent again");
-            open_sound(path)
+            let connection = open_sound(path)?;
+            // What was due is due again, and not to be adopted as delivered.
+            for root in Root::ALL {
+                level::end_first_run(&connection, root)?;
+            }
+            Ok(connection)
         }
         outcome => outcome,
     }

@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::model::{AudioFacts, Finding, Found, ReportFacts, Taken, Vanished};
 use super::sql::{State, taken_from_text, taken_to_text};
+use crate::contract::audio_public_url;
 use crate::file::{FileRef, Root, Stamp};
 use crate::id::{ContentId, Kind, Version};
 use crate::report::{FileFacts, Merged, merge};
@@ -48,13 +49,27 @@ pub fn stamp_of(row: &Row<'_>) -> rusqlite::Result<Stamp> {
     })
 }
 
-/// Takes findings in, one after the other.
+pub fn is_first_run(connection: &Connection, root: Root) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT NOT EXISTS (SELECT 1 FROM first_run WHERE root = ?1)")?
+        .query_row(params![root], |row| row.get(0))
+}
+
+pub fn end_first_run(connection: &Connection, root: Root) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO first_run (root) VALUES (?1)")?
+        .execute(params![root])
+        .map(drop)
+}
+
+/// Takes findings in, one after the other. With `adopt`, targets are taken to hold them already.
 pub fn record(
     connection: &Connection,
     findings: &[Finding],
+    adopt: bool,
     now_ms: i64,
 ) -> rusqlite::Result<Vec<Vanished>> {
-    let mut desk = Desk { connection, now_ms, vanished: Vec::new() };
+    let mut desk = Desk { connection, adopt, now_ms, vanished: Vec::new() };
     for finding in findings {
         desk.take(finding)?;
     }
@@ -63,6 +78,7 @@ pub fn record(
 
 struct Desk<'c> {
     connection: &'c Connection,
+    adopt: bool,
     now_ms: i64,
     vanished: Vec<Vanished>,
 }
@@ -187,7 +203,7 @@ impl Desk<'_> {
     /// Which content the name of an audio file means: its report must be known (contract B.3).
     fn content_of(&self, keys: &[String]) -> rusqlite::Result<Option<ContentId>> {
         let mut by_id = self.connection.prepare_cached(
-            "SELECT content FROM item WHERE kind = 0
+            "SELECT content FROM item INDEXED BY item_bare WHERE kind = 0
              AND substr(content, instr(content, ':') + 1) = ?1
              ORDER BY content <> ?1, id LIMIT 1",
         )?;
@@ -434,6 +450,10 @@ impl Desk<'_> {
             .query_map([], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         for target in targets {
+            if self.adopt {
+                self.adopt(target, item, sum)?;
+                continue;
+            }
             let holds = self.holds(target, item, sum)?;
             let state = if holds { State::Current } else { self.open_state(target, item)? };
             self.connection
@@ -446,6 +466,33 @@ impl Desk<'_> {
                 .execute(params![target, item.id, state, self.now_ms, holds, sum.version])?;
         }
         Ok(())
+    }
+
+    /// Takes a target to hold what is wanted. Its audio lies where the dashboard always puts it
+    /// (contract D), which later sends of the report must say.
+    fn adopt(&self, target: i64, item: &Item, sum: &Sum) -> rusqlite::Result<()> {
+        let (fields, taken, public_url) = match &sum.report {
+            Some((fields, taken)) => (Some(*fields), Some(taken_to_text(taken)), None),
+            None => (None, None, Some(audio_public_url(item.content.as_str()))),
+        };
+        self.connection
+            .prepare_cached(
+                "INSERT INTO delivery (target, item, state, known, fields, taken, public_url)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                 ON CONFLICT (target, item) DO UPDATE SET
+                     state = excluded.state, known = excluded.known, fields = excluded.fields,
+                     taken = excluded.taken, public_url = excluded.public_url",
+            )?
+            .execute(params![
+                target,
+                item.id,
+                State::Current,
+                sum.version,
+                fields,
+                taken,
+                public_url
+            ])
+            .map(drop)
     }
 
     /// Whether a target holds all of this already: exactly this version, or these fields and every

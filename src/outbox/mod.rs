@@ -14,6 +14,9 @@ mod schema;
 mod sql;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -229,7 +232,18 @@ impl Outbox {
             .await
     }
 
-    /// Takes in what was found on the disk, and tells what can no longer be delivered.
+    /// Whether a root was never looked through.
+    pub async fn is_first_run(&self, root: Root) -> Result<bool, OutboxError> {
+        self.writer.read(move |connection| level::is_first_run(connection, root)).await
+    }
+
+    /// A root was looked through once.
+    pub async fn end_first_run(&self, root: Root) -> Result<(), OutboxError> {
+        self.writer.write(move |connection| level::end_first_run(connection, root)).await
+    }
+
+    /// Takes in what was found on the disk, and tells what can no longer be delivered. With `adopt`
+    /// it counts as delivered already.
     ///
     /// # Errors
     /// Among others one that [is a full disk](OutboxError::is_disk_full): nothing was taken in then,
@@ -237,11 +251,12 @@ impl Outbox {
     pub async fn record(
         &self,
         findings: Vec<Finding>,
+        adopt: bool,
         now_ms: i64,
     ) -> Result<Vec<Vanished>, OutboxError> {
         let vanished = self
             .writer
-            .take_in(move |connection| level::record(connection, &findings, now_ms))
+            .take_in(move |connection| level::record(connection, &findings, adopt, now_ms))
             .await?;
         self.changes.send_replace(());
         Ok(vanished)

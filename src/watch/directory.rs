@@ -98,9 +98,15 @@ impl OpenedFile {
 }
 
 fn entry(stat: &Stat) -> Entry {
-    let stamp = Stamp::from(stat);
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => Entry::File(stamp),
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    if kind == FileType::RegularFile {
+        return Entry::File(Stamp::from(stat));
+    }
+    // What goes on in a directory or a FIFO is no news: only another one in its place is. The kind
+    // stands where a file has its size, since the number of an inode is soon used again.
+    let size = i64::from(kind.as_raw_mode());
+    let stamp = Stamp { size, mtime_ns: 0, ctime_ns: 0, inode: Stamp::from(stat).inode };
+    match kind {
         FileType::Directory => Entry::Other("a directory", stamp),
         FileType::Symlink => Entry::Other("a symbolic link", stamp),
         FileType::Fifo => Entry::Other("a FIFO", stamp),
@@ -145,6 +151,21 @@ mod tests {
         assert_eq!(directory.look(name("absent")).unwrap(), None);
         let error = directory.open_file(name("absent")).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn what_goes_on_in_what_is_no_file_does_not_make_it_another() {
+        let root = tempfile::tempdir().unwrap();
+        let (directory, inside) = (Directory::open(root.path()).unwrap(), root.path().join("x"));
+        let look = || directory.look(name("x")).unwrap().unwrap();
+        std::fs::create_dir(&inside).unwrap();
+        let before = look();
+        std::fs::write(inside.join("y"), "x").unwrap();
+        assert_eq!(look(), before);
+        std::fs::remove_dir_all(&inside).unwrap();
+        std::os::unix::fs::symlink("nowhere", &inside).unwrap();
+        let (Entry::Other(_, now), Entry::Other(_, before)) = (look(), before) else { panic!() };
+        assert_ne!(now, before);
     }
 
     #[test]

@@ -9,6 +9,8 @@ use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 use notify::{Event, EventHandler};
 use tokio::sync::Notify;
 
+use super::CANARY;
+
 /// Beyond so many names it is cheaper to look at everything, and memory stays flat.
 const NAMES_MAX: usize = 4096;
 
@@ -40,6 +42,8 @@ pub struct Hints {
 struct Shared {
     batch: Mutex<Batch>,
     wake: Notify,
+    /// How often the canary was seen.
+    canary: tokio::sync::watch::Sender<u64>,
 }
 
 impl Hints {
@@ -51,6 +55,11 @@ impl Hints {
     /// Takes everything that has come together.
     pub fn take(&self) -> Batch {
         std::mem::take(&mut self.lock())
+    }
+
+    /// Counts the events of the canary.
+    pub fn canary(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.shared.canary.subscribe()
     }
 
     /// Asks for a look at one name.
@@ -71,6 +80,10 @@ impl Hints {
             Ok(event) if event.need_rescan() => hints.add_everything(),
             Ok(event) => {
                 let Some(touch) = touch(&event.kind) else { return };
+                if event.paths.iter().any(|path| path.file_name() == Some(OsStr::new(CANARY))) {
+                    hints.shared.canary.send_modify(|seen| *seen += 1);
+                    return;
+                }
                 hints.change(|batch| {
                     for path in &event.paths {
                         match path.file_name() {

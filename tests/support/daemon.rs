@@ -21,7 +21,7 @@ pub const READY: Duration = Duration::from_secs(30);
 const SHOWN: usize = 60;
 
 /// Variables of the surroundings that would change what the daemon does.
-const CLEARED: [&str; 13] = [
+pub const CLEARED: [&str; 13] = [
     "INGEST_TOKEN",
     "POSTGRES_DASHBOARD_URL",
     "RENDER_DASHBOARD_URL",

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-pub const TOKEN: &str = "a token for tests";
+pub const TOKEN: &str = "a-token-for-tests";
 
 /// Nothing in a test takes this long; whatever does has failed.
 pub const PATIENCE: Duration = Duration::from_secs(20);

@@ -11,3 +11,4 @@ pub mod dashboard;
 pub mod fixtures;
 pub mod http;
 pub mod mp3;
+pub mod stage;

@@ -1,0 +1,409 @@
+//! The level and the lane together, on a real SQLite file: what is found, what is due, what is
+//! settled.
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::model::*;
+use super::{file, lane, level};
+use crate::file::{FileRef, Root, Stamp};
+use crate::id::{Kind, Version};
+
+/// An outbox with one target, and a clock that ticks with every use.
+struct Bench {
+    connection: Connection,
+    target: i64,
+    now: i64,
+    _directory: TempDir,
+}
+
+fn version(text: &str) -> Version {
+    Version::of(text.as_bytes())
+}
+
+fn stamp(mtime_s: i64) -> Stamp {
+    let ns = mtime_s * 1_000_000_000;
+    Stamp { size: 1, mtime_ns: ns, ctime_ns: ns, inode: 1 }
+}
+
+/// A report file: its name, its id, when it was made, and its fields and summaries in words.
+fn report(name: &str, id: &str, made: i64, fields: &str, variants: &[(&str, &str)]) -> Finding {
+    let variants = variants.iter().map(|(n, text)| ((*n).to_owned(), version(text))).collect();
+    let facts = ReportFacts {
+        id: id.parse().unwrap(),
+        made_ms: made * 1000,
+        fields: version(fields),
+        variants,
+    };
+    Finding { file: FileRef::new(Root::Reports, name), found: Found::Report(stamp(made), facts) }
+}
+
+fn audio(name: &str, keys: &[&str], made: i64, bytes: &str) -> Finding {
+    let facts = AudioFacts {
+        keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+        made_ms: made * 1000,
+        digest: version(bytes),
+        seconds: Some(made),
+    };
+    Finding { file: FileRef::new(Root::Exports, name), found: Found::Audio(stamp(made), facts) }
+}
+
+fn gone(root: Root, name: &str) -> Finding {
+    Finding { file: FileRef::new(root, name), found: Found::Gone }
+}
+
+impl Bench {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = file::open(&directory.path().join("outbox.db")).unwrap();
+        let target = lane::add_target(&connection, "dashboard").unwrap();
+        Self { connection, target, now: 1_000_000, _directory: directory }
+    }
+
+    fn record(&mut self, findings: &[Finding]) -> Vec<Vanished> {
+        self.now += 1;
+        level::record(&self.connection, findings, false, self.now).unwrap()
+    }
+
+    /// What is due, in words.
+    fn due(&self) -> Vec<String> {
+        let rows = lane::due(&self.connection, self.target, 100).unwrap();
+        rows.iter().map(|due| format!("{} {}", due.kind, due.id)).collect()
+    }
+
+    fn parcel(&self) -> Parcel {
+        let rows = lane::due(&self.connection, self.target, 1).unwrap();
+        lane::parcel(&self.connection, self.target, rows[0].item).unwrap().unwrap()
+    }
+
+    fn settle(&mut self, parcel: &Parcel, outcome: Outcome) -> Settled {
+        self.now += 1;
+        let settlement = Settlement {
+            target: self.target,
+            item: parcel.item,
+            sent_no: parcel.want_no,
+            at_ms: self.now,
+            outcome,
+        };
+        lane::settle(&self.connection, &settlement).unwrap()
+    }
+
+    /// Delivers a parcel as it is.
+    fn deliver(&mut self, parcel: &Parcel) -> Settled {
+        let report = parcel.kind == Kind::Report;
+        let outcome = Outcome::Delivered {
+            version: parcel.want,
+            fields: report.then_some(parcel.digest),
+            taken: parcel.variants.iter().map(|v| (v.name.clone(), v.digest)).collect(),
+            public_url: (!report).then(|| format!("/exports/audio/{}.mp3", parcel.id)),
+            warning: None,
+        };
+        self.settle(parcel, outcome)
+    }
+
+    /// Delivers everything that is due, and tells what that was: an item, its file, its summaries.
+    fn deliver_all(&mut self) -> Vec<String> {
+        let mut told = Vec::new();
+        while !self.due().is_empty() {
+            let parcel = self.parcel();
+            let mut names: Vec<_> = parcel
+                .variants
+                .iter()
+                .map(|v| format!("{}@{}", v.name, v.from.file.stem()))
+                .collect();
+            names.sort();
+            told.push(format!("{} {} {}", parcel.id, parcel.source.file, names.join(" ")));
+            assert_eq!(self.deliver(&parcel), Settled::Level);
+        }
+        told
+    }
+
+    fn state(&self, kind: Kind, id: &str) -> String {
+        self.connection
+            .query_row(
+                "SELECT state, item.want = known FROM delivery JOIN item ON item.id = item
+                 WHERE kind = ?1 AND content = ?2",
+                rusqlite::params![kind, id],
+                |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<bool>>(1)?)),
+            )
+            .map(|(state, level)| {
+                let word = ["current", "due", "waits", "parked", "vanished"][state as usize];
+                assert_eq!(word == "current", level == Some(true), "{word}");
+                word.to_owned()
+            })
+            .unwrap()
+    }
+}
+
+const TEXT: &[(&str, &str)] = &[("comprehensive", "text")];
+
+#[test]
+fn a_file_is_due_once_and_a_touch_is_no_change() {
+    let mut bench = Bench::new();
+    bench.record(&[report("a.json", "a", 1, "f", TEXT)]);
+    assert_eq!(bench.deliver_all(), ["a reports/a.json comprehensive@a"]);
+    bench.record(&[report("a.json", "a", 2, "f", TEXT)]);
+    assert!(bench.due().is_empty());
+    assert_eq!(bench.state(Kind::Report, "a"), "current");
+}
+
+#[test]
+fn only_summaries_whose_text_changed_are_sent_again() {
+    let mut bench = Bench::new();
+    let two = |one, other| [("audio", one), ("comprehensive", other)];
+    bench.record(&[report("a.json", "a", 1, "f", &two("x", "y"))]);
+    bench.deliver_all();
+    bench.record(&[report("a.json", "a", 2, "f", &two("x", "y2"))]);
+    assert_eq!(bench.deliver_all(), ["a reports/a.json comprehensive@a"]);
+    bench.record(&[report("a.json", "a", 3, "f2", &two("x", "y2"))]);
+    assert_eq!(bench.deliver_all(), ["a reports/a.json "]);
+}
+
+#[test]
+fn a_summary_that_went_away_is_not_taken_back_and_asks_for_no_delivery() {
+    let mut bench = Bench::new();
+    bench.record(&[report("a.json", "a", 1, "f", &[("audio", "x"), ("comprehensive", "y")])]);
+    bench.deliver_all();
+    bench.record(&[report("a.json", "a", 2, "f", &[("comprehensive", "y")])]);
+    assert!(bench.due().is_empty());
+    assert_eq!(bench.state(Kind::Report, "a"), "current");
+}
+
+#[test]
+fn of_several_files_the_newest_gives_the_fields_whatever_the_order() {
+    let old = report("old.json", "a", 1, "old", &[("audio", "x"), ("comprehensive", "old")]);
+    let new = report("new.json", "a", 2, "new", &[("comprehensive", "new")]);
+    for order in [[old.clone(), new.clone()], [new, old]] {
+        let mut bench = Bench::new();
+        bench.record(&order);
+        assert_eq!(bench.deliver_all(), ["a reports/new.json audio@old comprehensive@new"]);
+    }
+}
+
+#[test]
+fn an_older_file_that_is_found_later_brings_only_what_is_missing() {
+    let mut bench = Bench::new();
+    bench.record(&[report("new.json", "a", 2, "new", &[("comprehensive", "new")])]);
+    bench.deliver_all();
+    bench.record(&[report("old.json", "a", 1, "old", &[("audio", "x"), ("comprehensive", "o")])]);
+    assert_eq!(bench.deliver_all(), ["a reports/new.json audio@old"]);
+}
+
+#[test]
+fn a_file_replaced_by_an_older_one_is_delivered() {
+    let mut bench = Bench::new();
+    bench.record(&[report("a.json", "a", 5, "new", TEXT)]);
+    bench.deliver_all();
+    bench.record(&[report("a.json", "a", 3, "restored", TEXT)]);
+    assert_eq!(bench.deliver_all(), ["a reports/a.json "]);
+}
+
+#[test]
+fn removing_a_delivered_file_changes_nothing() {
+    let mut bench = Bench::new();
+    bench.record(&[
+        report("old.json", "a", 1, "old", &[("audio", "x")]),
+        report("new.json", "a", 2, "new", TEXT),
+    ]);
+    bench.deliver_all();
+    for name in ["old.json", "new.json"] {
+        assert!(bench.record(&[gone(Root::Reports, name)]).is_empty());
+        assert!(bench.due().is_empty());
+    }
+    assert_eq!(bench.state(Kind::Report, "a"), "current");
+}
+
+#[test]
+fn what_is_removed_before_its_delivery_has_vanished_and_nothing_older_takes_its_place() {
+    let mut bench = Bench::new();
+    bench.record(&[
+        report("old.json", "a", 1, "old", TEXT),
+        report("new.json", "a", 2, "new", TEXT),
+    ]);
+    let vanished = bench.record(&[gone(Root::Reports, "new.json")]);
+    assert_eq!(vanished, [Vanished { kind: Kind::Report, id: "a".parse().unwrap() }]);
+    assert!(bench.due().is_empty());
+    assert_eq!(bench.state(Kind::Report, "a"), "vanished");
+    // It comes back as it was, or newer.
+    bench.record(&[report("renamed.json", "a", 2, "new", TEXT)]);
+    assert_eq!(bench.deliver_all(), ["a reports/renamed.json comprehensive@renamed"]);
+}
+
+#[test]
+fn audio_waits_for_its_report_and_goes_when_that_is_acknowledged() {
+    let mut bench = Bench::new();
+    bench.record(&[audio("audio_a.mp3", &["a"], 1, "bytes")]);
+    assert!(bench.due().is_empty(), "nobody knows yet whose it is");
+    bench.record(&[report("r.json", "reddit:a", 1, "f", TEXT)]);
+    assert_eq!(bench.due(), ["report reddit:a"]);
+    assert_eq!(bench.state(Kind::Audio, "reddit:a"), "waits");
+    let parcel = bench.parcel();
+    bench.deliver(&parcel);
+    assert_eq!(bench.due(), ["audio reddit:a"]);
+    assert_eq!(bench.deliver_all(), ["reddit:a exports/audio_a.mp3 "]);
+    // From now on the report says so.
+    bench.record(&[report("r.json", "reddit:a", 2, "f2", TEXT)]);
+    let parcel = bench.parcel();
+    assert_eq!(parcel.audio_url.as_deref(), Some("/exports/audio/reddit:a.mp3"));
+    assert_eq!(parcel.audio_seconds, Some(1));
+}
+
+#[test]
+fn audio_is_found_by_id_first_and_then_by_the_name_of_the_report() {
+    let mut bench = Bench::new();
+    bench.record(&[
+        report("a.json", "b", 1, "f", TEXT),
+        report("b.json", "a", 1, "f", TEXT),
+        report("slug.json", "web:c", 1, "f", TEXT),
+    ]);
+    bench.deliver_all();
+    bench.record(&[
+        audio("a.mp3", &["a"], 1, "for a"),
+        audio("slug.mp3", &["slug"], 1, "for c"),
+        audio("c.mp3", &["c"], 2, "newer for c"),
+    ]);
+    let mut told = bench.deliver_all();
+    told.sort();
+    assert_eq!(told, ["a exports/a.mp3 ", "web:c exports/c.mp3 "]);
+}
+
+#[test]
+fn the_newest_of_several_audio_files_is_delivered_whatever_the_order() {
+    let old = audio("audio_a_1.mp3", &["a"], 1, "old");
+    let new = audio("audio_a_2.mp3", &["a"], 2, "new");
+    for order in [[old.clone(), new.clone()], [new, old]] {
+        let mut bench = Bench::new();
+        bench.record(&[report("r.json", "a", 1, "f", TEXT)]);
+        bench.deliver_all();
+        bench.record(&order);
+        assert_eq!(bench.deliver_all(), ["a exports/audio_a_2.mp3 "]);
+    }
+}
+
+#[test]
+fn an_attempt_settles_the_version_that_it_sent() {
+    let mut bench = Bench::new();
+    bench.record(&[report("a.json", "a", 1, "one", TEXT)]);
+    let first = bench.parcel();
+    bench.record(&[report("a.json", "a", 2, "two", TEXT)]);
+    assert_eq!(bench.deliver(&first), Settled::Open);
+    let second = bench.parcel();
+    assert!(second.want_no > first.want_no && second.variants.is_empty());
+    assert_eq!(bench.deliver(&second), Settled::Level);
+}
+
+#[test]
+fn the_failure_of_an_old_version_does_not_hold_up_the_new_one() {
+    let mut bench = Bench::new();
+    bench.record(&[report("a.json", "a", 1, "one", TEXT)]);
+    let first = bench.parcel();
+    bench.record(&[report("a.json", "a", 2, "two", TEXT)]);
+    for outcome in [
+        Outcome::Failed { error: "x".into(), due_ms: i64::MAX, strikes: 7 },
+        Outcome::Parked { error: "x".into() },
+        Outcome::Changed { due_ms: i64::MAX },
+    ] {
+        bench.settle(&first, outcome);
+        let due = lane::due(&bench.connection, bench.target, 1).unwrap();
+        assert!(due[0].due_ms <= bench.now && due[0].strikes == 0, "{due:?}");
+    }
+}
+
+#[test]
+fn a_parked_item_goes_again_when_its_file_changes() {
+    let mut bench = Bench::new();
+    bench.record(&[report("a.json", "a", 1, "bad", TEXT)]);
+    let parcel = bench.parcel();
+    bench.settle(&parcel, Outcome::Parked { error: "422".into() });
+    assert_eq!(bench.state(Kind::Report, "a"), "parked");
+    assert!(bench.due().is_empty());
+    bench.record(&[report("a.json", "a", 2, "mended", TEXT)]);
+    assert_eq!(bench.deliver_all().len(), 1);
+}
+
+#[test]
+fn a_superseded_version_goes_again_with_a_greater_number() {
+    let mut bench = Bench::new();
+    bench.record(&[report("a.json", "a", 1, "f", TEXT)]);
+    let parcel = bench.parcel();
+    bench.settle(&parcel, Outcome::Superseded { kept_no: parcel.want_no + 1000 });
+    assert_eq!(bench.parcel().want_no, parcel.want_no + 1001);
+}
+
+#[test]
+fn a_file_with_a_problem_no_longer_stands_for_its_record() {
+    let mut bench = Bench::new();
+    bench.record(&[report("a.json", "a", 1, "f", TEXT)]);
+    let problem = Finding {
+        file: FileRef::new(Root::Reports, "a.json"),
+        found: Found::Problem(stamp(2), "no JSON".into()),
+    };
+    bench.record(&[problem]);
+    assert_eq!(bench.state(Kind::Report, "a"), "vanished");
+    bench.record(&[report("a.json", "a", 3, "f", TEXT)]);
+    assert_eq!(bench.deliver_all().len(), 1);
+}
+
+#[test]
+fn what_is_adopted_is_current_and_only_its_next_change_is_sent() {
+    let mut bench = Bench::new();
+    let findings = [
+        audio("audio_a.mp3", &["a"], 1, "bytes"),
+        report("one.json", "a", 1, "one", &[("audio", "x")]),
+        report("two.json", "a", 2, "two", TEXT),
+    ];
+    level::record(&bench.connection, &findings, true, bench.now).unwrap();
+    assert!(bench.due().is_empty());
+    assert_eq!(bench.state(Kind::Report, "a"), "current");
+    assert_eq!(bench.state(Kind::Audio, "a"), "current");
+    bench.record(&[report("two.json", "a", 3, "three", TEXT)]);
+    let parcel = bench.parcel();
+    assert!(parcel.variants.is_empty(), "{:?}", parcel.variants);
+    assert_eq!(parcel.audio_url.as_deref(), Some("/exports/audio/a.mp3"));
+}
+
+#[test]
+fn a_new_target_wants_everything_reports_first() {
+    let mut bench = Bench::new();
+    bench.record(&[report("r.json", "a", 1, "f", TEXT), audio("a.mp3", &["a"], 1, "b")]);
+    bench.deliver_all();
+    bench.target = lane::add_target(&bench.connection, "legacy").unwrap();
+    let told = bench.deliver_all();
+    assert_eq!(told, ["a reports/r.json comprehensive@r", "a exports/a.mp3 "]);
+}
+
+#[test]
+fn every_query_of_the_drain_uses_an_index() {
+    let bench = Bench::new();
+    let plan = |sql: &str| -> String {
+        bench
+            .connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+            .unwrap()
+            .query_map([], |row| row.get::<_, String>(3))
+            .unwrap()
+            .collect::<Result<Vec<_>, _>>()
+            .unwrap()
+            .join("; ")
+    };
+    for (sql, index) in [
+        (
+            "SELECT item.id FROM delivery JOIN item ON item.id = delivery.item
+             WHERE delivery.target = 1 AND delivery.state = 1
+             ORDER BY delivery.due_ms LIMIT 9",
+            "delivery_due",
+        ),
+        (
+            "SELECT content FROM item INDEXED BY item_bare WHERE kind = 0
+             AND substr(content, instr(content, ':') + 1) = 'x'",
+            "item_bare",
+        ),
+        ("SELECT id FROM file WHERE item = 1", "file_item"),
+        ("SELECT name FROM file WHERE root = 0 AND name > x'' ORDER BY name LIMIT 9", "autoindex"),
+        ("SELECT state FROM delivery WHERE item = 1", "delivery_item"),
+    ] {
+        let plan = plan(sql);
+        assert!(plan.contains(index) && !plan.contains("SCAN"), "{sql}: {plan}");
+        assert!(!plan.contains("TEMP B-TREE"), "{sql}: {plan}");
+    }
+}

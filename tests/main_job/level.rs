@@ -1,0 +1,102 @@
+//! What is no change is not sent, whatever happened to the file.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::support::fixtures::{self, Report, Shape, write_renamed};
+use crate::support::mp3::mp3;
+use crate::support::stage::{Stage, set_modified};
+
+/// Something that happens to a report and its audio.
+type Happening = fn(&Stage, &Report, &str, &[u8]);
+
+const HAPPENINGS: [(&str, Happening); 8] = [
+    ("a touch", |stage, report, audio, _| {
+        set_modified(&stage.config.report(&report.file_name), 5);
+        set_modified(&stage.config.export(audio), 5);
+    }),
+    ("a rewrite of the same bytes", |stage, report, audio, bytes| {
+        stage.put(report);
+        stage.put_audio(audio, bytes);
+    }),
+    ("another layout of the same JSON", |stage, report, _, _| {
+        let text = serde_json::to_string(&report.json).unwrap();
+        fs::write(stage.config.report(&report.file_name), text + "\n").unwrap();
+    }),
+    ("what is never delivered changes", |stage, report, _, _| {
+        let mut json = report.json.clone();
+        json["transcript"] = json!("Another transcript.");
+        json["processor_info"] = json!({ "model": "another" });
+        stage.put_json(&report.file_name, &json);
+    }),
+    ("a restored backup", |stage, report, audio, bytes| {
+        for (path, bytes) in [
+            (stage.config.report(&report.file_name), report.bytes().as_slice()),
+            (stage.config.export(audio), bytes),
+        ] {
+            fs::remove_file(&path).unwrap();
+            fs::write(&path, bytes).unwrap();
+            set_modified(&path, 86_400);
+        }
+    }),
+    ("a backup renamed into place", |stage, report, audio, bytes| {
+        write_renamed(&stage.config.report(&report.file_name), &report.bytes());
+        write_renamed(&stage.config.export(audio), bytes);
+    }),
+    ("a copy under another name", |stage, report, _, bytes| {
+        stage.put_json("a_copy.json", &report.json);
+        stage.put_audio(&format!("{}.mp3", report.bare_id()), bytes);
+    }),
+    ("the first name goes away", |stage, report, audio, _| {
+        fs::remove_file(stage.config.report(&report.file_name)).unwrap();
+        fs::remove_file(stage.config.export(audio)).unwrap();
+    }),
+];
+
+#[test]
+fn what_happens_to_a_file_without_changing_what_it_says_sends_nothing() {
+    let stage = Stage::new();
+    let mut daemon = stage.start();
+    let report = fixtures::report(Shape::UniversalWeb, 3);
+    let (audio, bytes) = (fixtures::audio_name(report.bare_id(), 3), mp3(2, 3));
+    stage.put(&report);
+    stage.put_audio(&audio, &bytes);
+    stage.holds(&report);
+    stage.holds_audio(&report.expected.id, &bytes);
+    for (what, happens) in HAPPENINGS {
+        let mark = stage.mark();
+        happens(&stage, &report, &audio, &bytes);
+        stage.settle();
+        assert_eq!(stage.told_after(mark), [""; 0], "{what}");
+    }
+    // The same while it is stopped.
+    for (what, happens) in &HAPPENINGS[..7] {
+        stage.put(&report);
+        stage.put_audio(&audio, &bytes);
+        daemon.stop();
+        let mark = stage.mark();
+        happens(&stage, &report, &audio, &bytes);
+        daemon = stage.start();
+        stage.settle();
+        assert_eq!(stage.told_after(mark), [""; 0], "{what}, while it was stopped");
+    }
+    daemon.stop();
+}
+
+#[test]
+fn what_was_deleted_on_the_dashboard_comes_back_only_when_its_file_changes() {
+    let stage = Stage::new();
+    let daemon = stage.start();
+    let report = fixtures::report(Shape::UniversalWeb, 4);
+    stage.put(&report);
+    stage.holds(&report);
+    stage.dashboard.delete(&report.expected.id);
+    stage.put(&report);
+    stage.settle();
+    assert!(stage.dashboard.record(&report.expected.id).is_none());
+    let changed = fixtures::report_revised(Shape::UniversalWeb, 4, 1);
+    stage.put(&changed);
+    stage.holds(&changed);
+    daemon.stop();
+}
