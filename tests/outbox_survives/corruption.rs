@@ -131,7 +131,7 @@ async fn live(path: &Path, found: &[Finding], at_most: usize) -> Result<(), Outb
             }
         }
         for group in news.chunks(16) {
-            outbox.record(group.to_vec(), 1_700_000_000_000).await?;
+            outbox.record(group.to_vec(), false, 1_700_000_000_000).await?;
         }
         let mut left = at_most;
         while left > 0 {
@@ -170,7 +170,7 @@ fn conditions(runtime: &Runtime, world: u64) -> Vec<Pair> {
     let killed = runtime.block_on(async {
         let (outbox, _guard) = Outbox::open(&path).await.unwrap();
         let found = findings(world, 2);
-        outbox.record(found[..20].to_vec(), 1_700_000_000_000).await.unwrap();
+        outbox.record(found[..20].to_vec(), false, 1_700_000_000_000).await.unwrap();
         Pair::read(&path)
     });
     let connection = Connection::open(&path).unwrap();
