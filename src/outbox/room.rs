@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use tracing::{error, info};
 
-use super::beside;
+use super::{beside, is_full};
 use crate::clock;
 
 /// The size of the reserve, in bytes; on a small volume it is less.
@@ -43,7 +43,7 @@ impl Room {
     pub fn new(outbox: &Path) -> Self {
         let mut room = Self { outbox: outbox.to_owned(), full: Fullness::default() };
         // What was given up before stays for what it was given up for.
-        if make_reserve(outbox).is_err() {
+        if lacks_room(outbox) {
             room.make();
         }
         room
@@ -70,7 +70,7 @@ impl Room {
 
     /// Finds out whether a full volume has room again.
     pub fn look(&mut self) {
-        if self.is_full() && make_reserve(&self.outbox).is_ok() {
+        if self.is_full() && !lacks_room(&self.outbox) {
             self.full.0.store(NOT_FULL, Ordering::Relaxed);
             info!(outbox = %self.outbox.display(), "the outbox's volume has room again");
         }
@@ -80,6 +80,19 @@ impl Room {
 /// Removes the reserve. Where every write needs new blocks, this alone gives some.
 pub fn give_up_reserve(outbox: &Path) {
     let _there_is_none = fs::remove_file(beside(outbox, ".reserve"));
+}
+
+/// Whether there is no room for the reserve. Whatever else keeps it from being made, a file system
+/// that knows no such thing say, is no reason to stand still.
+fn lacks_room(outbox: &Path) -> bool {
+    match make_reserve(outbox) {
+        Ok(()) => false,
+        Err(error) if is_full(&error) => true,
+        Err(error) => {
+            info!(%error, "the outbox has no reserve for a full volume");
+            false
+        }
+    }
 }
 
 fn make_reserve(outbox: &Path) -> io::Result<()> {
@@ -98,8 +111,8 @@ fn make_reserve(outbox: &Path) -> io::Result<()> {
     let made =
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).and_then(|file| {
             match fallocate(&file, FallocateFlags::empty(), 0, size) {
-                Err(rustix::io::Errno::OPNOTSUPP) => fill(file, size),
-                other => Ok(other?),
+                Err(error) if !is_full(&error.into()) => fill(file, size),
+                outcome => Ok(outcome?),
             }
         });
     if made.is_err() {
