@@ -88,9 +88,7 @@ impl OutboxError {
         match self {
             OutboxError::DiskFull => true,
             OutboxError::Sqlite(error) => fault(error) == Fault::Full,
-            OutboxError::File { source, .. } => {
-                matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
-            }
+            OutboxError::File { source, .. } => is_full(source),
             _ => false,
         }
     }
@@ -334,6 +332,11 @@ impl Outbox {
             }
         }
     }
+}
+
+/// Whether a volume, or somebody's part of it, has no room.
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 /// A file that lies beside another, its name the same with something added.
