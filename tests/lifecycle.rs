@@ -267,7 +267,6 @@ fn a_reload_takes_a_new_token_and_says_what_needs_a_restart() {
 }
 
 #[test]
-#[ignore = "an answer to the old token that lands after the reload stops the target (issue 3)"]
 fn a_refusal_of_the_old_token_that_lands_after_the_reload_does_not_count() {
     let mut stage = Stage::new();
     let token = stage.config.path().join("token");
