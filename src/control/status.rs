@@ -121,8 +121,8 @@ fn reasons(
         }
     }
     for (state, what) in [
-        (ItemState::Parked, "parked; ytv2d list --state parked says why"),
-        (ItemState::Invalid, "cannot be delivered; ytv2d list --state invalid says why"),
+        (ItemState::Parked, "items are parked; ytv2d list --state parked says why"),
+        (ItemState::Invalid, "files cannot be delivered; ytv2d list --state invalid says why"),
     ] {
         if let Some(count) = most(state).filter(|count| *count > 0) {
             reasons.push(format!("{count} {what}"));
