@@ -35,6 +35,7 @@ pub use model::{
 };
 
 use crate::file::{FileRef, Root, Stamp};
+use crate::id::ContentId;
 use fault::{Fault, fault};
 use lock::Lock;
 use writer::Writer;
@@ -296,6 +297,21 @@ impl Outbox {
     /// noted that an attempt was made, since that may have an effect whatever becomes of us.
     pub async fn parcel(&self, target: i64, item: i64) -> Result<Option<Parcel>, OutboxError> {
         self.writer.write(move |connection| lane::parcel(connection, target, item)).await
+    }
+
+    /// Sends again what a target holds already: one id, or everything. Says how many items that is.
+    pub async fn resend(
+        &self,
+        target: i64,
+        id: Option<ContentId>,
+        now_ms: i64,
+    ) -> Result<usize, OutboxError> {
+        let resent = self
+            .writer
+            .write(move |connection| lane::resend(connection, target, id.as_ref(), now_ms))
+            .await?;
+        self.changes.send_replace(());
+        Ok(resent)
     }
 
     /// The rows that an operator asks for, the latest change first.

@@ -363,6 +363,23 @@ fn what_is_adopted_is_current_and_only_its_next_change_is_sent() {
 }
 
 #[test]
+fn what_is_sent_again_goes_whole_reports_first() {
+    let mut bench = Bench::new();
+    let findings = [
+        report("a.json", "a", 1, "f", TEXT),
+        audio("a.mp3", &["a"], 1, "bytes"),
+        report("b.json", "b", 1, "f", TEXT),
+    ];
+    level::record(&bench.connection, &findings, true, bench.now).unwrap();
+    let (connection, target) = (&bench.connection, bench.target);
+    let a = "a".parse().unwrap();
+    assert_eq!(lane::resend(connection, target, Some(&a), 5).unwrap(), 2);
+    assert_eq!(bench.deliver_all(), ["a reports/a.json comprehensive@a", "a exports/a.mp3 "]);
+    assert_eq!(lane::resend(&bench.connection, target, None, 5).unwrap(), 3);
+    assert_eq!(bench.deliver_all().len(), 3);
+}
+
+#[test]
 fn a_new_target_wants_everything_reports_first() {
     let mut bench = Bench::new();
     bench.record(&[report("r.json", "a", 1, "f", TEXT), audio("a.mp3", &["a"], 1, "b")]);
