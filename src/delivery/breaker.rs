@@ -77,7 +77,14 @@ pub struct Breaker {
 #[derive(Clone, Debug, PartialEq)]
 enum State {
     Closed,
-    Open { cause: Cause, until: i64, probes: u32, last_probe: i64 },
+    Open {
+        cause: Cause,
+        until: i64,
+        probes: u32,
+        last_probe: i64,
+        /// What has come due after this was not tried yet, and may be what others are not.
+        fresh_since: i64,
+    },
 }
 
 /// What is done with a wait before it is used: see `tokio_retry::strategy::jitter`.
@@ -109,17 +116,22 @@ impl Breaker {
         }
     }
 
-    /// When it was last tried, while it is asleep after failures.
-    pub fn last_probe(&self) -> Option<i64> {
+    /// Since when a new item would be reason to probe early: while it is asleep after failures.
+    pub fn fresh_since(&self) -> Option<i64> {
         match self.state {
-            State::Open { cause: Cause::Failing(_), last_probe, .. } => Some(last_probe),
+            State::Open { cause: Cause::Failing(_), fresh_since, .. } => Some(fresh_since),
             _ => None,
         }
     }
 
     /// When a new item may be probed with, while it is asleep after failures.
     pub fn early_probe_at(&self) -> Option<i64> {
-        self.last_probe().map(|at| at + ms(EARLY_PROBE))
+        match self.state {
+            State::Open { cause: Cause::Failing(_), last_probe, .. } => {
+                Some(last_probe + ms(EARLY_PROBE))
+            }
+            _ => None,
+        }
     }
 
     /// An item that never failed has come: it may be probed with before its time, since it may be
@@ -161,6 +173,13 @@ impl Breaker {
                     stopped => stopped.clone(),
                 };
                 self.wait_on(cause, now, jitter);
+                // A target that is ill itself would have failed all of them. One item that failed
+                // says little about the next.
+                if item.is_none()
+                    && let State::Open { fresh_since, .. } = &mut self.state
+                {
+                    *fresh_since = now;
+                }
                 false
             }
             State::Closed => {
@@ -193,6 +212,7 @@ impl Breaker {
                 until: longest,
                 probes: 0,
                 last_probe: now,
+                fresh_since: now,
             };
         }
     }
@@ -200,21 +220,21 @@ impl Breaker {
     /// Opens, or stays open for longer: the wait grows with each probe, but not with each request
     /// that was under way together with the one that opened it.
     fn wait_on(&mut self, cause: Cause, now: i64, jitter: Jitter) {
-        let (probes, still) = match &self.state {
-            State::Open { cause: known, until, probes, .. }
+        let (probes, still, fresh_since) = match &self.state {
+            State::Open { cause: known, until, probes, fresh_since, .. }
                 if known.is_stopped() == cause.is_stopped() =>
             {
                 if now < *until {
-                    (*probes, Some(*until))
+                    (*probes, Some(*until), *fresh_since)
                 } else {
-                    (probes + 1, None)
+                    (probes + 1, None, *fresh_since)
                 }
             }
-            _ => (1, None),
+            _ => (1, None, now),
         };
         let backoff = if cause.is_stopped() { self.settings.stopped } else { self.settings.asleep };
         let until = still.unwrap_or_else(|| now + ms(backoff.wait(probes, jitter)));
-        self.state = State::Open { cause, until, probes, last_probe: now };
+        self.state = State::Open { cause, until, probes, last_probe: now, fresh_since };
     }
 }
 

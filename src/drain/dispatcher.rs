@@ -181,7 +181,7 @@ impl Dispatcher {
 
     /// Since when a new item would be reason to probe earlier.
     pub fn fresh_since(&self) -> Option<i64> {
-        self.breaker.last_probe()
+        self.breaker.fresh_since()
     }
 
     /// When a new item may be reason to probe earlier.

@@ -308,7 +308,7 @@ impl Judge {
         self.last_trouble_ms = now;
         // One that names its own wait is taken at its word.
         let pace = if from == Mode::Busy { 19_000 } else { 60_000 };
-        let most = 12 * (lives + 1) + looks + (now - since_ms) / pace;
+        let most = 12 * (lives + 1) + 8 * looks + (now - since_ms) / pace;
         ensure!(
             requests <= most,
             "{requests} requests in {} ms of {from:?} before {to:?}, at most {most}",
