@@ -202,18 +202,16 @@ impl Breaker {
         news
     }
 
-    /// The target asked for a pause.
-    pub fn asked_to_wait(&mut self, why: &str, until: i64, now: i64) {
-        let longest = self.open().map_or(until, |(_, known)| known.max(until));
-        let stopped = self.open().is_some_and(|(cause, _)| cause.is_stopped());
-        if !stopped {
-            self.state = State::Open {
-                cause: Cause::AskedToWait(why.to_owned()),
-                until: longest,
-                probes: 0,
-                last_probe: now,
-                fresh_since: now,
-            };
+    /// The target asked for a pause. It gets that, or our own if that is the longer one: who always
+    /// asks for a second is not asked every second for a night.
+    pub fn asked_to_wait(&mut self, why: &str, asked: i64, now: i64, jitter: Jitter) {
+        let cause = match &self.state {
+            State::Open { cause, .. } if cause.is_stopped() => cause.clone(),
+            _ => Cause::AskedToWait(why.to_owned()),
+        };
+        self.wait_on(cause, now, jitter);
+        if let State::Open { until, .. } = &mut self.state {
+            *until = asked.max(*until);
         }
     }
 
@@ -357,7 +355,7 @@ mod tests {
         let mut breaker = breaker();
         breaker.stop(Cause::Denied("401".to_owned()), 0, FULL);
         fail(&mut breaker, 1, 1);
-        breaker.asked_to_wait("503", 5, 2);
+        breaker.asked_to_wait("503", 5, 2, FULL);
         assert!(breaker.open().unwrap().0.is_stopped());
         assert_eq!(breaker.gate(3), Gate::Wait(300_000));
     }
@@ -365,8 +363,8 @@ mod tests {
     #[test]
     fn a_pause_that_was_asked_for_is_kept() {
         let mut breaker = breaker();
-        breaker.asked_to_wait("429", 30_000, 0);
-        breaker.asked_to_wait("429", 10_000, 1);
+        breaker.asked_to_wait("429", 30_000, 0, FULL);
+        breaker.asked_to_wait("429", 10_000, 1, FULL);
         assert_eq!(breaker.gate(2), Gate::Wait(30_000));
         breaker.fresh_item(20_000);
         assert_eq!(breaker.gate(20_000), Gate::Wait(30_000));
