@@ -187,7 +187,7 @@ impl Dispatcher {
 
     /// Since when a new item would be reason to probe earlier.
     pub fn fresh_since(&self) -> Option<i64> {
-        self.breaker.last_probe()
+        self.breaker.fresh_since()
     }
 
     /// When a new item may be reason to probe earlier.
@@ -288,7 +288,7 @@ impl Dispatcher {
                 self.contact_ms = Some(now_ms);
                 let until_ms = now_ms + millis(after);
                 let was_open = self.breaker.open().is_some();
-                self.breaker.asked_to_wait(&why, until_ms, now_ms);
+                self.breaker.asked_to_wait(&why, until_ms, now_ms, self.jitter);
                 if !was_open {
                     self.news.push(News::Paused { why: why.clone(), until_ms });
                 }

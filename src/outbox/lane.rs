@@ -35,15 +35,16 @@ pub fn due(connection: &Connection, target: i64, limit: usize) -> rusqlite::Resu
         .collect()
 }
 
-/// The item that says the most about a target: one that is not to blame itself, and that failed the
-/// least. A report before audio, since a large upload tells no more than a small one.
+/// The item that says the most about a target: one that was not tried yet, a report before audio,
+/// since a large upload tells no more than a small one. Then the others in turn, so that one that
+/// always fails cannot speak for those that would not.
 pub fn probe(connection: &Connection, target: i64) -> rusqlite::Result<Option<Due>> {
     connection
         .prepare_cached(
             "SELECT item.id, kind, content, due_ms, failures, strikes
              FROM delivery JOIN item ON item.id = delivery.item
              WHERE delivery.target = ?1 AND delivery.state = 1
-             ORDER BY strikes, failures, kind, due_ms LIMIT 1",
+             ORDER BY failures > 0, iif(failures = 0, kind, 0), due_ms LIMIT 1",
         )?
         .query_row(params![target], due_of)
         .optional()

@@ -116,6 +116,14 @@ impl Judge {
 
     // --- as it happens
 
+    /// An attempt begins. From here on the target may hold what it is about, even if the files turn
+    /// out to have changed again and nothing is sent.
+    pub fn attempts(&mut self, parcel: &Parcel) {
+        if self.held.get(&parcel.item) != Some(&parcel.want) {
+            self.held.remove(&parcel.item);
+        }
+    }
+
     /// A request is about to be sent. Gives what becomes of it: no item may have so much bad luck
     /// that it would look like poison.
     pub fn sends(
@@ -148,10 +156,7 @@ impl Judge {
                 "{name} went back to an older file, {rank:?} after {floor:?}"
             );
         }
-        ensure!(
-            self.held.remove(&due.item) != Some(want),
-            "{name} was sent again without a change"
-        );
+        ensure!(self.held.get(&due.item) != Some(&want), "{name} was sent again without a change");
         ensure!(!self.silence || poisonous, "{name} was sent after everything was delivered");
         self.tally.saw(format!("{mode:?}"));
 
@@ -306,9 +311,7 @@ impl Judge {
             return Ok(());
         }
         self.last_trouble_ms = now;
-        // One that names its own wait is taken at its word.
-        let pace = if from == Mode::Busy { 19_000 } else { 60_000 };
-        let most = 12 * (lives + 1) + looks + (now - since_ms) / pace;
+        let most = 12 * (lives + 1) + 8 * looks + (now - since_ms) / 60_000;
         ensure!(
             requests <= most,
             "{requests} requests in {} ms of {from:?} before {to:?}, at most {most}",
@@ -349,7 +352,8 @@ impl Judge {
             };
             self.leave(file, Some(&key));
             let rank = (made_ms, stamp.mtime_ns, file.clone());
-            if self.floors.get(&key).is_some_and(|floor| rank.0 >= floor.0 && rank.1 >= floor.1) {
+            let age = (rank.0, rank.1);
+            if self.floors.get(&key).is_some_and(|floor| age >= (floor.0, floor.1)) {
                 self.floors.remove(&key);
             }
             self.files.insert(file.clone(), Some((key, rank)));
@@ -362,8 +366,12 @@ impl Judge {
         if stays == Some(&key) || !self.reported.contains(&key.1) {
             return;
         }
-        let of_id = self.files.values().flatten().filter(|(other, _)| *other == key);
-        if of_id.map(|(_, rank)| rank).max() == Some(&rank) {
+        let mut others =
+            self.files.iter().filter(|(name, _)| *name != file).filter_map(|(_, of)| {
+                let (other, rank) = of.as_ref()?;
+                (*other == key).then_some((rank.0, rank.1))
+            });
+        if others.all(|other| other < (rank.0, rank.1)) {
             let floor = self.floors.entry(key.clone()).or_insert_with(|| rank.clone());
             *floor = rank.max(floor.clone());
         }
@@ -431,6 +439,13 @@ impl Judge {
                 row.has_source || lost_a_file,
                 "{name} has no file, though none was taken away"
             );
+            let floor = self.floors.get(&row.key).map(|floor| (floor.0, floor.1));
+            let fit = self.files.values().flatten().find(|(key, rank)| {
+                *key == row.key && floor.is_none_or(|floor| (rank.0, rank.1) >= floor)
+            });
+            if let (false, Some((_, (_, _, file)))) = (row.has_source, fit) {
+                return Err(format!("{name} has no file, though there is {file}"));
+            }
             ensure!(state != VANISHED || lost_a_file, "{name} has vanished by itself");
             if state == CURRENT {
                 self.holds(row, lost_a_file, disk, dashboard)

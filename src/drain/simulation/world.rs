@@ -172,7 +172,7 @@ impl<'h> World<'h> {
             let troubled = (world.requests as usize) < world.history.fates.len();
             if troubled { world.now } else { world.judge.last_trouble_ms.max(last_step) }
         };
-        while !self.judge.is_level(&self.outbox) {
+        while self.is_busy() || !self.judge.is_level(&self.outbox) {
             let patience = calm_ms(self) + RECOVERY_MS;
             let Some((&(at, _), _)) = self.agenda.first_key_value() else {
                 break;
@@ -187,6 +187,11 @@ impl<'h> World<'h> {
         self.judge.silence_begins();
         self.until(self.now + SILENCE_MS)?;
         self.judge.end(&self.outbox, &self.disk, &self.dashboard)
+    }
+
+    /// Whether the daemon does not run, or has something under way.
+    fn is_busy(&self) -> bool {
+        self.stopping || self.pilot.as_ref().is_none_or(|pilot| pilot.under_way() > 0)
     }
 
     fn at(&mut self, at: i64, event: Event) {
@@ -389,6 +394,7 @@ impl<'h> World<'h> {
             self.land_attempt(1, due, End::Moot);
             return Ok(());
         };
+        self.judge.attempts(&parcel);
         let (body, flight) = match parcel.kind {
             Kind::Report => match pack(&parcel, 0, |of| self.disk.read(of)) {
                 Ok(packed) => {
