@@ -11,6 +11,7 @@ mod status;
 
 use std::collections::HashSet;
 use std::ffi::OsString;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +35,8 @@ const REPORT_QUIET: Duration = Duration::from_secs(5);
 const GROUP: usize = 64;
 /// When a file is tried again that ought to be readable, and was not.
 const UNREADABLE: Duration = Duration::from_secs(60);
+/// A file that keeps changing is not looked at more often than this, whatever is configured.
+const QUIET_MIN: Duration = Duration::from_millis(100);
 
 /// Watches a root, and takes in what settles in it.
 pub struct Intake {
@@ -51,21 +54,14 @@ pub struct Intake {
     next_scan: Instant,
     /// Nothing, when none is due.
     next_canary: Option<Instant>,
+    /// Something kept events from telling of all that changed since the last look.
+    blind: bool,
     /// How many files are recorded.
     files: usize,
     /// Whether it was looked through since the start.
     looked_through: bool,
     /// What the first look through finds counts as delivered.
     adopting: bool,
-}
-
-/// Why a root is looked through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Occasion {
-    /// It is time: events should have told of everything by now.
-    Clock,
-    /// Events could not tell: the root is new to us, or some were lost.
-    Blind,
 }
 
 /// How many files a reconcile found to be what.
@@ -103,6 +99,7 @@ impl Intake {
             next_check: now,
             next_scan: now,
             next_canary: None,
+            blind: false,
             files: 0,
             looked_through: false,
             adopting: false,
@@ -142,22 +139,33 @@ impl Intake {
                     room = self.outbox.wait_for_room() => room?,
                 }
                 // What was read is forgotten, and still lies on the disk.
-                self.next_scan = Instant::now();
+                self.look_through_now();
                 continue;
             }
             let wakes = [
                 Some(self.next_check),
                 Some(self.next_scan),
                 self.next_canary,
+                self.deletions.judge_at(),
                 self.settling.next(),
             ];
             let wake = wakes.into_iter().flatten().min().unwrap_or(self.next_check);
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = self.hints.wait() => {}
+                // Other names may be ours now, and the root be watched in another way.
+                Ok(()) = self.settings.changed() => {
+                    self.next_check = Instant::now();
+                    self.look_through_now();
+                }
                 () = tokio::time::sleep_until(wake) => {}
             }
         }
+    }
+
+    fn look_through_now(&mut self) {
+        self.next_scan = Instant::now();
+        self.blind = true;
     }
 
     async fn end_first_run(&mut self) -> Result<(), OutboxError> {
@@ -173,24 +181,30 @@ impl Intake {
     /// Does whatever there is to do at this moment.
     async fn turn(&mut self) -> Result<(), OutboxError> {
         let now = Instant::now();
-        let mut occasion = (now >= self.next_scan).then_some(Occasion::Clock);
         let batch = self.hints.take();
+        if batch.lost {
+            self.say_lost_events();
+        }
+        if batch.everything {
+            self.look_through_now();
+        }
         if now >= self.next_check || batch.everything {
-            let is_new = self.check_root();
-            if is_new || batch.everything {
-                occasion = Some(Occasion::Blind);
-            }
+            self.check_root().await;
         }
         if self.next_canary.is_some_and(|at| now >= at) {
             self.send_canary().await;
         }
-        if let Some(occasion) = occasion {
-            if self.reconcile(occasion).await? {
+        // What events told of is no news to the look that follows.
+        self.take_hinted(batch.names.into_iter().collect()).await?;
+        let is_due = |at: Instant| now >= at;
+        if is_due(self.next_scan) || self.deletions.judge_at().is_some_and(is_due) {
+            // Should this be given up, the next look is as blind.
+            if self.eye.is_open() && self.reconcile().await? {
+                self.blind = false;
                 self.end_first_run().await?;
             }
             self.next_scan = Instant::now() + self.scan_interval();
         }
-        self.take_hinted(batch.names.into_iter().collect()).await?;
         let due = self.settling.due(Instant::now());
         self.look_at(due, Trigger::Due).await?;
         self.publish();
@@ -223,28 +237,42 @@ impl Intake {
         let mut names = names.into_iter();
         loop {
             let group: Vec<OsString> = names.by_ref().take(GROUP).collect();
-            if group.is_empty() {
+            // A dead mount would let nobody go who asks it something.
+            if group.is_empty() || !self.eye.is_open() {
                 return Ok(());
             }
             let files = group.into_iter().map(|name| FileRef::new(self.root, name)).collect();
             let known = self.outbox.stamps_of(files).await?;
-            let Some(directory) = self.open() else { return Ok(()) };
-            let seen = look::see(&directory, known.into_iter());
-            self.take(directory, seen, trigger).await?;
+            let path = self.path.clone();
+            let look = tokio::task::spawn_blocking(move || {
+                let directory = Directory::open(&path)?;
+                let seen = look::see(&directory, known.into_iter());
+                Ok((Arc::new(directory), seen))
+            });
+            let looked: io::Result<_> = look.await.expect("a look does not panic");
+            let (directory, (seen, unseen)) = match looked {
+                Ok(looked) => looked,
+                Err(error) => {
+                    self.lose_sight(&error);
+                    return Ok(());
+                }
+            };
+            self.postpone(unseen);
+            self.files += self.take(directory, seen, trigger).await?;
         }
     }
 
     /// Decides about files that were seen, reads those that are ready, and records them in one go.
+    /// Says how many were not recorded before.
     async fn take(
         &mut self,
         directory: Arc<Directory>,
         seen: Vec<Seen>,
         trigger: Trigger,
-    ) -> Result<(), OutboxError> {
+    ) -> Result<usize, OutboxError> {
         let rules = self.rules();
         let mut findings = Vec::new();
         let mut ready = Vec::new();
-        let mut gone = Vec::new();
         let mut fresh = HashSet::new();
         for seen in seen {
             if seen.known.is_none() {
@@ -252,12 +280,11 @@ impl Intake {
             }
             match look::decide(&seen, trigger, &rules, &mut self.settling, Instant::now()) {
                 Looked::Nothing => {}
-                Looked::Found(Found::Gone) => gone.push(seen.file),
+                Looked::Gone => self.deletions.heard_of(seen.file.name, Instant::now()),
                 Looked::Found(found) => findings.push(Finding { file: seen.file, found }),
                 Looked::Ready => ready.push(seen.file),
             }
         }
-        findings.extend(self.believed(gone, trigger));
         if !ready.is_empty() {
             let reading =
                 tokio::task::spawn_blocking(move || look::read(&directory, ready, &rules));
@@ -267,10 +294,9 @@ impl Intake {
                 }
             }
         }
-        if trigger != Trigger::Scan {
-            self.files += findings.iter().filter(|finding| fresh.contains(&finding.file)).count();
-        }
-        self.record(findings, trigger).await
+        let recorded = findings.iter().filter(|finding| fresh.contains(&finding.file)).count();
+        self.record(findings, trigger).await?;
+        Ok(recorded)
     }
 
     /// Records findings, and says what there is to say of them.
@@ -319,9 +345,11 @@ impl Intake {
         }
     }
 
-    fn open(&self) -> Option<Arc<Directory>> {
-        // What is wrong with the root is found out, and said, by its own check.
-        Directory::open(&self.path).ok().map(Arc::new)
+    /// Leaves files for a while that could not be looked at.
+    fn postpone(&mut self, files: Vec<FileRef>) {
+        for file in files {
+            self.settling.touch(&file.name, UNREADABLE, Instant::now());
+        }
     }
 
     fn rules(&self) -> Rules {
@@ -330,7 +358,7 @@ impl Intake {
             root: self.root,
             quiet: match self.root {
                 Root::Reports => REPORT_QUIET,
-                Root::Exports => config.watch.audio_quiet,
+                Root::Exports => config.watch.audio_quiet.max(QUIET_MIN),
             },
             report_limit: config.report_limit,
             timezone: config.watch.timezone.clone(),

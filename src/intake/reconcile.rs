@@ -5,19 +5,19 @@
 //! alone.
 
 use std::ffi::OsString;
+use std::io;
 use std::iter::Peekable;
 use std::os::unix::ffi::OsStrExt;
-
 use std::sync::Arc;
 
 use tokio::time::Instant;
 use tracing::info;
 
 use super::look::{self, Seen, Trigger};
-use super::{Counts, Intake, Occasion};
+use super::{Counts, Intake};
 use crate::clock;
 use crate::file::{FileRef, Stamp};
-use crate::outbox::OutboxError;
+use crate::outbox::{Finding, Found, OutboxError};
 use crate::watch::{Directory, Entry};
 
 /// How many files are compared at a time.
@@ -26,50 +26,53 @@ const PAGE: usize = 1000;
 const GROUP: usize = 256;
 
 /// An event for a change that is older than this should have come.
-const EVENT_LATE_MS: i64 = 10_000;
+const EVENT_LATE_MS: i64 = 2000;
+/// So many of the files that no event told of are looked into more closely.
+const SUSPECTS: usize = 100;
 
 /// A look through a root, while it goes on.
 struct Scan {
     /// The same directory from the first name to the last, whatever becomes of its path.
     directory: Arc<Directory>,
     counts: Counts,
+    /// How many of the new ones were ready, and are recorded.
+    recorded: usize,
     /// Judged together at the end.
     gone: Vec<FileRef>,
     /// Whether events should have told of every change by now.
     events_due: bool,
-    /// Changes that no event told of.
-    missed: usize,
+    /// Files that changed, and of which no event has told so far.
+    untold: Vec<OsString>,
 }
 
 impl Intake {
     /// Looks through the root, and says whether it could. One that cannot be read is left alone:
     /// that is no deletion.
-    pub(super) async fn reconcile(&mut self, occasion: Occasion) -> Result<bool, OutboxError> {
+    pub(super) async fn reconcile(&mut self) -> Result<bool, OutboxError> {
         let (started, root, path) = (Instant::now(), self.root, self.path.clone());
         let ignore = self.settings.borrow().watch.ignore.clone();
         let listing = tokio::task::spawn_blocking(move || {
             let directory = Directory::open(&path)?;
             let names = directory.names(|name| look::is_ours(root, name, &ignore))?;
-            Ok((directory, names))
+            Ok::<_, io::Error>((directory, names))
         });
         let (directory, names) = match listing.await.expect("listing does not panic") {
             Ok(listed) => listed,
             Err(error) => {
-                let error: std::io::Error = error;
-                self.vision.lost(error.to_string());
-                self.say_turn();
+                self.lose_sight(&error);
                 return Ok(false);
             }
         };
         let mut scan = Scan {
             directory: Arc::new(directory),
             counts: Counts::default(),
+            recorded: 0,
             gone: Vec::new(),
-            events_due: occasion == Occasion::Clock
-                && self.looked_through
-                && self.vision.reason().is_none(),
-            missed: 0,
+            events_due: !self.blind && self.looked_through && self.vision.owes_events(),
+            untold: Vec::new(),
         };
+        self.vision.looked_through();
+        self.say_turn();
         let mut names = names.into_iter().peekable();
         let mut after = None;
         loop {
@@ -100,13 +103,22 @@ impl Intake {
         scan: &mut Scan,
     ) -> Result<(), OutboxError> {
         let (root, directory) = (self.root, Arc::clone(&scan.directory));
+        let ignore = self.settings.borrow().watch.ignore.clone();
+        // What is recorded, and not ours any more, since another configuration says so: it is
+        // forgotten, be it there or not.
+        let (pairs, dropped): (Vec<_>, Vec<_>) =
+            pairs.into_iter().partition(|(name, _)| look::is_ours(root, name, &ignore));
+        let forget = |(name, _)| Finding { file: FileRef::new(root, name), found: Found::Gone };
+        self.record(dropped.into_iter().map(forget).collect(), Trigger::Scan).await?;
         let stats = tokio::task::spawn_blocking(move || {
             let with_name = |(name, known)| (FileRef::new(root, name), known);
             look::see(&directory, pairs.into_iter().map(with_name))
         });
         let now_ms = clock::now_ms();
         let mut differing = Vec::new();
-        for seen in stats.await.expect("a look does not panic") {
+        let (seen, unseen) = stats.await.expect("a look does not panic");
+        self.postpone(unseen);
+        for seen in seen {
             let now = seen.entry.map(|(Entry::File(stamp) | Entry::Other(_, stamp))| stamp);
             match (seen.known, now) {
                 (Some(known), Some(now)) if known == now => scan.counts.known += 1,
@@ -117,9 +129,12 @@ impl Intake {
             }
             match now {
                 Some(now) if seen.known != Some(now) => {
-                    let is_late = now_ms - now.changed_ms() > EVENT_LATE_MS;
-                    if scan.events_due && is_late && !self.settling.has(&seen.file.name) {
-                        scan.missed += 1;
+                    if scan.events_due
+                        && scan.untold.len() < SUSPECTS
+                        && should_have_been_told(seen.known, now, now_ms)
+                        && !self.settling.has(&seen.file.name)
+                    {
+                        scan.untold.push(seen.file.name.clone());
                     }
                     differing.push(seen);
                 }
@@ -133,18 +148,19 @@ impl Intake {
             if group.is_empty() {
                 return Ok(());
             }
-            self.take(Arc::clone(&scan.directory), group, Trigger::Scan).await?;
+            let directory = Arc::clone(&scan.directory);
+            scan.recorded += self.take(directory, group, Trigger::Scan).await?;
         }
     }
 
     /// Judges what is gone, and says what was found.
     async fn conclude(&mut self, scan: Scan, started: Instant) -> Result<(), OutboxError> {
-        let Scan { counts: Counts { known, new, changed, gone }, missed, .. } = scan;
+        let Scan { counts: Counts { known, new, changed, gone }, recorded, untold, .. } = scan;
         self.files = known + changed + gone;
         for file in &scan.gone {
             self.settling.forget(&file.name);
         }
-        let mut findings = self.believed(scan.gone, Trigger::Scan).into_iter();
+        let mut findings = self.believed(scan.gone).into_iter();
         loop {
             let group: Vec<_> = findings.by_ref().take(GROUP).collect();
             if group.is_empty() {
@@ -152,10 +168,9 @@ impl Intake {
             }
             self.record(group, Trigger::Scan).await?;
         }
-        self.files += new;
-        if missed > 0 {
-            self.vision.missed(missed);
-            self.say_turn();
+        self.files += recorded;
+        if !untold.is_empty() {
+            self.ask_the_kernel_about(untold).await;
         }
 
         let took = started.elapsed();
@@ -173,6 +188,13 @@ impl Intake {
         }
         Ok(())
     }
+}
+
+/// Whether an event should have told of a change by now. What changes the time of change alone
+/// happens to another name of the same file, where no event comes from: a backup of hard links.
+fn should_have_been_told(known: Option<Stamp>, now: Stamp, now_ms: i64) -> bool {
+    let is_ours = known.is_none_or(|known| Stamp { ctime_ns: now.ctime_ns, ..known } != now);
+    is_ours && now_ms - now.changed_ms() > EVENT_LATE_MS
 }
 
 /// The next pairs of a name and what is recorded of it, in order: names that are listed, recorded,
@@ -208,6 +230,27 @@ fn walk(
 mod tests {
     use super::*;
     use crate::file::Root;
+
+    #[test]
+    fn an_event_is_owed_for_what_happened_to_the_name_a_while_ago() {
+        let stamp = |size, mtime_ns, ctime_ms: i64| Stamp {
+            size,
+            mtime_ns,
+            ctime_ns: ctime_ms * 1_000_000,
+            inode: 1,
+        };
+        let known = Some(stamp(1, 1, 1000));
+        for (known, now, owed) in [
+            (None, stamp(1, 1, 50_000), true),
+            (None, stamp(1, 1, 99_000), false),
+            (known, stamp(2, 1, 50_000), true),
+            (known, stamp(1, 2, 50_000), true),
+            (known, stamp(1, 1, 50_000), false),
+            (known, Stamp { inode: 2, ..stamp(1, 1, 50_000) }, true),
+        ] {
+            assert_eq!(should_have_been_told(known, now, 100_000), owed, "{known:?} {now:?}");
+        }
+    }
 
     #[test]
     fn names_and_records_are_walked_side_by_side() {

@@ -20,6 +20,8 @@ pub struct RootStatus {
     /// Files that are recorded.
     pub files: usize,
     pub last_event: Option<Timestamp>,
+    /// How often events were lost.
+    pub overflows: usize,
     /// When it was last looked through, and how long that took.
     pub last_scan: Option<(Timestamp, Duration)>,
     /// When the last canary was sent, and what became of it.
@@ -37,6 +39,7 @@ impl RootStatus {
             sighting: None,
             files: 0,
             last_event: None,
+            overflows: 0,
             last_scan: None,
             last_canary: None,
             unsettled: (0, Duration::ZERO),

@@ -36,8 +36,13 @@ impl Canary {
         seen.mark_unchanged();
         let path = root.join(CANARY);
         let written = tokio::task::spawn_blocking(move || {
-            let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path);
-            drop(file?);
+            // What a killed daemon left behind is in the way; so is whatever somebody put there for
+            // us to follow or to wait for.
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            drop(OpenOptions::new().write(true).create_new(true).open(&path)?);
             std::fs::remove_file(&path)
         });
         // A dead mount answers nobody.
@@ -64,10 +69,28 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let hints = Hints::default();
         let mut eye = Eye::new(root.path(), hints.clone());
-        assert!(matches!(eye.check(), Sight::New));
+        assert!(matches!(eye.check(true).await, Sight::New));
         assert!(matches!(Canary::send(root.path(), &hints).await, Canary::Seen));
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
         assert!(hints.take().names.is_empty(), "it is no hint");
+    }
+
+    #[tokio::test]
+    async fn what_lies_in_its_place_is_neither_followed_nor_waited_for() {
+        let (root, outside) =
+            (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
+        std::fs::write(&outside, "precious").unwrap();
+        let (place, hints) = (root.path().join(CANARY), Hints::default());
+        let mut eye = Eye::new(root.path(), hints.clone());
+        assert!(matches!(eye.check(true).await, Sight::New));
+        std::os::unix::fs::symlink(outside.path(), &place).unwrap();
+        assert!(matches!(Canary::send(root.path(), &hints).await, Canary::Seen));
+        assert_eq!(std::fs::read(&outside).unwrap(), b"precious");
+        let (fifo, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+        rustix::fs::mknodat(rustix::fs::CWD, &place, fifo, mode, 0).unwrap();
+        assert!(matches!(Canary::send(root.path(), &hints).await, Canary::Seen));
+        std::fs::create_dir(&place).unwrap();
+        assert!(matches!(Canary::send(root.path(), &hints).await, Canary::NotWritten(_)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -85,13 +85,23 @@ impl Vision {
         self.mode = mode;
     }
 
-    /// The root is there, and watched, or not.
+    /// The root is there, and watched, or not. That it can be read as well, a look through it
+    /// must [show](Self::looked_through).
     pub fn found(&mut self, no_watch: Option<String>) {
-        self.lost = None;
         self.no_watch = no_watch;
     }
 
-    /// Another directory stands at the path: what was learnt about the last one is no matter.
+    /// A look through the root came to its end.
+    pub fn looked_through(&mut self) {
+        self.lost = None;
+    }
+
+    pub fn is_lost(&self) -> bool {
+        self.lost.is_some()
+    }
+
+    /// Another directory stands at the path, or another watch is placed: what was learnt about the
+    /// last one is no matter.
     pub fn replaced(&mut self) {
         self.canary_unseen = false;
         self.missed = 0;
@@ -144,6 +154,11 @@ impl Vision {
             }
         }
         None
+    }
+
+    /// Whether events should tell of everything, and it matters when they do not.
+    pub fn owes_events(&self) -> bool {
+        self.mode == WatchMode::Auto && self.reason().is_none()
     }
 
     /// Gives the sighting and when it began, if it is of another kind than the last time.
