@@ -196,7 +196,8 @@ impl Intake {
         }
         // What events told of is no news to the look that follows.
         self.take_hinted(batch.names.into_iter().collect()).await?;
-        let is_due = |at: Instant| now >= at;
+        // Asked anew, since a look may have been ordered a moment ago.
+        let is_due = |at: Instant| Instant::now() >= at;
         if is_due(self.next_scan) || self.deletions.judge_at().is_some_and(is_due) {
             // Should this be given up, the next look is as blind.
             if self.eye.is_open() && self.reconcile().await? {
