@@ -135,8 +135,8 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
                         systemd::ready(&told);
                     }
                 }
-                _ => {
-                    info!("stopping");
+                signal => {
+                    info!(signal, "stopping");
                     break Ok(());
                 }
             },
