@@ -27,6 +27,8 @@ pub struct Rules {
     pub report_limit: u64,
     pub timezone: TimeZone,
     pub ids: IdPolicy,
+    /// What is there counts as delivered.
+    pub adopting: bool,
 }
 
 /// Why a file is looked at.
@@ -134,6 +136,10 @@ pub fn decide(
         }
         Some(Entry::File(stamp)) => stamp,
     };
+    if rules.adopting && trigger == Trigger::Scan {
+        // As it is; should it be in the middle of being written, its end is a change.
+        return Looked::Ready;
+    }
     // Nothing, when it lies in the future, as after a jump of the clock.
     let age = u64::try_from(clock::now_ms() - stamp.changed_ms()).ok().map(Duration::from_millis);
     match rules.root {
@@ -226,6 +232,7 @@ mod tests {
             report_limit: 100,
             timezone: TimeZone::UTC,
             ids: IdPolicy::default(),
+            adopting: false,
         }
     }
 

@@ -364,6 +364,7 @@ impl Intake {
             report_limit: config.report_limit,
             timezone: config.watch.timezone.clone(),
             ids: config.ingest.ids,
+            adopting: self.adopting,
         }
     }
 }
