@@ -33,9 +33,10 @@ const AUDIO_TIMEOUT_MS: i64 = 60_000;
 const LOOK_TIMEOUT_MS: i64 = 10_000;
 /// When a history begins.
 const BEGIN_MS: i64 = 1_000_000_000_000;
-/// How long the last trouble may take to be overcome: the longest wait of a target that refused us,
-/// then that of an item that failed, and some seconds of work.
-const RECOVERY_MS: i64 = (900 + 300 + 120) * 1000;
+/// How long the last trouble may take to be overcome: some of the longest waits of a target that
+/// refused us, whose probes may meet poison first, then that of an item that failed, and some
+/// seconds of work.
+const RECOVERY_MS: i64 = (3 * 900 + 300 + 120) * 1000;
 /// For how long nothing more may happen after that, but for poison.
 const SILENCE_MS: i64 = 3_600_000;
 /// No history needs so many events; one that spins does.
@@ -343,6 +344,7 @@ impl<'h> World<'h> {
                 self.judge.outbox_lost();
             }
             What::Turn(mode) => self.turn(*mode)?,
+            What::Ahead(id) => self.dashboard.run_ahead(&content_id(*id)),
             change => {
                 let files = self.disk.change(change, self.now);
                 if step.heard && !files.is_empty() {
@@ -398,6 +400,7 @@ impl<'h> World<'h> {
             }
             Order::Resume(now_ms) => {
                 lane::resume(&self.outbox, self.row, now_ms).map_err(|e| e.to_string())?;
+                self.judge.resumed(&self.outbox, now_ms)?;
                 self.after(0, 2, Event::Land(Box::new(Landed::Resumed)));
             }
             _ => unreachable!("no work of our own"),
