@@ -13,11 +13,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::clock;
 use crate::config::{Config, process_environment};
-use crate::drain::Lane;
+use crate::control;
+use crate::drain::{Lane, LaneStatus};
 use crate::file::Root;
-use crate::intake::Intake;
-use crate::outbox::{Outbox, OutboxError};
+use crate::intake::{Intake, RootStatus, path_of};
+use crate::outbox::{self, Outbox, OutboxError};
 use crate::systemd;
 use crate::target::Target;
 use crate::watch::Hints;
@@ -40,8 +42,14 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
         "starting"
     );
 
-    let (outbox, mut guard) = Outbox::open(&config.outbox).await?;
-    let row = outbox.add_target(TARGET).await?;
+    if !config.outbox_allow_network {
+        outbox::check_place(&config.outbox)?;
+    }
+    // On a full disk this may take until somebody makes room.
+    let (outbox, mut guard, row) = tokio::select! {
+        opened = open(&config.outbox) => opened?,
+        () = told_to_stop(&mut signals) => return Ok(()),
+    };
     let (target, targets) = watch::channel(Target::new(&config.ingest)?);
     let (settings, setting) = watch::channel(Arc::new(config));
     let hints = Root::ALL.map(|_| Hints::default());
@@ -49,13 +57,36 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
     let mut tasks: JoinSet<Result<(), OutboxError>> = JoinSet::new();
 
     let mut reconciled = Vec::new();
+    let mut roots = Vec::new();
     for (root, hints) in Root::ALL.into_iter().zip(&hints) {
         let (done, first) = oneshot::channel();
-        let intake = Intake::new(root, outbox.clone(), setting.clone(), hints.clone());
+        let (status, seen) =
+            watch::channel(RootStatus::new(root, path_of(root, &setting.borrow())));
+        let intake = Intake::new(root, outbox.clone(), setting.clone(), hints.clone(), status);
+        roots.push(seen);
         tasks.spawn(intake.run(done, stop.clone()));
         reconciled.push(first);
     }
     let [reports, exports] = hints;
+    let (status, lane_seen) = watch::channel(LaneStatus {
+        name: TARGET,
+        url: setting.borrow().ingest.url.to_string(),
+        ..LaneStatus::default()
+    });
+    let socket = setting.borrow().control_socket.clone();
+    let listener = control::bind(&socket)?;
+    let desk = control::Desk {
+        outbox: outbox.clone(),
+        roots: roots.clone(),
+        lanes: vec![lane_seen],
+        settings: setting.clone(),
+        started_ms: clock::now_ms(),
+    };
+    let answering = control::serve(listener, desk, stop.clone());
+    tasks.spawn(async move {
+        answering.await;
+        Ok(())
+    });
     let lane = Lane {
         name: TARGET,
         row,
@@ -64,6 +95,7 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
         settings: setting,
         reports,
         exports,
+        status,
     };
     tasks.spawn(lane.run(stop.clone()));
     // What is left of the outbox is in the tasks' hands, so that its thread ends with them.
@@ -76,21 +108,38 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
         }
     });
     let mut is_ready = false;
+    let mut told = String::new();
     let outcome = loop {
         tokio::select! {
+            // First, since it is the reason of what others then have to say.
+            biased;
+            Ok(fault) = &mut guard.failure => break Err(fault.into()),
             () = &mut ready, if !is_ready => {
                 is_ready = true;
                 info!("ready");
-                systemd::ready("watching");
+                told = verdict(&roots);
+                systemd::ready(&told);
+            }
+            () = any_changed(&mut roots), if is_ready => {
+                let now = verdict(&roots);
+                if now != told {
+                    systemd::status(&now);
+                    told = now;
+                }
             }
             signal = signals.next() => match signal {
-                Some(SIGHUP) => reload(config_path.as_deref(), &settings, &target),
-                _ => {
-                    info!("stopping");
+                Some(SIGHUP) => {
+                    systemd::reloading();
+                    reload(config_path.as_deref(), &settings, &target);
+                    if is_ready {
+                        systemd::ready(&told);
+                    }
+                }
+                signal => {
+                    info!(signal, "stopping");
                     break Ok(());
                 }
             },
-            Ok(fault) = &mut guard.failure => break Err(fault.into()),
             Some(ended) = tasks.join_next() => break match ended {
                 Ok(Ok(())) => Err(anyhow::anyhow!("a part of the daemon ended by itself")),
                 Ok(Err(fault)) => Err(fault.into()),
@@ -110,11 +159,50 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
         }
     }
     // The thread has closed the file when its end is heard of.
+    let _gone_already = std::fs::remove_file(&socket);
     if outcome.is_ok() {
         let _closed_without_a_fault = guard.failure.await;
         info!("stopped");
     }
     outcome
+}
+
+async fn open(path: &Path) -> Result<(Outbox, outbox::Guard, i64), OutboxError> {
+    let (outbox, guard) = Outbox::open(path).await?;
+    loop {
+        match outbox.add_target(TARGET).await {
+            Err(fault) if fault.is_disk_full() => outbox.wait_for_room().await?,
+            row => return Ok((outbox, guard, row?)),
+        }
+    }
+}
+
+/// Returns when the state of a root was published.
+async fn any_changed(roots: &mut [watch::Receiver<RootStatus>]) {
+    let changes = roots.iter_mut().map(|root| Box::pin(root.changed()));
+    // A root whose task has ended is told by that end.
+    let _which = futures_util::future::select_all(changes).await;
+}
+
+/// The state of the watching in one line.
+fn verdict(roots: &[watch::Receiver<RootStatus>]) -> String {
+    let words: Vec<String> = roots
+        .iter()
+        .map(|root| {
+            let status = root.borrow();
+            match &status.sighting {
+                None => format!("{}: not looked at yet", status.root),
+                Some((sighting, _)) => {
+                    format!("{}: {sighting}, {} files", status.root, status.files)
+                }
+            }
+        })
+        .collect();
+    words.join("; ")
+}
+
+async fn told_to_stop(signals: &mut Signals) {
+    while signals.next().await == Some(SIGHUP) {}
 }
 
 /// The first of these signals arms the second, which ends the process at once.
@@ -133,7 +221,6 @@ fn reload(
     settings: &watch::Sender<Arc<Config>>,
     target: &watch::Sender<Target>,
 ) {
-    systemd::reloading();
     match Config::load(path, &process_environment) {
         Err(faults) => {
             for fault in faults {
@@ -155,5 +242,4 @@ fn reload(
             }
         }
     }
-    systemd::ready("watching");
 }

@@ -8,6 +8,11 @@ pub fn ready(status: &str) {
     say(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
+/// How things are, in one line.
+pub fn status(status: &str) {
+    say(&[NotifyState::Status(status)]);
+}
+
 /// The configuration is being read again; [`ready`] ends it.
 pub fn reloading() {
     if let Ok(now) = NotifyState::monotonic_usec_now() {

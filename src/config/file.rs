@@ -35,8 +35,69 @@ pub struct Watch {
     pub audio_quiet: Duration,
     #[serde(with = "duration")]
     pub rescan: Duration,
+    pub mode: WatchMode,
+    #[serde(with = "duration")]
+    pub scan: Duration,
+    pub mass_delete: Percent,
+    pub ignore: Vec<String>,
     pub timezone: String,
     pub first_run: FirstRun,
+}
+
+/// Names that the pipeline, editors, copying programs and NAS systems leave in a directory.
+const IGNORED: [&str; 16] = [
+    ".*",
+    "~*",
+    "*~",
+    "*.tmp",
+    "*.part",
+    "*.partial",
+    "*.crdownload",
+    "*.bak",
+    "*.swp",
+    "@eaDir",
+    "@tmp",
+    "#recycle",
+    "#snapshot",
+    "desktop.ini",
+    "Thumbs.db",
+    "video_ids_to_fix.json",
+];
+
+/// How changes are found out about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WatchMode {
+    /// By the kernel's events where they come through, by looking otherwise.
+    #[default]
+    Auto,
+    /// By events, and the rescan alone.
+    Events,
+    /// By looking.
+    Scan,
+}
+
+/// A share of a hundred, written `"50%"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Percent(pub u8);
+
+impl TryFrom<String> for Percent {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.strip_suffix('%')
+            .and_then(|number| number.trim().parse().ok())
+            .filter(|number| (1..=100).contains(number))
+            .map(Self)
+            .ok_or_else(|| format!("{text:?} is not a share such as \"50%\", of 1 to 100"))
+    }
+}
+
+impl From<Percent> for String {
+    fn from(share: Percent) -> Self {
+        format!("{}%", share.0)
+    }
 }
 
 /// What becomes of the files that are there before the first run.
@@ -57,6 +118,10 @@ impl Default for Watch {
             exports: "exports".into(),
             audio_quiet: Duration::from_secs(2),
             rescan: Duration::from_secs(5 * 60),
+            mode: WatchMode::Auto,
+            scan: Duration::from_secs(30),
+            mass_delete: Percent(50),
+            ignore: IGNORED.map(str::to_owned).to_vec(),
             timezone: "UTC".into(),
             first_run: FirstRun::Deliver,
         }
@@ -67,11 +132,12 @@ impl Default for Watch {
 #[serde(default, deny_unknown_fields)]
 pub struct Outbox {
     pub path: PathBuf,
+    pub allow_network: bool,
 }
 
 impl Default for Outbox {
     fn default() -> Self {
-        Self { path: "outbox.db".into() }
+        Self { path: "outbox.db".into(), allow_network: false }
     }
 }
 

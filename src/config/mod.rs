@@ -1,6 +1,7 @@
 //! The configuration: defaults, then the file, then the environment, validated whole.
 
 mod file;
+mod ignore;
 mod place;
 mod reload;
 mod secret;
@@ -12,7 +13,8 @@ use jiff::tz::TimeZone;
 use reqwest::Url;
 use tracing_subscriber::filter::EnvFilter;
 
-pub use file::{ConfigFile, FirstRun, LogFormat};
+pub use file::{ConfigFile, FirstRun, LogFormat, Percent, WatchMode};
+pub use ignore::Ignore;
 pub use place::{DEFAULT_PLACES, find};
 pub use secret::Token;
 
@@ -23,6 +25,8 @@ use crate::report::IdPolicy;
 pub struct Config {
     pub watch: Watch,
     pub outbox: PathBuf,
+    /// Whether the outbox may lie on a network file system.
+    pub outbox_allow_network: bool,
     pub ingest: Ingest,
     pub retry: Retry,
     pub breaker: Breaker,
@@ -39,6 +43,12 @@ pub struct Watch {
     pub exports: PathBuf,
     pub audio_quiet: Duration,
     pub rescan: Duration,
+    pub mode: WatchMode,
+    /// How often to look where events do not come through.
+    pub scan: Duration,
+    /// More of the known files than this, gone within a minute, is suspicious.
+    pub mass_delete: Percent,
+    pub ignore: Ignore,
     pub timezone: TimeZone,
     pub first_run: FirstRun,
 }
@@ -102,18 +112,7 @@ impl Config {
     /// # Errors
     /// Every fault that was found, each one line that a person can act on.
     pub fn load(path: Option<&Path>, environment: Environment<'_>) -> Result<Self, Vec<Fault>> {
-        let file = match path {
-            None => ConfigFile::default(),
-            Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|error| {
-                    vec![Fault(format!("{}: cannot be read: {error}", path.display()))]
-                })?;
-                ConfigFile::parse(&text).map_err(|faults| {
-                    let at = |fault: Fault| Fault(format!("{}, {fault}", path.display()));
-                    faults.into_iter().map(at).collect::<Vec<_>>()
-                })?
-            }
-        };
+        let file = read(path)?;
         Self::resolve(file, environment)
     }
 
@@ -143,11 +142,19 @@ impl Config {
                 None
             }
         };
+        let ignore = match Ignore::new(&file.watch.ignore) {
+            Ok(ignore) => Some(ignore),
+            Err(text) => {
+                fault(format!("watch.ignore: {text}"));
+                None
+            }
+        };
         if !(1..=64).contains(&file.ingest.parallel) {
             fault(format!("ingest.parallel: {} is not between 1 and 64", file.ingest.parallel));
         }
         for (key, value) in [
             ("watch.rescan", file.watch.rescan),
+            ("watch.scan", file.watch.scan),
             ("ingest.connect_timeout", file.ingest.connect_timeout),
             ("ingest.report_timeout", file.ingest.report_timeout),
             ("ingest.audio_timeout", file.ingest.audio_timeout),
@@ -184,8 +191,8 @@ impl Config {
             fault("watch.exports: must be another directory than watch.reports".to_owned());
         }
 
-        let (Some(url), Some(token), Some(timezone), true) =
-            (url, token, timezone, faults.is_empty())
+        let (Some(url), Some(token), Some(timezone), Some(ignore), true) =
+            (url, token, timezone, ignore, faults.is_empty())
         else {
             return Err(faults);
         };
@@ -195,10 +202,15 @@ impl Config {
                 exports: file.watch.exports,
                 audio_quiet: file.watch.audio_quiet,
                 rescan: file.watch.rescan,
+                mode: file.watch.mode,
+                scan: file.watch.scan,
+                mass_delete: file.watch.mass_delete,
+                ignore,
                 timezone,
                 first_run: file.watch.first_run,
             },
             outbox: place::under(environment("STATE_DIRECTORY"), file.outbox.path),
+            outbox_allow_network: file.outbox.allow_network,
             ingest: Ingest {
                 url,
                 token,
@@ -219,6 +231,30 @@ impl Config {
             log: Log { filter: file.log.filter, format: file.log.format },
         })
     }
+}
+
+/// Reads the file at `path`, or takes the defaults where there is none.
+fn read(path: Option<&Path>) -> Result<ConfigFile, Vec<Fault>> {
+    let Some(path) = path else { return Ok(ConfigFile::default()) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| vec![Fault(format!("{}: cannot be read: {error}", path.display()))])?;
+    ConfigFile::parse(&text).map_err(|faults| {
+        let at = |fault: Fault| Fault(format!("{}, {fault}", path.display()));
+        faults.into_iter().map(at).collect()
+    })
+}
+
+/// Where the daemon with this configuration has its socket. Whoever only asks it something needs
+/// neither its address nor its token.
+///
+/// # Errors
+/// See [`Config::load`].
+pub fn control_socket(
+    path: Option<&Path>,
+    environment: Environment<'_>,
+) -> Result<PathBuf, Vec<Fault>> {
+    let file = read(path)?;
+    Ok(place::under(environment("RUNTIME_DIRECTORY"), file.control.socket))
 }
 
 /// Environment over file; trimmed, without a trailing slash, http or https (contract I.3, C.1).
@@ -318,6 +354,8 @@ mod tests {
             ("[watch]\ntimezone = 'Mars/Olympus'", "watch.timezone"),
             ("[watch]\nexports = 'data/reports'", "watch.exports"),
             ("[watch]\nrescan = '0s'", "watch.rescan"),
+            ("[watch]\nscan = '0s'", "watch.scan"),
+            ("[watch]\nignore = ['a[']", "watch.ignore"),
             ("[log]\nfilter = 'ytv2d=loud'", "log.filter"),
             ("[outbox]\npath = ''", "outbox.path"),
         ] {

@@ -4,11 +4,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::Backoff;
+use super::{Backoff, RETRY_AFTER_MAX};
 
 /// Failures in a row must come from so many different items before they speak against the target:
 /// one item alone has its own back-off, and says nothing about the others.
 const DISTINCT: usize = 2;
+/// No wait is longer than this, in milliseconds. One that is was computed by another clock: the
+/// system's was set back since.
+pub const LONGEST: i64 = RETRY_AFTER_MAX.as_millis() as i64;
 /// Between two probes that new items ask for.
 const EARLY_PROBE: Duration = Duration::from_secs(5);
 
@@ -103,7 +106,7 @@ impl Breaker {
     pub fn gate(&self, now: i64) -> Gate {
         match self.state {
             State::Closed => Gate::Flow,
-            State::Open { until, .. } if now >= until => Gate::Probe,
+            State::Open { until, .. } if now >= until || until - now > LONGEST => Gate::Probe,
             State::Open { until, .. } => Gate::Wait(until),
         }
     }
@@ -385,6 +388,15 @@ mod tests {
         assert_eq!(breaker.gate(last + 4_999), Gate::Wait(until));
         breaker.fresh_item(last + 5_000);
         assert_eq!(breaker.gate(last + 5_000), Gate::Probe);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_lengthen_a_wait() {
+        let mut breaker = breaker();
+        let now = 1_000_000_000;
+        breaker.failed(None, "down", now, FULL);
+        assert!(matches!(breaker.gate(now), Gate::Wait(_)));
+        assert_eq!(breaker.gate(now - 2 * LONGEST), Gate::Probe);
     }
 
     #[test]

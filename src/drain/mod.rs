@@ -5,6 +5,7 @@ mod dispatcher;
 mod parcel;
 mod pilot;
 mod report;
+mod status;
 
 #[cfg(test)]
 mod simulation;
@@ -29,6 +30,7 @@ use crate::watch::{Hints, Touch};
 use attempt::Attempt;
 use dispatcher::Rules;
 use pilot::{Landed, Order, Pilot, Rows};
+pub use status::{LaneStatus, Shut};
 
 /// How long attempts may take to end once the daemon is told to stop.
 pub const STOP_DEADLINE: Duration = Duration::from_secs(10);
@@ -50,6 +52,8 @@ pub struct Lane {
     /// Where to say that a report, or an audio file, is not what it was.
     pub reports: Hints,
     pub exports: Hints,
+    /// Where to say how things are.
+    pub status: watch::Sender<LaneStatus>,
 }
 
 type Flights = JoinSet<Result<Landed, OutboxError>>;
@@ -68,6 +72,7 @@ impl Lane {
             changes.mark_unchanged();
             let (orders, wake) = pilot.start(&self, clock::now_ms()).await?;
             self.carry_out(orders, &mut flights);
+            self.status.send_modify(|status| pilot.describe(status));
             let wait = wake.map(|at| (at - clock::now_ms()).max(0).unsigned_abs());
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -117,7 +122,7 @@ impl Lane {
                 }
                 Order::Resume(now_ms) => {
                     flights.spawn(async move {
-                        outbox.resume(row, now_ms).await?;
+                        persist(|| outbox.resume(row, now_ms)).await?;
                         Ok(Landed::Resumed)
                     });
                 }
@@ -161,7 +166,7 @@ impl Lane {
             Root::Reports => &self.reports,
             Root::Exports => &self.exports,
         };
-        hints.add(&file.name, Touch::Done);
+        hints.add(&file.name, Touch::Doubted);
     }
 }
 

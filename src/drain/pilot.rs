@@ -10,6 +10,7 @@ use super::attempt::{End, Ended, Flight};
 use super::dispatcher::{Dispatcher, Doubt, News, Next, Rules, Ruling};
 use super::parcel::Unpacked;
 use super::report;
+use super::status::{LaneStatus, Shut};
 use crate::delivery::{Health, Jitter};
 use crate::file::FileRef;
 use crate::id::{ContentId, Kind};
@@ -78,11 +79,26 @@ pub struct Pilot {
     /// The target's row in the outbox.
     row: i64,
     dispatcher: Dispatcher,
+    last_success_ms: Option<i64>,
+    last_error: Option<(i64, String)>,
 }
 
 impl Pilot {
     pub fn new(target: &'static str, row: i64, rules: Rules, jitter: Jitter) -> Self {
-        Self { target, row, dispatcher: Dispatcher::new(rules, jitter) }
+        let dispatcher = Dispatcher::new(rules, jitter);
+        Self { target, row, dispatcher, last_success_ms: None, last_error: None }
+    }
+
+    /// Brings a status up to date.
+    pub fn describe(&self, status: &mut LaneStatus) {
+        status.shut = self.dispatcher.shut().map(|(cause, until_ms)| Shut {
+            is_stopped: cause.is_stopped(),
+            why: cause.why().to_owned(),
+            until_ms,
+        });
+        status.in_flight = self.dispatcher.aloft().map(|(kind, id)| (kind, id.clone())).collect();
+        status.last_success_ms = self.last_success_ms;
+        status.last_error.clone_from(&self.last_error);
     }
 
     /// Goes on with other rules, and tries again at once what only a person could mend.
@@ -193,8 +209,15 @@ impl Pilot {
     }
 
     /// Says a ruling, and what is to be done about it.
-    fn ruled(&self, parcel: Arc<Parcel>, flight: Flight, ruling: Ruling, now_ms: i64) -> Order {
+    fn ruled(&mut self, parcel: Arc<Parcel>, flight: Flight, ruling: Ruling, now_ms: i64) -> Order {
         report::ruled(self.target, &parcel, &flight, &ruling);
+        match &ruling {
+            Ruling::Delivered(_) => self.last_success_ms = Some(now_ms),
+            Ruling::Parked { why } | Ruling::Retry { why, .. } | Ruling::Untouched { why } => {
+                self.last_error = Some((now_ms, why.clone()))
+            }
+            Ruling::Superseded { .. } | Ruling::AskHealth(_) => {}
+        }
         let outcome = match ruling {
             Ruling::Delivered(receipt) => Outcome::Delivered {
                 version: parcel.want,

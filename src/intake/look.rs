@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use tokio::time::Instant;
+use tracing::warn;
 
 use super::{audio, report};
 use crate::clock;
+use crate::config::Ignore;
 use crate::file::{FileRef, Root, Stamp};
 use crate::outbox::Found;
 use crate::report::{AudioName, IdPolicy, audio_name, ignored_report_name};
@@ -34,6 +36,8 @@ pub enum Trigger {
     Event,
     /// It was to be looked at again by now.
     Due,
+    /// What is recorded of it cannot be true.
+    Doubt,
     /// Everything is looked at.
     Scan,
 }
@@ -51,6 +55,8 @@ pub struct Seen {
 pub enum Looked {
     /// Known as it is, or not ready.
     Nothing,
+    /// It was known, and is not there any more.
+    Gone,
     /// Clear without reading.
     Found(Found),
     /// To be read.
@@ -69,17 +75,36 @@ pub enum Outcome {
 }
 
 /// Whether a name is one that this root delivers (contract A.7, B.1 and B.2).
-pub fn is_ours(root: Root, name: &OsStr) -> bool {
+pub fn is_ours(root: Root, name: &OsStr, ignore: &Ignore) -> bool {
     let has_ending = std::path::Path::new(name)
         .extension()
         .is_some_and(|ending| ending.as_bytes() == root.extension().as_bytes());
     has_ending
+        && !ignore.matches(name)
         && match root {
             Root::Reports => !ignored_report_name(name.as_bytes()),
             Root::Exports => {
                 matches!(audio_name(&name.to_string_lossy()), AudioName::Ours { .. })
             }
         }
+}
+
+/// Looks at files without opening them, and tells which could not be looked at. Blocking.
+pub fn see(
+    directory: &Directory,
+    files: impl Iterator<Item = (FileRef, Option<Stamp>)>,
+) -> (Vec<Seen>, Vec<FileRef>) {
+    let (mut seen, mut unseen) = (Vec::new(), Vec::new());
+    for (file, known) in files {
+        match directory.look(&file.name) {
+            Ok(entry) => seen.push(Seen { file, known, entry }),
+            Err(error) => {
+                warn!(%file, %error, "a file cannot be looked at; it is tried again in a minute");
+                unseen.push(file);
+            }
+        }
+    }
+    (seen, unseen)
 }
 
 /// Decides what is to be done with a file that was seen.
@@ -94,9 +119,11 @@ pub fn decide(
     let stamp = match seen.entry {
         None => {
             settling.forget(name);
-            return if seen.known.is_some() { Looked::Found(Found::Gone) } else { Looked::Nothing };
+            return if seen.known.is_some() { Looked::Gone } else { Looked::Nothing };
         }
-        Some(Entry::File(stamp) | Entry::Other(_, stamp)) if seen.known == Some(stamp) => {
+        Some(Entry::File(stamp) | Entry::Other(_, stamp))
+            if seen.known == Some(stamp) && trigger != Trigger::Doubt =>
+        {
             settling.forget(name);
             return Looked::Nothing;
         }
@@ -107,21 +134,40 @@ pub fn decide(
         }
         Some(Entry::File(stamp)) => stamp,
     };
+    // Nothing, when it lies in the future, as after a jump of the clock.
+    let age = u64::try_from(clock::now_ms() - stamp.changed_ms()).ok().map(Duration::from_millis);
     match rules.root {
-        // A report proves its own end, so it is tried at once.
-        Root::Reports => Looked::Ready,
+        // A report proves its own end, so it is tried at once; but for the moment in which a
+        // rewrite might leave the same stamp.
+        Root::Reports => match age.and_then(|age| tick(&stamp).checked_sub(age)) {
+            Some(wait) if !wait.is_zero() => {
+                settling.touch(name, wait, now);
+                Looked::Nothing
+            }
+            _ => Looked::Ready,
+        },
         Root::Exports => {
             // The kernel alone sets the time of change, so a scan may believe a quiet that lies in
-            // the past. A future one, after a jump of the clock, is waited out.
-            let since = clock::now_ms() - stamp.changed_ms();
+            // the past, unless the file is being watched for its quiet already.
             let was_quiet = trigger == Trigger::Scan
-                && u128::try_from(since).is_ok_and(|since| since > rules.quiet.as_millis());
+                && !settling.has(name)
+                && age.is_some_and(|age| age > rules.quiet);
             if was_quiet || settling.has_settled(name, stamp, rules.quiet, now) {
                 Looked::Ready
             } else {
                 Looked::Nothing
             }
         }
+    }
+}
+
+/// For how long after a change another one may leave the same stamp. Most kernels set times by
+/// their own tick, which is 10 ms at the longest; some file systems keep whole seconds, or every
+/// other one.
+fn tick(stamp: &Stamp) -> Duration {
+    match stamp.ctime_ns % 1_000_000_000 {
+        0 => Duration::from_secs(2),
+        _ => Duration::from_millis(20),
     }
 }
 
@@ -184,13 +230,13 @@ mod tests {
     }
 
     fn stamp(ctime_ms: i64) -> Stamp {
-        Stamp { size: 1, mtime_ns: 0, ctime_ns: ctime_ms * 1_000_000, inode: 1 }
+        Stamp { size: 1, mtime_ns: 0, ctime_ns: ctime_ms * 1_000_000 + 1, inode: 1 }
     }
 
     fn word(looked: &Looked) -> &'static str {
         match looked {
             Looked::Nothing => "nothing",
-            Looked::Found(Found::Gone) => "gone",
+            Looked::Gone => "gone",
             Looked::Found(_) => "problem",
             Looked::Ready => "ready",
         }
@@ -199,16 +245,21 @@ mod tests {
     #[test]
     fn what_a_look_decides() {
         let (long_ago, future) = (stamp(1_000_000), stamp(clock::now_ms() + 1_000_000));
-        let recent = stamp(clock::now_ms());
+        let (recent, just_now) = (stamp(clock::now_ms() - 500), stamp(clock::now_ms()));
+        let this_second = Stamp { ctime_ns: clock::now_ms() / 1000 * 1_000_000_000, ..recent };
         let file = |stamp| Some(Entry::File(stamp));
         let link = Some(Entry::Other("a symbolic link", long_ago));
-        use Trigger::{Due, Event, Scan};
+        use Trigger::{Doubt, Due, Event, Scan};
         for (root, known, entry, trigger, expected) in [
             (Root::Reports, None, file(recent), Event, "ready"),
+            (Root::Reports, None, file(future), Event, "ready"),
+            (Root::Reports, None, file(just_now), Event, "nothing"),
+            (Root::Reports, None, file(this_second), Scan, "nothing"),
             (Root::Reports, Some(recent), file(recent), Event, "nothing"),
             (Root::Reports, Some(long_ago), file(recent), Scan, "ready"),
             (Root::Reports, Some(long_ago), None, Event, "gone"),
             (Root::Reports, None, None, Event, "nothing"),
+            (Root::Reports, Some(recent), file(recent), Doubt, "ready"),
             (Root::Reports, None, link, Scan, "problem"),
             (Root::Reports, Some(long_ago), link, Scan, "nothing"),
             (Root::Exports, None, file(recent), Event, "nothing"),
@@ -227,7 +278,9 @@ mod tests {
 
     #[test]
     fn only_flat_names_of_the_right_kind_are_ours() {
+        let ignore = Ignore::new(&["secret*".to_owned()]).unwrap();
         for (root, name, ours) in [
+            (Root::Reports, "secret.json", false),
             (Root::Reports, "a.json", true),
             (Root::Reports, "a.JSON", false),
             (Root::Reports, ".a.json", false),
@@ -238,7 +291,7 @@ mod tests {
             (Root::Exports, "audio_20250901_101010.mp3", false),
             (Root::Exports, "a.json", false),
         ] {
-            assert_eq!(is_ours(root, OsStr::new(name)), ours, "{name}");
+            assert_eq!(is_ours(root, OsStr::new(name), &ignore), ours, "{name}");
         }
     }
 }

@@ -6,8 +6,12 @@ mod audio;
 mod look;
 mod reconcile;
 mod report;
+mod sight;
+mod status;
 
+use std::collections::HashSet;
 use std::ffi::OsString;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,21 +19,24 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::clock;
 use crate::config::{Config, FirstRun};
 use crate::file::{FileRef, Root};
 use crate::outbox::{Finding, Found, Outbox, OutboxError};
-use crate::watch::{Directory, Eye, Hints, Settling, Sight, Touch};
+use crate::watch::{Deletions, Directory, Eye, Hints, Settling, Touch, Vision};
 use look::{Looked, Rules, Seen, Trigger};
+pub use status::RootStatus;
 
-/// How often a root is looked at itself: whether it is there, and still the one that is watched.
-const ROOT_CHECK: Duration = Duration::from_secs(10);
 /// How long a report that does not parse may be quiet before it is called malformed.
 const REPORT_QUIET: Duration = Duration::from_secs(5);
 /// How many files are looked at between two commits.
 const GROUP: usize = 64;
+/// When a file is tried again that ought to be readable, and was not.
+const UNREADABLE: Duration = Duration::from_secs(60);
+/// A file that keeps changing is not looked at more often than this, whatever is configured.
+const QUIET_MIN: Duration = Duration::from_millis(100);
 
 /// Watches a root, and takes in what settles in it.
 pub struct Intake {
@@ -40,8 +47,17 @@ pub struct Intake {
     hints: Hints,
     eye: Eye,
     settling: Settling,
-    /// What was said of the root last, so that it is said once.
-    sight: Option<&'static str>,
+    vision: Vision,
+    deletions: Deletions,
+    status: watch::Sender<RootStatus>,
+    next_check: Instant,
+    next_scan: Instant,
+    /// Nothing, when none is due.
+    next_canary: Option<Instant>,
+    /// Something kept events from telling of all that changed since the last look.
+    blind: bool,
+    /// How many files are recorded.
+    files: usize,
     /// Whether it was looked through since the start.
     looked_through: bool,
     /// What the first look through finds counts as delivered.
@@ -63,10 +79,12 @@ impl Intake {
         outbox: Outbox,
         settings: watch::Receiver<Arc<Config>>,
         hints: Hints,
+        status: watch::Sender<RootStatus>,
     ) -> Self {
         let path = path_of(root, &settings.borrow());
+        let vision = Vision::new(settings.borrow().watch.mode);
         let eye = Eye::new(&path, hints.clone());
-        let settling = Settling::default();
+        let (settling, now) = (Settling::default(), Instant::now());
         Self {
             root,
             path,
@@ -75,7 +93,14 @@ impl Intake {
             hints,
             eye,
             settling,
-            sight: None,
+            vision,
+            deletions: Deletions::default(),
+            status,
+            next_check: now,
+            next_scan: now,
+            next_canary: None,
+            blind: false,
+            files: 0,
             looked_through: false,
             adopting: false,
         }
@@ -94,41 +119,53 @@ impl Intake {
         let mut reconciled = Some(reconciled);
         let first_run = self.outbox.is_first_run(self.root).await?;
         self.adopting = first_run && self.settings.borrow().watch.first_run == FirstRun::Adopt;
-        let mut next_check = Instant::now();
-        let mut next_scan = Instant::now();
         loop {
-            let now = Instant::now();
-            let mut scan = now >= next_scan;
-            if now >= next_check {
-                scan |= self.check_root();
-                next_check = now + ROOT_CHECK;
-            }
-            let batch = self.hints.take();
-            if batch.everything || scan {
-                if batch.everything {
-                    scan |= self.check_root();
-                }
-                if self.reconcile().await? {
-                    self.end_first_run().await?;
-                }
-                next_scan = Instant::now() + self.settings.borrow().watch.rescan;
-            }
+            // A turn that is given up is made again at the next start, from the disk.
+            let turn = tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                turn = self.turn() => turn,
+            };
+            let full = match turn {
+                Ok(()) => false,
+                Err(error) if error.is_disk_full() => true,
+                Err(error) => return Err(error),
+            };
             if let Some(reconciled) = reconciled.take() {
                 let _nobody_waits = reconciled.send(());
             }
-            self.take_hinted(batch.names.into_iter().collect()).await?;
-            let due = self.settling.due(Instant::now());
-            self.look_at(due, Trigger::Due).await?;
-
-            let wake =
-                [Some(next_check), Some(next_scan), self.settling.next()].into_iter().flatten();
-            let wake = wake.min().unwrap_or(next_check);
+            if full {
+                tokio::select! {
+                    () = stop.cancelled() => return Ok(()),
+                    room = self.outbox.wait_for_room() => room?,
+                }
+                // What was read is forgotten, and still lies on the disk.
+                self.look_through_now();
+                continue;
+            }
+            let wakes = [
+                Some(self.next_check),
+                Some(self.next_scan),
+                self.next_canary,
+                self.deletions.judge_at(),
+                self.settling.next(),
+            ];
+            let wake = wakes.into_iter().flatten().min().unwrap_or(self.next_check);
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = self.hints.wait() => {}
+                // Other names may be ours now, and the root be watched in another way.
+                Ok(()) = self.settings.changed() => {
+                    self.next_check = Instant::now();
+                    self.look_through_now();
+                }
                 () = tokio::time::sleep_until(wake) => {}
             }
         }
+    }
+
+    fn look_through_now(&mut self) {
+        self.next_scan = Instant::now();
+        self.blind = true;
     }
 
     async fn end_first_run(&mut self) -> Result<(), OutboxError> {
@@ -141,46 +178,58 @@ impl Intake {
         Ok(())
     }
 
-    /// Whether the root must be looked through.
-    fn check_root(&mut self) -> bool {
-        let (sight, scan) = match self.eye.check() {
-            Sight::Steady => return false,
-            Sight::New => ("watching", true),
-            Sight::Unwatched(error) => {
-                if self.sight != Some("unwatched") {
-                    warn!(root = %self.root, path = %self.path.display(), %error,
-                        "no events from this directory: it is looked through by the clock alone");
-                }
-                ("unwatched", self.sight != Some("unwatched"))
-            }
-            Sight::Lost(error) => {
-                if self.sight != Some("lost") {
-                    error!(root = %self.root, path = %self.path.display(), %error,
-                        "a watched directory cannot be read: create it or mount it; \
-                         it is taken up by itself once it is there");
-                }
-                ("lost", false)
-            }
-        };
-        if sight == "watching" && self.sight.is_some_and(|before| before != "watching") {
-            info!(root = %self.root, path = %self.path.display(), "the directory is back");
+    /// Does whatever there is to do at this moment.
+    async fn turn(&mut self) -> Result<(), OutboxError> {
+        let now = Instant::now();
+        let batch = self.hints.take();
+        if batch.lost {
+            self.say_lost_events();
         }
-        self.sight = Some(sight);
-        scan
+        if batch.everything {
+            self.look_through_now();
+        }
+        if now >= self.next_check || batch.everything {
+            self.check_root().await;
+        }
+        if self.next_canary.is_some_and(|at| now >= at) {
+            self.send_canary().await;
+        }
+        // What events told of is no news to the look that follows.
+        self.take_hinted(batch.names.into_iter().collect()).await?;
+        // Asked anew, since a look may have been ordered a moment ago.
+        let is_due = |at: Instant| Instant::now() >= at;
+        if is_due(self.next_scan) || self.deletions.judge_at().is_some_and(is_due) {
+            // Should this be given up, the next look is as blind.
+            if self.eye.is_open() && self.reconcile().await? {
+                self.blind = false;
+                self.end_first_run().await?;
+            }
+            self.next_scan = Instant::now() + self.scan_interval();
+        }
+        let due = self.settling.due(Instant::now());
+        self.look_at(due, Trigger::Due).await?;
+        self.publish();
+        Ok(())
     }
 
     async fn take_hinted(&mut self, names: Vec<(OsString, Touch)>) -> Result<(), OutboxError> {
         let (now, quiet) = (Instant::now(), self.rules().quiet);
-        let mut done = Vec::new();
+        let (mut done, mut doubted) = (Vec::new(), Vec::new());
+        let ignore = self.settings.borrow().watch.ignore.clone();
+        if !names.is_empty() {
+            self.status.send_modify(|status| status.last_event = Some(clock::now()));
+        }
         for (name, touch) in names {
-            if !look::is_ours(self.root, &name) {
+            if !look::is_ours(self.root, &name, &ignore) {
                 continue;
             }
             match touch {
                 Touch::Written => self.settling.touch(&name, quiet, now),
                 Touch::Done => done.push(name),
+                Touch::Doubted => doubted.push(name),
             }
         }
+        self.look_at(doubted, Trigger::Doubt).await?;
         self.look_at(done, Trigger::Event).await
     }
 
@@ -189,39 +238,50 @@ impl Intake {
         let mut names = names.into_iter();
         loop {
             let group: Vec<OsString> = names.by_ref().take(GROUP).collect();
-            if group.is_empty() {
+            // A dead mount would let nobody go who asks it something.
+            if group.is_empty() || !self.eye.is_open() {
                 return Ok(());
             }
             let files = group.into_iter().map(|name| FileRef::new(self.root, name)).collect();
             let known = self.outbox.stamps_of(files).await?;
-            let Some(directory) = self.open() else { return Ok(()) };
-            let seen = known
-                .into_iter()
-                .filter_map(|(file, known)| match directory.look(&file.name) {
-                    Ok(entry) => Some(Seen { file, known, entry }),
-                    Err(error) => {
-                        warn!(%file, %error, "a file cannot be looked at; it is tried again later");
-                        None
-                    }
-                })
-                .collect();
-            self.take(directory, seen, trigger).await?;
+            let path = self.path.clone();
+            let look = tokio::task::spawn_blocking(move || {
+                let directory = Directory::open(&path)?;
+                let seen = look::see(&directory, known.into_iter());
+                Ok((Arc::new(directory), seen))
+            });
+            let looked: io::Result<_> = look.await.expect("a look does not panic");
+            let (directory, (seen, unseen)) = match looked {
+                Ok(looked) => looked,
+                Err(error) => {
+                    self.lose_sight(&error);
+                    return Ok(());
+                }
+            };
+            self.postpone(unseen);
+            self.files += self.take(directory, seen, trigger).await?;
         }
     }
 
     /// Decides about files that were seen, reads those that are ready, and records them in one go.
+    /// Says how many were not recorded before.
     async fn take(
         &mut self,
-        directory: Directory,
+        directory: Arc<Directory>,
         seen: Vec<Seen>,
         trigger: Trigger,
-    ) -> Result<(), OutboxError> {
+    ) -> Result<usize, OutboxError> {
         let rules = self.rules();
         let mut findings = Vec::new();
         let mut ready = Vec::new();
+        let mut fresh = HashSet::new();
         for seen in seen {
+            if seen.known.is_none() {
+                fresh.insert(seen.file.clone());
+            }
             match look::decide(&seen, trigger, &rules, &mut self.settling, Instant::now()) {
                 Looked::Nothing => {}
+                Looked::Gone => self.deletions.heard_of(seen.file.name, Instant::now()),
                 Looked::Found(found) => findings.push(Finding { file: seen.file, found }),
                 Looked::Ready => ready.push(seen.file),
             }
@@ -235,14 +295,27 @@ impl Intake {
                 }
             }
         }
+        let recorded = findings.iter().filter(|finding| fresh.contains(&finding.file)).count();
+        self.record(findings, trigger).await?;
+        Ok(recorded)
+    }
+
+    /// Records findings, and says what there is to say of them.
+    async fn record(
+        &mut self,
+        findings: Vec<Finding>,
+        trigger: Trigger,
+    ) -> Result<(), OutboxError> {
         if findings.is_empty() {
             return Ok(());
         }
+        let adopt = self.adopting && trigger == Trigger::Scan;
+        let vanished = self.outbox.record(findings.clone(), adopt, clock::now_ms()).await?;
+        // Not before, so that what is taken in at a second try is not told twice.
         for finding in &findings {
             announce(finding);
         }
-        let adopt = self.adopting && trigger == Trigger::Scan;
-        for vanished in self.outbox.record(findings, adopt, clock::now_ms()).await? {
+        for vanished in vanished {
             warn!(id = %vanished.id, kind = %vanished.kind,
                 "its file is gone before it was delivered; nothing will be sent of it");
         }
@@ -266,16 +339,18 @@ impl Intake {
                 None
             }
             look::Outcome::Failed(error) => {
-                self.settling.forget(&file.name);
-                warn!(%file, %error, "a file cannot be read; it is tried again at the next rescan");
+                self.settling.touch(&file.name, UNREADABLE, now);
+                warn!(%file, %error, "a file cannot be read; it is tried again in a minute");
                 None
             }
         }
     }
 
-    fn open(&self) -> Option<Directory> {
-        // What is wrong with the root is found out, and said, by its own check.
-        Directory::open(&self.path).ok()
+    /// Leaves files for a while that could not be looked at.
+    fn postpone(&mut self, files: Vec<FileRef>) {
+        for file in files {
+            self.settling.touch(&file.name, UNREADABLE, Instant::now());
+        }
     }
 
     fn rules(&self) -> Rules {
@@ -284,7 +359,7 @@ impl Intake {
             root: self.root,
             quiet: match self.root {
                 Root::Reports => REPORT_QUIET,
-                Root::Exports => config.watch.audio_quiet,
+                Root::Exports => config.watch.audio_quiet.max(QUIET_MIN),
             },
             report_limit: config.report_limit,
             timezone: config.watch.timezone.clone(),

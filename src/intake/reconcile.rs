@@ -5,16 +5,19 @@
 //! alone.
 
 use std::ffi::OsString;
+use std::io;
 use std::iter::Peekable;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::look::{self, Seen, Trigger};
 use super::{Counts, Intake};
+use crate::clock;
 use crate::file::{FileRef, Stamp};
-use crate::outbox::OutboxError;
+use crate::outbox::{Finding, Found, OutboxError};
 use crate::watch::{Directory, Entry};
 
 /// How many files are compared at a time.
@@ -22,26 +25,55 @@ const PAGE: usize = 1000;
 /// How many that differ are read between two commits.
 const GROUP: usize = 256;
 
+/// An event for a change that is older than this should have come.
+const EVENT_LATE_MS: i64 = 2000;
+/// So many of the files that no event told of are looked into more closely.
+const SUSPECTS: usize = 100;
+
+/// A look through a root, while it goes on.
+struct Scan {
+    /// The same directory from the first name to the last, whatever becomes of its path.
+    directory: Arc<Directory>,
+    counts: Counts,
+    /// How many of the new ones were ready, and are recorded.
+    recorded: usize,
+    /// Judged together at the end.
+    gone: Vec<FileRef>,
+    /// Whether events should have told of every change by now.
+    events_due: bool,
+    /// Files that changed, and of which no event has told so far.
+    untold: Vec<OsString>,
+}
+
 impl Intake {
     /// Looks through the root, and says whether it could. One that cannot be read is left alone:
     /// that is no deletion.
     pub(super) async fn reconcile(&mut self) -> Result<bool, OutboxError> {
         let (started, root, path) = (Instant::now(), self.root, self.path.clone());
+        let ignore = self.settings.borrow().watch.ignore.clone();
         let listing = tokio::task::spawn_blocking(move || {
-            Directory::open(&path)?.names(|name| look::is_ours(root, name))
+            let directory = Directory::open(&path)?;
+            let names = directory.names(|name| look::is_ours(root, name, &ignore))?;
+            Ok::<_, io::Error>((directory, names))
         });
-        let names = match listing.await.expect("listing does not panic") {
-            Ok(names) => names,
+        let (directory, names) = match listing.await.expect("listing does not panic") {
+            Ok(listed) => listed,
             Err(error) => {
-                // A missing root is told by its own check.
-                if error.kind() != std::io::ErrorKind::NotFound {
-                    warn!(%root, %error, "a directory cannot be listed; it is tried again later");
-                }
+                self.lose_sight(&error);
                 return Ok(false);
             }
         };
+        let mut scan = Scan {
+            directory: Arc::new(directory),
+            counts: Counts::default(),
+            recorded: 0,
+            gone: Vec::new(),
+            events_due: !self.blind && self.looked_through && self.vision.owes_events(),
+            untold: Vec::new(),
+        };
+        self.vision.looked_through();
+        self.say_turn();
         let mut names = names.into_iter().peekable();
-        let mut counts = Counts::default();
         let mut after = None;
         loop {
             let page = self.outbox.stamps(self.root, after, PAGE).await?;
@@ -54,21 +86,13 @@ impl Intake {
                 if pairs.is_empty() {
                     break;
                 }
-                self.compare(pairs, &mut counts).await?;
+                self.compare(pairs, &mut scan).await?;
             }
             if last {
                 break;
             }
         }
-        let Counts { known, new, changed, gone } = counts;
-        let ms = started.elapsed().as_millis() as u64;
-        let path = self.path.display();
-        let first = !std::mem::replace(&mut self.looked_through, true);
-        if new + changed + gone > 0 || first {
-            info!(%root, %path, known, new, changed, gone, ms, "looked through");
-        } else {
-            tracing::debug!(%root, %path, known, ms, "looked through");
-        }
+        self.conclude(scan, started).await?;
         Ok(true)
     }
 
@@ -76,37 +100,46 @@ impl Intake {
     async fn compare(
         &mut self,
         pairs: Vec<(OsString, Option<Stamp>)>,
-        counts: &mut Counts,
+        scan: &mut Scan,
     ) -> Result<(), OutboxError> {
-        let Some(directory) = self.open() else { return Ok(()) };
-        let root = self.root;
+        let (root, directory) = (self.root, Arc::clone(&scan.directory));
+        let ignore = self.settings.borrow().watch.ignore.clone();
+        // What is recorded, and not ours any more, since another configuration says so: it is
+        // forgotten, be it there or not.
+        let (pairs, dropped): (Vec<_>, Vec<_>) =
+            pairs.into_iter().partition(|(name, _)| look::is_ours(root, name, &ignore));
+        let forget = |(name, _)| Finding { file: FileRef::new(root, name), found: Found::Gone };
+        self.record(dropped.into_iter().map(forget).collect(), Trigger::Scan).await?;
         let stats = tokio::task::spawn_blocking(move || {
-            pairs
-                .into_iter()
-                .filter_map(|(name, known)| {
-                    let file = FileRef::new(root, name);
-                    match directory.look(&file.name) {
-                        Ok(entry) => Some(Seen { file, known, entry }),
-                        Err(error) => {
-                            warn!(%file, %error, "a file cannot be looked at; it is tried again later");
-                            None
-                        }
-                    }
-                })
-                .collect::<Vec<_>>()
+            let with_name = |(name, known)| (FileRef::new(root, name), known);
+            look::see(&directory, pairs.into_iter().map(with_name))
         });
+        let now_ms = clock::now_ms();
         let mut differing = Vec::new();
-        for seen in stats.await.expect("a look does not panic") {
+        let (seen, unseen) = stats.await.expect("a look does not panic");
+        self.postpone(unseen);
+        for seen in seen {
             let now = seen.entry.map(|(Entry::File(stamp) | Entry::Other(_, stamp))| stamp);
             match (seen.known, now) {
-                (Some(known), Some(now)) if known == now => counts.known += 1,
-                (Some(_), Some(_)) => counts.changed += 1,
-                (None, Some(_)) => counts.new += 1,
-                (Some(_), None) => counts.gone += 1,
+                (Some(known), Some(now)) if known == now => scan.counts.known += 1,
+                (Some(_), Some(_)) => scan.counts.changed += 1,
+                (None, Some(_)) => scan.counts.new += 1,
+                (Some(_), None) => scan.counts.gone += 1,
                 (None, None) => {}
             }
-            if seen.known != now {
-                differing.push(seen);
+            match now {
+                Some(now) if seen.known != Some(now) => {
+                    if scan.events_due
+                        && scan.untold.len() < SUSPECTS
+                        && should_have_been_told(seen.known, now, now_ms)
+                        && !self.settling.has(&seen.file.name)
+                    {
+                        scan.untold.push(seen.file.name.clone());
+                    }
+                    differing.push(seen);
+                }
+                None if seen.known.is_some() => scan.gone.push(seen.file),
+                _ => {}
             }
         }
         let mut differing = differing.into_iter();
@@ -115,10 +148,53 @@ impl Intake {
             if group.is_empty() {
                 return Ok(());
             }
-            let Some(directory) = self.open() else { return Ok(()) };
-            self.take(directory, group, Trigger::Scan).await?;
+            let directory = Arc::clone(&scan.directory);
+            scan.recorded += self.take(directory, group, Trigger::Scan).await?;
         }
     }
+
+    /// Judges what is gone, and says what was found.
+    async fn conclude(&mut self, scan: Scan, started: Instant) -> Result<(), OutboxError> {
+        let Scan { counts: Counts { known, new, changed, gone }, recorded, untold, .. } = scan;
+        self.files = known + changed + gone;
+        for file in &scan.gone {
+            self.settling.forget(&file.name);
+        }
+        let mut findings = self.believed(scan.gone).into_iter();
+        loop {
+            let group: Vec<_> = findings.by_ref().take(GROUP).collect();
+            if group.is_empty() {
+                break;
+            }
+            self.record(group, Trigger::Scan).await?;
+        }
+        self.files += recorded;
+        if !untold.is_empty() {
+            self.ask_the_kernel_about(untold).await;
+        }
+
+        let took = started.elapsed();
+        self.status.send_modify(|status| status.last_scan = Some((clock::now(), took)));
+        self.publish();
+        let first = !std::mem::replace(&mut self.looked_through, true);
+        let (root, path, ms) = (self.root, self.path.display(), took.as_millis() as u64);
+        if new + changed + gone > 0 || first {
+            let file_system = self.status.borrow().file_system;
+            let seen_by = self.vision.sighting();
+            info!(%root, %path, file_system, %seen_by, known, new, changed, gone, ms,
+                "looked through");
+        } else {
+            tracing::debug!(%root, %path, known, ms, "looked through");
+        }
+        Ok(())
+    }
+}
+
+/// Whether an event should have told of a change by now. What changes the time of change alone
+/// happens to another name of the same file, where no event comes from: a backup of hard links.
+fn should_have_been_told(known: Option<Stamp>, now: Stamp, now_ms: i64) -> bool {
+    let is_ours = known.is_none_or(|known| Stamp { ctime_ns: now.ctime_ns, ..known } != now);
+    is_ours && now_ms - now.changed_ms() > EVENT_LATE_MS
 }
 
 /// The next pairs of a name and what is recorded of it, in order: names that are listed, recorded,
@@ -154,6 +230,27 @@ fn walk(
 mod tests {
     use super::*;
     use crate::file::Root;
+
+    #[test]
+    fn an_event_is_owed_for_what_happened_to_the_name_a_while_ago() {
+        let stamp = |size, mtime_ns, ctime_ms: i64| Stamp {
+            size,
+            mtime_ns,
+            ctime_ns: ctime_ms * 1_000_000,
+            inode: 1,
+        };
+        let known = Some(stamp(1, 1, 1000));
+        for (known, now, owed) in [
+            (None, stamp(1, 1, 50_000), true),
+            (None, stamp(1, 1, 99_000), false),
+            (known, stamp(2, 1, 50_000), true),
+            (known, stamp(1, 2, 50_000), true),
+            (known, stamp(1, 1, 50_000), false),
+            (known, Stamp { inode: 2, ..stamp(1, 1, 50_000) }, true),
+        ] {
+            assert_eq!(should_have_been_told(known, now, 100_000), owed, "{known:?} {now:?}");
+        }
+    }
 
     #[test]
     fn names_and_records_are_walked_side_by_side() {

@@ -205,6 +205,35 @@ fn audio_of(
         .map(Option::unwrap_or_default)
 }
 
+/// Forgets what a target is known to hold, of one id or of all, so that it is sent again though
+/// unchanged: for a dashboard that lost it, or that was wrongly said to have it. Says how many items
+/// that makes.
+pub fn resend(
+    connection: &Connection,
+    target: i64,
+    id: Option<&ContentId>,
+    now_ms: i64,
+) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached(
+            "UPDATE delivery SET known = NULL, fields = NULL, taken = NULL, failures = 0,
+                    strikes = 0, error = NULL, due_ms = ?4,
+                    state = iif((SELECT kind FROM item WHERE id = item) = ?5, ?6, ?7)
+             WHERE target = ?1
+             AND item IN (SELECT id FROM item
+                          WHERE source IS NOT NULL AND (?2 OR content = ?3))",
+        )?
+        .execute(params![
+            target,
+            id.is_none(),
+            id.map(ContentId::as_str),
+            now_ms,
+            Kind::Report,
+            State::Due,
+            State::WaitsForReport
+        ])
+}
+
 pub fn settle(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<Settled> {
     let Settlement { target, item, sent_no, at_ms, outcome } = settlement;
     match outcome {

@@ -3,9 +3,9 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::OutboxError;
+use super::{OutboxError, beside};
 
 /// Held for as long as the daemon lives; the kernel lets go of it however the process ends.
 #[derive(Debug)]
@@ -19,8 +19,8 @@ impl Lock {
     /// # Errors
     /// [`OutboxError::Locked`] names the process that holds it.
     pub fn take(path: &Path) -> Result<Self, OutboxError> {
-        let lock_path = beside(path);
-        let at = |source| OutboxError::File { path: lock_path.clone(), source };
+        let lock_path = beside(path, ".lock");
+        let at = |source| OutboxError::file(&lock_path, source);
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -42,17 +42,17 @@ impl Lock {
             }
             Err(TryLockError::Error(source)) => return Err(at(source)),
         }
-        file.set_len(0).map_err(at)?;
-        file.rewind().map_err(at)?;
-        writeln!(file, "{}", std::process::id()).map_err(at)?;
+        let _full_disk_keeps_nobody_out = sign(&mut file);
         Ok(Self { _file: file })
     }
 }
 
-fn beside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    name.into()
+/// Writes down who holds it, over what stood there, whose block there is.
+fn sign(file: &mut File) -> std::io::Result<()> {
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())?;
+    let end = file.stream_position()?;
+    file.set_len(end)
 }
 
 #[cfg(test)]
@@ -70,5 +70,18 @@ mod tests {
         assert_eq!(holder, std::process::id().to_string());
         drop(first);
         Lock::take(&path).unwrap();
+    }
+
+    #[test]
+    fn the_lock_file_of_a_process_that_died_is_no_obstacle() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("outbox.db");
+        let lock_path = beside(&path, ".lock");
+        std::fs::write(&lock_path, "4194305 and more\n").unwrap();
+        let _lock = Lock::take(&path).unwrap();
+        assert_eq!(
+            std::fs::read_to_string(&lock_path).unwrap(),
+            format!("{}\n", std::process::id())
+        );
     }
 }

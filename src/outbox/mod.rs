@@ -1,30 +1,42 @@
 //! The outbox: a level, kept in one SQLite file. For each target and item it holds the version
 //! that the target should hold and the one it is known to hold; what is pending is the difference.
 
+mod fault;
 mod file;
 pub(crate) mod lane;
 pub(crate) mod level;
+mod listing;
 mod lock;
 mod model;
+mod place;
+mod quarantine;
+mod room;
+mod schema;
 mod sql;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 use tokio_retry::RetryIf;
 use tokio_retry::strategy::FixedInterval;
+use tracing::error;
 
+pub use listing::{Filter, Listed, Standing, Tallied, Tally};
 pub use model::{
     AudioFacts, Due, FileOf, Finding, Found, Outcome, Parcel, ReportFacts, SendVariant, Settled,
     Settlement, Taken, Vanished,
 };
 
 use crate::file::{FileRef, Root, Stamp};
+use crate::id::ContentId;
+use fault::{Fault, fault};
 use lock::Lock;
 use writer::Writer;
 
@@ -35,35 +47,89 @@ pub enum OutboxError {
     Locked { path: PathBuf, holder: String },
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: std::io::Error },
+    #[error(
+        "{}: {source}: the outbox and its directory must be ytv2d's to write; mend that, or name \
+         another path in outbox.path",
+        path.display()
+    )]
+    NotOurs { path: PathBuf, source: std::io::Error },
+    #[error("{}: is a directory; name a file in it in outbox.path", .0.display())]
+    Directory(PathBuf),
+    #[error(
+        "{}: lies on a network file system ({system}), where an outbox does not survive; name a \
+         path on this machine's own disk in outbox.path, or set outbox.allow_network = true if you \
+         know that it is one",
+        path.display()
+    )]
+    Network { path: PathBuf, system: &'static str },
     #[error("{}: is a database of another program; name another path in outbox.path", .0.display())]
     Foreign(PathBuf),
     #[error(
         "{}: was written by a newer ytv2d (its schema is {found}); install that version again",
         path.display()
     )]
-    Newer { path: PathBuf, found: usize },
+    Newer { path: PathBuf, found: i32 },
     #[error("this build carries SQLite {0}, which can corrupt its file; build with a newer one")]
     OldSqlite(&'static str),
+    #[error("{}: is corrupt ({why}); the next start moves it aside", path.display())]
+    Corrupt { path: PathBuf, why: String },
+    #[error("the outbox's volume is full")]
+    DiskFull,
     #[error("the outbox: {0}")]
     Sqlite(#[from] rusqlite::Error),
-    #[error("the outbox could not commit: {0}")]
-    Commit(String),
+    #[error("the outbox cannot go on: {0}")]
+    Broken(String),
     #[error("the outbox is closed")]
     Closed,
 }
 
 impl OutboxError {
-    /// There is no room for a change; there may be later.
+    /// Nothing is wrong but that the outbox's volume has no room: the same will do later.
     pub fn is_disk_full(&self) -> bool {
-        matches!(self, OutboxError::Sqlite(error)
-            if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull))
+        match self {
+            OutboxError::DiskFull => true,
+            OutboxError::Sqlite(error) => fault(error) == Fault::Full,
+            OutboxError::File { source, .. } => is_full(source),
+            _ => false,
+        }
     }
 
     /// Somebody else has the file open at this moment.
     fn is_busy(&self) -> bool {
-        matches!(self, OutboxError::Sqlite(error)
-            if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy))
+        matches!(self, OutboxError::Sqlite(error) if fault(error) == Fault::Busy)
     }
+
+    fn file(path: &Path, source: std::io::Error) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+                OutboxError::NotOurs { path, source }
+            }
+            _ => OutboxError::File { path, source },
+        }
+    }
+
+    fn corrupt(path: &Path, why: impl Into<String>) -> Self {
+        OutboxError::Corrupt { path: path.to_owned(), why: why.into() }
+    }
+}
+
+/// How often a full volume is looked at.
+const ROOM_CHECK: Duration = Duration::from_secs(2);
+
+/// Refuses a place where an outbox would not survive: a network file system.
+///
+/// # Errors
+/// [`OutboxError::Network`].
+pub fn check_place(path: &Path) -> Result<(), OutboxError> {
+    place::check(path)
+}
+
+/// What an operator may want to know of the outbox itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Since when its volume is full.
+    pub disk_full: Option<Timestamp>,
 }
 
 /// The way to the outbox, for as many as want one.
@@ -81,15 +147,33 @@ pub struct Guard {
 }
 
 impl Outbox {
-    /// Takes the lock, opens the file, migrates it, and starts the thread.
+    /// Takes the lock, opens the file, migrates it, and starts the thread. Where the volume is so
+    /// full that not even this can be done, it waits.
     ///
     /// # Errors
     /// See [`OutboxError`]; nothing is changed on the disk then, but for the lock file.
     pub async fn open(path: &Path) -> Result<(Self, Guard), OutboxError> {
+        let mut told = false;
+        loop {
+            match Self::try_open(path).await {
+                Err(fault) if fault.is_disk_full() => {
+                    if !std::mem::replace(&mut told, true) {
+                        error!(outbox = %path.display(), %fault,
+                            "the outbox's volume is full: it cannot be opened until there is room");
+                    }
+                    room::give_up_reserve(path);
+                    tokio::time::sleep(ROOM_CHECK).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_open(path: &Path) -> Result<(Self, Guard), OutboxError> {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         if let Some(directory) = directory {
             std::fs::create_dir_all(directory)
-                .map_err(|source| OutboxError::File { path: directory.to_owned(), source })?;
+                .map_err(|source| OutboxError::file(directory, source))?;
         }
         let lock = Lock::take(path)?;
         // With the lock held, only an inspecting tool can be in the way, and that for a moment.
@@ -106,7 +190,7 @@ impl Outbox {
             OutboxError::is_busy,
         )
         .await?;
-        let (writer, failure) = Writer::start(connection);
+        let (writer, failure) = Writer::start(connection, path);
         let (changes, _) = watch::channel(());
         Ok((Self { writer, changes }, Guard { failure, _lock: lock }))
     }
@@ -143,10 +227,8 @@ impl Outbox {
     ) -> Result<Vec<(FileRef, Option<Stamp>)>, OutboxError> {
         self.writer
             .read(move |connection| {
-                files
-                    .into_iter()
-                    .map(|file| level::stamp(connection, &file).map(|stamp| (file, stamp)))
-                    .collect()
+                let stamp = |file| level::stamp(connection, file);
+                files.iter().map(|file| Ok((file.clone(), stamp(file)?))).collect()
             })
             .await
     }
@@ -163,6 +245,10 @@ impl Outbox {
 
     /// Takes in what was found on the disk, and tells what can no longer be delivered. With `adopt`
     /// it counts as delivered already.
+    ///
+    /// # Errors
+    /// Among others one that [is a full disk](OutboxError::is_disk_full): nothing was taken in then,
+    /// and all of it can be found on the disk again once [there is room](Self::wait_for_room).
     pub async fn record(
         &self,
         findings: Vec<Finding>,
@@ -171,7 +257,7 @@ impl Outbox {
     ) -> Result<Vec<Vanished>, OutboxError> {
         let vanished = self
             .writer
-            .write(move |connection| level::record(connection, &findings, adopt, now_ms))
+            .take_in(move |connection| level::record(connection, &findings, adopt, now_ms))
             .await?;
         self.changes.send_replace(());
         Ok(vanished)
@@ -213,6 +299,31 @@ impl Outbox {
         self.writer.write(move |connection| lane::parcel(connection, target, item)).await
     }
 
+    /// Sends again what a target holds already: one id, or everything. Says how many items that is.
+    pub async fn resend(
+        &self,
+        target: i64,
+        id: Option<ContentId>,
+        now_ms: i64,
+    ) -> Result<usize, OutboxError> {
+        let resent = self
+            .writer
+            .write(move |connection| lane::resend(connection, target, id.as_ref(), now_ms))
+            .await?;
+        self.changes.send_replace(());
+        Ok(resent)
+    }
+
+    /// The rows that an operator asks for, the latest change first.
+    pub async fn list(&self, filter: Filter) -> Result<Vec<Listed>, OutboxError> {
+        self.writer.read(move |connection| listing::list(connection, &filter)).await
+    }
+
+    /// How much there is of what, at a moment.
+    pub async fn tally(&self, now_ms: i64) -> Result<Tally, OutboxError> {
+        self.writer.read(move |connection| listing::tally(connection, now_ms)).await
+    }
+
     /// Keeps what an attempt came to.
     pub async fn settle(&self, settlement: Settlement) -> Result<Settled, OutboxError> {
         let settled =
@@ -220,4 +331,33 @@ impl Outbox {
         self.changes.send_replace(());
         Ok(settled)
     }
+
+    /// How the outbox itself fares, as of now.
+    pub async fn health(&self) -> Result<Health, OutboxError> {
+        // Whatever passes the thread makes it look whether a full volume has room again.
+        self.writer.read(|_| Ok(())).await?;
+        Ok(Health { disk_full: self.writer.fullness().since() })
+    }
+
+    /// Waits until a full volume has room again; never shorter than a moment.
+    pub async fn wait_for_room(&self) -> Result<(), OutboxError> {
+        loop {
+            tokio::time::sleep(ROOM_CHECK).await;
+            if self.health().await?.disk_full.is_none() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Whether a volume, or somebody's part of it, has no room.
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
+/// A file that lies beside another, its name the same with something added.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }

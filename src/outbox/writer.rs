@@ -1,137 +1,264 @@
 //! The thread that owns the connection: it takes jobs in groups, and a group is one commit.
 
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::OutboxError;
+use super::fault::{Fault, fault};
+use super::room::{Fullness, Room};
+use super::{OutboxError, quarantine};
 
 /// How many jobs may wait before whoever brings more waits too.
 const QUEUE: usize = 256;
 /// How many jobs share a commit at the most, so that none waits long for the others.
 const GROUP: usize = 64;
 
-/// Tells whoever asked how it went, once the commit is through or has failed.
-type Answer = Box<dyn FnOnce(Result<(), OutboxError>) + Send>;
-
-/// Does the work, says whether it is to be kept, and how to tell.
-type Work = Box<dyn FnOnce(&Connection) -> (bool, Answer) + Send>;
+/// What a job does to the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    Read,
+    /// Keeps what nobody could find out again.
+    Keep,
+    /// Takes in what lies on the disk, and will lie there when there is room.
+    TakeIn,
+}
 
 struct Job {
-    writes: bool,
-    run: Work,
+    access: Access,
+    work: Box<dyn Work>,
+}
+
+/// What a job does, and whom it tells.
+trait Work: Send {
+    /// May be called again when what it did was undone.
+    fn run(&mut self, connection: &Connection) -> rusqlite::Result<()>;
+    /// Tells whoever asked how it went, once the commit is through or has failed.
+    fn tell(self: Box<Self>, outcome: Result<(), OutboxError>);
+}
+
+struct Asked<T, F> {
+    run: F,
+    result: Option<T>,
+    reply: oneshot::Sender<Result<T, OutboxError>>,
+}
+
+impl<T, F> Work for Asked<T, F>
+where
+    T: Send,
+    F: FnMut(&Connection) -> rusqlite::Result<T> + Send,
+{
+    fn run(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        self.result = Some((self.run)(connection)?);
+        Ok(())
+    }
+
+    fn tell(self: Box<Self>, outcome: Result<(), OutboxError>) {
+        let Self { result, reply, .. } = *self;
+        let _asker_gone = reply.send(outcome.and_then(|()| result.ok_or(OutboxError::Closed)));
+    }
 }
 
 /// The way to the thread. Clones share it; it ends when the last is gone.
 #[derive(Clone)]
 pub struct Writer {
     jobs: mpsc::Sender<Job>,
+    full: Fullness,
 }
 
 impl Writer {
-    /// Starts the thread. The receiver gets the error that ended it, or is closed when it ended
-    /// because nobody was left to ask.
-    pub fn start(connection: Connection) -> (Self, oneshot::Receiver<OutboxError>) {
-        let (jobs, queue) = mpsc::channel(QUEUE);
+    /// Starts the thread on the outbox at `path`. The receiver gets the error that ended it, or is
+    /// closed when it ended because nobody was left to ask.
+    pub fn start(connection: Connection, path: &Path) -> (Self, oneshot::Receiver<OutboxError>) {
+        let (jobs, mut queue) = mpsc::channel(QUEUE);
         let (failed, failure) = oneshot::channel();
+        let mut keeper = Keeper { connection, room: Room::new(path), path: path.to_owned() };
+        let full = keeper.room.fullness();
         thread::Builder::new()
             .name("outbox".to_owned())
             .spawn(move || {
-                if let Err(error) = serve(&connection, queue) {
+                if let Err(error) = keeper.serve(&mut queue) {
+                    // The queue is still open, so that nobody hears of a closed outbox before
+                    // there is word of why.
                     let _nobody_listens = failed.send(error);
                 }
             })
             .expect("a thread can be started");
-        (Self { jobs }, failure)
+        (Self { jobs, full }, failure)
     }
 
-    /// Runs something that changes rows. It is durable when this returns.
+    /// Since when the volume is full.
+    pub fn fullness(&self) -> &Fullness {
+        &self.full
+    }
+
+    /// Runs something that changes rows. It is durable when this returns. It may be run again when
+    /// what it did was undone for want of room.
     pub async fn write<T: Send + 'static>(
         &self,
-        change: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        change: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, OutboxError> {
-        self.send(true, change).await
+        self.send(Access::Keep, change).await
+    }
+
+    /// The same for what can be found again on the disk: on a full volume it is refused at once,
+    /// so that it takes no room from what cannot.
+    pub async fn take_in<T: Send + 'static>(
+        &self,
+        change: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, OutboxError> {
+        self.send(Access::TakeIn, change).await
     }
 
     /// Runs something that only looks.
     pub async fn read<T: Send + 'static>(
         &self,
-        look: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        look: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, OutboxError> {
-        self.send(false, look).await
+        self.send(Access::Read, look).await
     }
 
     async fn send<T: Send + 'static>(
         &self,
-        writes: bool,
-        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        access: Access,
+        run: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, OutboxError> {
         let (reply, answer) = oneshot::channel();
-        let run = Box::new(move |connection: &Connection| {
-            let result = work(connection);
-            let keep = result.is_ok();
-            let tell: Answer = Box::new(move |commit| {
-                let _asker_gone = reply.send(match commit {
-                    Ok(()) => result.map_err(OutboxError::from),
-                    Err(error) => Err(error),
-                });
-            });
-            (keep, tell)
-        });
-        self.jobs.send(Job { writes, run }).await.map_err(|_| OutboxError::Closed)?;
+        let work = Box::new(Asked { run, result: None, reply });
+        self.jobs.send(Job { access, work }).await.map_err(|_| OutboxError::Closed)?;
         answer.await.map_err(|_| OutboxError::Closed)?
     }
 }
 
-fn serve(connection: &Connection, mut queue: mpsc::Receiver<Job>) -> Result<(), OutboxError> {
-    while let Some(first) = queue.blocking_recv() {
-        let mut group = vec![first];
-        while group.len() < GROUP
-            && let Ok(job) = queue.try_recv()
-        {
-            group.push(job);
-        }
-        commit(connection, group)?;
-    }
-    Ok(())
+/// What the thread has.
+struct Keeper {
+    connection: Connection,
+    room: Room,
+    path: PathBuf,
 }
 
-/// Runs a group in one transaction. A job that fails is undone alone; a commit that fails is
-/// everybody's failure, and the end: what SQLite holds after that is for the next start to find
-/// out, from the disk.
-fn commit(connection: &Connection, group: Vec<Job>) -> Result<(), OutboxError> {
-    let writes = group.iter().any(|job| job.writes);
+impl Keeper {
+    fn serve(&mut self, queue: &mut mpsc::Receiver<Job>) -> Result<(), OutboxError> {
+        while let Some(first) = queue.blocking_recv() {
+            let mut group = vec![first];
+            while group.len() < GROUP
+                && let Ok(job) = queue.try_recv()
+            {
+                group.push(job);
+            }
+            self.room.look();
+            self.commit(group)?;
+        }
+        self.checkpoint();
+        Ok(())
+    }
+
+    /// Commits a group. What finds no room is tried again alone, when some was made.
+    fn commit(&mut self, group: Vec<Job>) -> Result<(), OutboxError> {
+        let unplaced = self.attempt(group)?;
+        if unplaced.is_empty() {
+            return Ok(());
+        }
+        self.room.make();
+        // When all of the log is in the file, the log begins again at its front, in the blocks that
+        // it has.
+        self.checkpoint();
+        for job in unplaced {
+            for job in self.attempt(vec![job])? {
+                job.work.tell(Err(OutboxError::DiskFull));
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits a group, and gives back those that found no room. Any other failure of a commit is
+    /// everybody's, and the end: what SQLite holds after that is for the next start to find out,
+    /// from the disk.
+    fn attempt(&mut self, group: Vec<Job>) -> Result<Vec<Job>, OutboxError> {
+        let full = self.room.is_full();
+        let (refused, mut group): (Vec<_>, Vec<_>) =
+            group.into_iter().partition(|job| full && job.access == Access::TakeIn);
+        for job in refused {
+            job.work.tell(Err(OutboxError::DiskFull));
+        }
+        match transact(&self.connection, &mut group) {
+            Ok(outcomes) => {
+                for (job, outcome) in group.into_iter().zip(outcomes) {
+                    job.work.tell(outcome.map_err(OutboxError::from));
+                }
+                Ok(Vec::new())
+            }
+            Err(error) if fault(&error) == Fault::Full => Ok(group),
+            Err(error) => {
+                let why = error.to_string();
+                let end = match fault(&error) {
+                    Fault::Corrupt => {
+                        quarantine::suspect(&self.path, &why);
+                        OutboxError::corrupt(&self.path, why.clone())
+                    }
+                    _ => OutboxError::Broken(why.clone()),
+                };
+                for job in group {
+                    job.work.tell(Err(OutboxError::Broken(why.clone())));
+                }
+                Err(end)
+            }
+        }
+    }
+
+    /// Brings the log into the file as far as that is possible.
+    fn checkpoint(&self) {
+        let checkpoint = "PRAGMA wal_checkpoint(PASSIVE)";
+        let _later_then = self.connection.query_row(checkpoint, [], |_| Ok(()));
+    }
+}
+
+/// Runs a group in one transaction. A job whose own statement fails is undone alone.
+fn transact(
+    connection: &Connection,
+    group: &mut [Job],
+) -> rusqlite::Result<Vec<rusqlite::Result<()>>> {
     let statement = |sql: &str| connection.prepare_cached(sql)?.execute([]).map(drop);
-    let mut answers = Vec::with_capacity(group.len());
-    let outcome = (|| -> rusqlite::Result<()> {
+    let outcome = (|| {
+        let writes = group.iter().any(|job| job.access != Access::Read);
         if writes {
             statement("BEGIN IMMEDIATE")?;
         }
+        let mut outcomes = Vec::with_capacity(group.len());
         for job in group {
-            if job.writes {
+            if writes {
                 statement("SAVEPOINT job")?;
             }
-            let (keep, answer) = (job.run)(connection);
-            answers.push(answer);
-            if job.writes {
-                if !keep {
+            let outcome = job.work.run(connection);
+            if let Err(error) = outcome {
+                if fault(&error) != Fault::Statement {
+                    return Err(error);
+                }
+                if writes {
                     statement("ROLLBACK TO job")?;
                 }
+                outcomes.push(Err(error));
+            } else {
+                outcomes.push(Ok(()));
+            }
+            if writes {
                 statement("RELEASE job")?;
             }
         }
         if writes {
             statement("COMMIT")?;
         }
-        Ok(())
+        Ok(outcomes)
     })();
-    for answer in answers {
-        answer(outcome.as_ref().map(drop).map_err(|error| OutboxError::Commit(error.to_string())));
+    // SQLite may have undone it already. After any other failure nothing more is asked of it.
+    if outcome.as_ref().is_err_and(|error| fault(error) == Fault::Full)
+        && !connection.is_autocommit()
+    {
+        statement("ROLLBACK")?;
     }
-    outcome.map_err(OutboxError::from)
+    outcome
 }
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,10 +266,11 @@ mod tests {
     async fn writer() -> (Writer, oneshot::Receiver<OutboxError>) {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch("CREATE TABLE t (x INTEGER UNIQUE) STRICT").unwrap();
-        Writer::start(connection)
+        let directory = tempfile::tempdir().unwrap();
+        Writer::start(connection, &directory.path().join("outbox.db"))
     }
 
-    fn insert(x: i64) -> impl FnOnce(&Connection) -> rusqlite::Result<usize> + Send + 'static {
+    fn insert(x: i64) -> impl FnMut(&Connection) -> rusqlite::Result<usize> + Send + 'static {
         move |connection| {
             connection.execute("INSERT INTO t VALUES (?1)", [x])?;
             connection.execute("INSERT INTO t VALUES (?1)", [x + 1000])
@@ -180,6 +308,42 @@ mod tests {
         assert!(broken.is_err(), "{broken:?}");
         failure.await.unwrap();
         assert!(matches!(writer.write(insert(1)).await, Err(OutboxError::Closed)));
+    }
+
+    #[tokio::test]
+    async fn what_finds_no_room_is_refused_alone_and_ends_nothing() {
+        let (directory, connection) =
+            (tempfile::tempdir().unwrap(), Connection::open_in_memory().unwrap());
+        connection
+            .execute_batch("CREATE TABLE t (x BLOB) STRICT; PRAGMA max_page_count = 20")
+            .unwrap();
+        let path = directory.path().join("outbox.db");
+        let (writer, _failure) = Writer::start(connection, &path);
+        let blob = |size: i64| {
+            move |connection: &Connection| {
+                connection.execute("INSERT INTO t VALUES (zeroblob(?1))", [size])
+            }
+        };
+        let (first, large, last) = tokio::join!(
+            writer.write(blob(100)),
+            writer.take_in(blob(1_000_000)),
+            writer.write(blob(100)),
+        );
+        assert!(first.is_ok() && last.is_ok(), "{first:?} {last:?}");
+        assert!(large.as_ref().is_err_and(OutboxError::is_disk_full), "{large:?}");
+        let marked = writer.write(blob(1_000_000)).await;
+        assert!(marked.as_ref().is_err_and(OutboxError::is_disk_full), "{marked:?}");
+        assert!(writer.fullness().since().is_some());
+
+        // The volume itself has room, as the next look finds out.
+        writer.take_in(blob(100)).await.unwrap();
+        assert!(writer.fullness().since().is_none());
+        let rows = writer
+            .read(|connection| {
+                connection.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0))
+            })
+            .await;
+        assert_eq!(rows.unwrap(), 3);
     }
 
     #[tokio::test]

@@ -41,12 +41,6 @@ impl Directory {
         Ok(Self { fd: openat(CWD, path, flags, Mode::empty())? })
     }
 
-    /// What makes it this directory and no other: its device and inode.
-    pub fn identity(&self) -> io::Result<(u64, u64)> {
-        let stat = fstat(&self.fd)?;
-        Ok((stat.st_dev, stat.st_ino))
-    }
-
     /// The names in it that `ours` accepts, in the order of their bytes. One unreadable entry
     /// fails the whole list: a list with holes would read as deletions.
     pub fn names(&self, ours: impl Fn(&OsStr) -> bool) -> io::Result<Vec<OsString>> {

@@ -9,6 +9,8 @@ use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 use notify::{Event, EventHandler};
 use tokio::sync::Notify;
 
+use super::CANARY;
+
 /// Beyond so many names it is cheaper to look at everything, and memory stays flat.
 const NAMES_MAX: usize = 4096;
 
@@ -19,6 +21,8 @@ pub enum Touch {
     Written,
     /// It was closed, renamed in, removed, or changed in a way that has no end.
     Done,
+    /// What is recorded of it is not what is in it, whatever its stamp says: read it again.
+    Doubted,
 }
 
 /// What has come together since the last look.
@@ -26,6 +30,8 @@ pub enum Touch {
 pub struct Batch {
     /// Look at everything: hints were lost, or concern the directory itself.
     pub everything: bool,
+    /// The reason is that events were lost: by the kernel, whose queue was full, or on their way.
+    pub lost: bool,
     pub names: HashMap<OsString, Touch>,
 }
 
@@ -40,6 +46,8 @@ pub struct Hints {
 struct Shared {
     batch: Mutex<Batch>,
     wake: Notify,
+    /// How often the canary was seen.
+    canary: tokio::sync::watch::Sender<u64>,
 }
 
 impl Hints {
@@ -53,14 +61,21 @@ impl Hints {
         std::mem::take(&mut self.lock())
     }
 
+    /// Those of these names of which nothing is waiting to be taken.
+    pub fn silent_about(&self, mut names: Vec<OsString>) -> Vec<OsString> {
+        let batch = self.lock();
+        names.retain(|name| !batch.everything && !batch.names.contains_key(name));
+        names
+    }
+
+    /// Counts the events of the canary.
+    pub fn canary(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.shared.canary.subscribe()
+    }
+
     /// Asks for a look at one name.
     pub fn add(&self, name: &OsStr, touch: Touch) {
         self.change(|batch| batch.add(name, touch));
-    }
-
-    /// Asks for a look at everything.
-    pub fn add_everything(&self) {
-        self.change(Batch::overflow);
     }
 
     /// The end that `notify` calls, for the directory at `root`.
@@ -68,9 +83,13 @@ impl Hints {
         let (hints, root): (_, PathBuf) = (self.clone(), root.to_owned());
         move |result: notify::Result<Event>| match result {
             // The flag comes without a path, and first: it outweighs everything else.
-            Ok(event) if event.need_rescan() => hints.add_everything(),
+            Ok(event) if event.need_rescan() => hints.change(Batch::lose),
             Ok(event) => {
                 let Some(touch) = touch(&event.kind) else { return };
+                if event.paths.iter().any(|path| path.file_name() == Some(OsStr::new(CANARY))) {
+                    hints.shared.canary.send_modify(|seen| *seen += 1);
+                    return;
+                }
                 hints.change(|batch| {
                     for path in &event.paths {
                         match path.file_name() {
@@ -80,7 +99,7 @@ impl Hints {
                     }
                 });
             }
-            Err(_) => hints.add_everything(),
+            Err(_) => hints.change(Batch::lose),
         }
     }
 
@@ -115,6 +134,11 @@ impl Batch {
     fn overflow(&mut self) {
         self.everything = true;
         self.names = HashMap::new();
+    }
+
+    fn lose(&mut self) {
+        self.overflow();
+        self.lost = true;
     }
 }
 
@@ -173,8 +197,10 @@ mod tests {
         let lost = Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan));
         let root_gone = on(EventKind::Remove(RemoveKind::Folder), "/root");
         let broken = Err(notify::Error::generic("x"));
-        for event in [lost, root_gone, broken] {
-            assert!(handled(vec![event]).everything);
+        for (event, lost) in [(lost, true), (root_gone, false), (broken, true)] {
+            let batch = handled(vec![event]);
+            assert!(batch.everything);
+            assert_eq!(batch.lost, lost);
         }
     }
 
@@ -195,6 +221,15 @@ mod tests {
             let batch = handled(order.map(|kind| on(kind, "/root/a")).into());
             assert_eq!(batch.names[OsStr::new("a")], Touch::Done);
         }
+    }
+
+    #[test]
+    fn what_is_waiting_to_be_taken_is_not_silent() {
+        let hints = Hints::default();
+        hints.add(OsStr::new("a"), Touch::Done);
+        assert_eq!(hints.silent_about(vec!["a".into(), "b".into()]), ["b"]);
+        hints.change(Batch::lose);
+        assert!(hints.silent_about(vec!["a".into(), "b".into()]).is_empty());
     }
 
     #[tokio::test]

@@ -3,12 +3,18 @@
 //! Events are hints. They say where to look first, never what is true; that a scan finds out. The
 //! only room that knows `notify`.
 
+mod canary;
+mod deletions;
 mod directory;
 mod eye;
 mod hints;
 mod settling;
+mod vision;
 
+pub use canary::{CANARY, Canary};
+pub use deletions::Deletions;
 pub use directory::{Directory, Entry, OpenedFile};
 pub use eye::{Eye, Sight};
 pub use hints::{Batch, Hints, Touch};
 pub use settling::Settling;
+pub use vision::{Reason, Sighting, Vision};

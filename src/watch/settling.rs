@@ -20,6 +20,8 @@ pub struct Settling {
 #[derive(Clone, Copy, Debug)]
 struct Unsettled {
     stamp: Option<Stamp>,
+    /// Since when it is waited for.
+    since: Instant,
     /// Since when the stamp has not changed, as far as was seen.
     quiet_since: Instant,
     look_at: Instant,
@@ -45,13 +47,13 @@ impl Settling {
             self.forget(name);
             return true;
         }
-        self.put(name, Unsettled { stamp: Some(stamp), quiet_since, look_at });
+        self.put(name, Some(stamp), quiet_since, look_at, now);
         false
     }
 
     /// Takes note that a file is being written: its quiet begins anew.
     pub fn touch(&mut self, name: &OsStr, quiet: Duration, now: Instant) {
-        self.put(name, Unsettled { stamp: None, quiet_since: now, look_at: now + quiet });
+        self.put(name, None, now, now + quiet, now);
     }
 
     /// Nothing is to be waited for any more.
@@ -71,10 +73,29 @@ impl Settling {
         self.order.iter().take_while(|(at, _)| *at <= now).map(|(_, name)| name.clone()).collect()
     }
 
-    fn put(&mut self, name: &OsStr, unsettled: Unsettled) {
+    /// How many files are waited for, and for how long the oldest has been.
+    pub fn unsettled(&self, now: Instant) -> (usize, Duration) {
+        let oldest = self.files.values().map(|file| file.since).min();
+        (self.files.len(), oldest.map_or(Duration::ZERO, |since| now - since))
+    }
+
+    /// Whether a file is waited for.
+    pub fn has(&self, name: &OsStr) -> bool {
+        self.files.contains_key(name)
+    }
+
+    fn put(
+        &mut self,
+        name: &OsStr,
+        stamp: Option<Stamp>,
+        quiet_since: Instant,
+        look_at: Instant,
+        now: Instant,
+    ) {
+        let since = self.files.get(name).map_or(now, |known| known.since);
         self.forget(name);
-        self.order.insert((unsettled.look_at, name.to_owned()));
-        self.files.insert(name.to_owned(), unsettled);
+        self.order.insert((look_at, name.to_owned()));
+        self.files.insert(name.to_owned(), Unsettled { stamp, since, quiet_since, look_at });
     }
 }
 

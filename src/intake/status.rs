@@ -1,0 +1,53 @@
+//! What can be said of one root at any time.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::file::Root;
+use crate::watch::Sighting;
+
+/// The state of one root, as its intake last knew it.
+#[derive(Clone, Debug)]
+pub struct RootStatus {
+    pub root: Root,
+    pub path: PathBuf,
+    /// Of the file system that it lies on.
+    pub file_system: &'static str,
+    /// How it is seen, and since when; nothing before the first look.
+    pub sighting: Option<(Sighting, Timestamp)>,
+    /// Files that are recorded.
+    pub files: usize,
+    pub last_event: Option<Timestamp>,
+    /// How often events were lost.
+    pub overflows: usize,
+    /// When it was last looked through, and how long that took.
+    pub last_scan: Option<(Timestamp, Duration)>,
+    /// When the last canary was sent, and what became of it.
+    pub last_canary: Option<(Timestamp, &'static str)>,
+    /// Files that are still being written, and for how long the oldest has been.
+    pub unsettled: (usize, Duration),
+}
+
+impl RootStatus {
+    pub fn new(root: Root, path: PathBuf) -> Self {
+        Self {
+            root,
+            path,
+            file_system: "unknown",
+            sighting: None,
+            files: 0,
+            last_event: None,
+            overflows: 0,
+            last_scan: None,
+            last_canary: None,
+            unsettled: (0, Duration::ZERO),
+        }
+    }
+
+    /// Whether changes in it are seen, one way or the other.
+    pub fn is_seen(&self) -> bool {
+        matches!(&self.sighting, Some((Sighting::Events | Sighting::Scanning(_), _)))
+    }
+}

@@ -1,0 +1,36 @@
+//! A daemon with nothing to do does nothing.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::machine::{bytes_read, wake_ups};
+use crate::support::fixtures::{self, Shape, audio_name};
+use crate::support::mp3::mp3;
+use crate::support::stage::Stage;
+
+const PERIOD: Duration = Duration::from_secs(10);
+
+#[test]
+fn a_quiet_daemon_wakes_less_than_once_a_second_and_reads_nothing() {
+    let stage = Stage::new();
+    let daemon = stage.start();
+    let report = fixtures::report(Shape::UniversalWeb, 1);
+    stage.put(&report);
+    stage.put_audio(&audio_name(report.bare_id(), 1), &mp3(1, 1));
+    stage.holds_audio(&report.expected.id, &mp3(1, 1));
+    stage.settle();
+    let mut seen = Vec::new();
+    // The last of what was done may still be under way at first.
+    for _ in 0..2 {
+        let before = (wake_ups(daemon.pid()), bytes_read(daemon.pid()));
+        thread::sleep(PERIOD);
+        let woken = wake_ups(daemon.pid()) - before.0;
+        let read = bytes_read(daemon.pid()) - before.1;
+        if woken < PERIOD.as_secs() && read == 0 {
+            daemon.stop();
+            return;
+        }
+        seen.push((woken, read));
+    }
+    panic!("in {PERIOD:?}, twice: {seen:?} (wake-ups, bytes read)");
+}
