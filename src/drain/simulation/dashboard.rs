@@ -69,6 +69,17 @@ impl Dashboard {
         Self { aware, ..Self::default() }
     }
 
+    /// Gives out greater numbers than the sender has.
+    pub fn run_ahead(&mut self, id: &ContentId) {
+        const FAR: i64 = 1_000_000_000_000;
+        if let Some(record) = self.rows.get_mut(id) {
+            record.version += FAR;
+        }
+        if let Some(audio) = self.audio.get_mut(id) {
+            audio.version += FAR;
+        }
+    }
+
     /// Does what a request asks for, which nobody may wait for any more. None: a dashboard without
     /// versions cannot be helped against a request that is older than what it has done since, so
     /// the network is taken to have lost it.

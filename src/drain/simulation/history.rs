@@ -53,6 +53,9 @@ pub enum What {
         bytes: u8,
     },
     DeleteAudio(u8),
+    /// The target has greater numbers for an id than we do: from before the outbox was lost and the
+    /// clock set back.
+    Ahead(u8),
     Reconcile,
     Crash,
     /// Stops in order, and starts again.
@@ -243,6 +246,7 @@ fn change(ids: u8, chance: &mut Chance) -> What {
         15 => What::DeleteAudio(2 * id + u8::from(chance.one_in(4))),
         16 => What::Rename(chance.below(2 * u64::from(ids)) as u8, file),
         17 => What::Touch(file),
+        18 if chance.one_in(3) => What::Ahead(id),
         18 => What::Garbage(file),
         _ => What::Reconcile,
     }
@@ -300,6 +304,7 @@ impl fmt::Display for What {
             What::Touch(file) => write!(f, "t{file}"),
             What::Audio { file, age, bytes } => write!(f, "p{file}{age}n{bytes}"),
             What::DeleteAudio(file) => write!(f, "x{file}"),
+            What::Ahead(id) => write!(f, "n{id}"),
             What::Reconcile => f.write_str("reconcile"),
             What::Crash => f.write_str("crash"),
             What::Restart => f.write_str("restart"),
@@ -407,6 +412,7 @@ impl FromStr for What {
                 What::Audio { file: file as u8, age: age(old, made), bytes: bytes as u8 }
             }
             [('x', file)] => What::DeleteAudio(file as u8),
+            [('n', id)] => What::Ahead(id as u8),
             _ => return Err(word.to_owned()),
         })
     }

@@ -43,7 +43,6 @@ pub struct Judge {
     /// Items whose last answer was that nobody is let in.
     denied: BTreeSet<i64>,
     untouched: Option<Counts>,
-    acknowledged: BTreeMap<ContentId, i64>,
     /// The files as the outbox has them: whose they are, and how new.
     files: BTreeMap<FileRef, Option<(Key, Rank)>>,
     /// How new the newest file was that an id has lost.
@@ -63,7 +62,15 @@ struct Outage {
     looks: i64,
 }
 
-type Counts = (i64, i64, i64, i64);
+/// What an attempt may change of a row.
+#[derive(Clone, Debug, PartialEq)]
+struct Counts {
+    wanted: i64,
+    state: i64,
+    due_ms: i64,
+    failures: i64,
+    strikes: i64,
+}
 
 /// How an item stands.
 struct Row {
@@ -104,7 +111,6 @@ impl Judge {
             bad_luck: BTreeMap::new(),
             denied: BTreeSet::new(),
             untouched: None,
-            acknowledged: BTreeMap::new(),
             files: BTreeMap::new(),
             floors: BTreeMap::new(),
             lost_a_file: BTreeSet::new(),
@@ -220,9 +226,12 @@ impl Judge {
                 "who is not let in had it counted against him: {settlement:?}"
             );
         }
+        // What is said of a version that is not wanted any more says nothing of the one that is.
+        let counts = counts(outbox, item);
         self.untouched = match settlement.outcome {
-            Outcome::Untouched { .. } => Some(counts(outbox, item)),
-            _ => None,
+            Outcome::Delivered { .. } | Outcome::Superseded { .. } => None,
+            Outcome::Untouched { .. } => Some(counts.clone()),
+            _ => (counts.wanted != settlement.sent_no).then_some(counts.clone()),
         };
         let key = key_of(outbox, item);
         if let Outcome::Parked { error } = &settlement.outcome {
@@ -236,11 +245,7 @@ impl Judge {
             );
         }
         if let Outcome::Delivered { .. } = settlement.outcome {
-            let since = self.acknowledged.get(&key.1).copied().unwrap_or(now);
-            let born = match key.0 {
-                Kind::Report => settlement.sent_no,
-                Kind::Audio => settlement.sent_no.max(since),
-            };
+            let born = counts.due_ms;
             ensure!(
                 !self.calm || now - born <= CALM_MS,
                 "the {} of {} waited for {} ms",
@@ -248,9 +253,6 @@ impl Judge {
                 key.1,
                 now - born
             );
-            if key.0 == Kind::Report {
-                self.acknowledged.entry(key.1.clone()).or_insert(now);
-            }
             self.bad_luck.remove(&key);
         }
         Ok(())
@@ -265,13 +267,26 @@ impl Judge {
     ) -> Result<(), String> {
         let item = settlement.item;
         if let Some(before) = self.untouched.take() {
-            ensure!(before == counts(outbox, item), "an attempt was counted at a shut door");
+            let after = counts(outbox, item);
+            ensure!(before == after, "{:?} counted: {before:?}, {after:?}", settlement.outcome);
         }
         if let (Outcome::Delivered { version, .. }, Settled::Level) = (&settlement.outcome, settled)
         {
             self.held.insert(item, *version);
         }
         self.rows(outbox)
+    }
+
+    /// The target is back.
+    pub fn resumed(&self, outbox: &Connection, now: i64) -> Result<(), String> {
+        let waiting: i64 = outbox
+            .prepare_cached(
+                "SELECT count(*) FROM delivery WHERE state = 1 AND strikes = 0 AND due_ms > ?1",
+            )
+            .and_then(|mut rows| rows.query_row([now], |row| row.get(0)))
+            .map_err(|error| error.to_string())?;
+        ensure!(waiting == 0, "{waiting} wait on the account of a target that is back");
+        Ok(())
     }
 
     /// An attempt is over and settled.
@@ -296,7 +311,7 @@ impl Judge {
         self.lost_a_file.clear();
         self.reported.clear();
         self.indexed.clear();
-        self.acknowledged.clear();
+        self.sent.clear();
     }
 
     pub fn silence_begins(&mut self) {
@@ -561,15 +576,22 @@ fn key_of(outbox: &Connection, item: i64) -> Key {
         .expect("the item is there")
 }
 
-/// Failures, strikes, when it is due, and the number that is wanted.
 fn counts(outbox: &Connection, item: i64) -> Counts {
     outbox
         .prepare_cached(
-            "SELECT failures, strikes, due_ms, want_no FROM delivery JOIN item ON item.id = item
-             WHERE item = ?1",
+            "SELECT want_no, state, due_ms, failures, strikes
+             FROM delivery JOIN item ON item.id = item WHERE item = ?1",
         )
         .and_then(|mut row| {
-            row.query_row([item], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+            row.query_row([item], |row| {
+                Ok(Counts {
+                    wanted: row.get(0)?,
+                    state: row.get(1)?,
+                    due_ms: row.get(2)?,
+                    failures: row.get(3)?,
+                    strikes: row.get(4)?,
+                })
+            })
         })
         .expect("the row is there")
 }

@@ -229,3 +229,10 @@ fn a_renamed_file_goes_on_standing_for_its_report() {
     replay("seed=201261 mute | 6359:w1i0a3f2b2u2 9122:m1t0 |");
     replay("seed=1 | 0:w1i0a3f2b2u2 9000:m1t0 20000:w0i0a1f1c0 |");
 }
+
+// --- what must stay so
+
+#[test]
+fn a_number_that_the_target_is_ahead_of_is_overtaken() {
+    replay("seed=1 aware | 0:w0i0a1f1c1 5000:p0a1n1 9000:n0 12000:w0i0a2f2c1 15000:p0a2n2 |");
+}

@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::future::{Future, ready};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 use super::chance::{Chance, jitter, seed_jitter};
 use super::dashboard::{Body, Dashboard, Request, answer};
@@ -31,9 +33,10 @@ const AUDIO_TIMEOUT_MS: i64 = 60_000;
 const LOOK_TIMEOUT_MS: i64 = 10_000;
 /// When a history begins.
 const BEGIN_MS: i64 = 1_000_000_000_000;
-/// How long the last trouble may take to be overcome: the longest wait of a target that refused us,
-/// then that of an item that failed, and some seconds of work.
-const RECOVERY_MS: i64 = (900 + 300 + 120) * 1000;
+/// How long the last trouble may take to be overcome: some of the longest waits of a target that
+/// refused us, whose probes may meet poison first, then that of an item that failed, and some
+/// seconds of work.
+const RECOVERY_MS: i64 = (3 * 900 + 300 + 120) * 1000;
 /// For how long nothing more may happen after that, but for poison.
 const SILENCE_MS: i64 = 3_600_000;
 /// No history needs so many events; one that spins does.
@@ -79,7 +82,7 @@ pub struct World<'h> {
     events: u64,
     wake: Option<i64>,
     disk: Disk,
-    outbox: Connection,
+    outbox: Rc<Connection>,
     row: i64,
     /// None while the daemon does not run. Everything that it remembers is in here.
     pilot: Option<Pilot>,
@@ -119,11 +122,26 @@ pub fn play(history: &History) -> Result<Tally, String> {
     Ok(world.judge.tally)
 }
 
-fn outbox() -> (Connection, i64) {
-    let connection = Connection::open_in_memory().unwrap();
-    connection.set_prepared_statement_cache_capacity(64);
-    connection.execute_batch(include_str!("../../outbox/schema.sql")).unwrap();
-    connection.execute_batch("PRAGMA foreign_keys = ON").unwrap();
+thread_local! {
+    /// One for all histories of a thread: most of the time would go into preparing its statements.
+    static OUTBOX: Rc<Connection> = {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.set_prepared_statement_cache_capacity(64);
+        connection.execute_batch(include_str!("../../outbox/schema.sql")).unwrap();
+        connection.execute_batch("PRAGMA foreign_keys = ON").unwrap();
+        // Or a third of the time would go into planning for every value anew.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).unwrap();
+        Rc::new(connection)
+    };
+}
+
+/// An empty outbox, and the row of its target.
+fn outbox() -> (Rc<Connection>, i64) {
+    let connection = OUTBOX.with(Rc::clone);
+    for table in ["delivery", "audio_key", "file", "item", "target"] {
+        let sql = format!("DELETE FROM {table}");
+        connection.prepare_cached(&sql).unwrap().execute([]).unwrap();
+    }
     let row = lane::add_target(&connection, "dashboard").unwrap();
     (connection, row)
 }
@@ -326,6 +344,7 @@ impl<'h> World<'h> {
                 self.judge.outbox_lost();
             }
             What::Turn(mode) => self.turn(*mode)?,
+            What::Ahead(id) => self.dashboard.run_ahead(&content_id(*id)),
             change => {
                 let files = self.disk.change(change, self.now);
                 if step.heard && !files.is_empty() {
@@ -381,6 +400,7 @@ impl<'h> World<'h> {
             }
             Order::Resume(now_ms) => {
                 lane::resume(&self.outbox, self.row, now_ms).map_err(|e| e.to_string())?;
+                self.judge.resumed(&self.outbox, now_ms)?;
                 self.after(0, 2, Event::Land(Box::new(Landed::Resumed)));
             }
             _ => unreachable!("no work of our own"),
