@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::dashboard::{Dashboard, Request};
 use super::disk::{Content, Disk, audio_bytes, content_id, text, title};
-use super::history::{Fate, History, Mode, What, variant_name};
+use super::history::{Fate, History, Mode, variant_name};
 use super::world::{PARK_AFTER, Tally};
 use crate::contract::{VISIBLE_VARIANTS, audio_public_url};
 use crate::delivery::{Answer, Verdict};
@@ -30,7 +30,6 @@ pub struct Judge {
     calm: bool,
     outages: u32,
     poison: BTreeSet<Key>,
-    blind: bool,
     /// Ids with a request of this life that is not settled.
     aloft: BTreeSet<ContentId>,
     /// The number and the version that were sent last.
@@ -83,7 +82,6 @@ struct Row {
 const CURRENT: i64 = 0;
 const DUE: i64 = 1;
 const WAITS: i64 = 2;
-const PARKED: i64 = 3;
 const VANISHED: i64 = 4;
 
 macro_rules! ensure {
@@ -103,7 +101,6 @@ impl Judge {
             calm: history.is_calm(),
             outages: history.outages(),
             poison: poison.collect(),
-            blind: history.has(|what| *what == What::Turn(Mode::Blind)),
             aloft: BTreeSet::new(),
             sent: BTreeMap::new(),
             indexed: BTreeMap::new(),
@@ -236,13 +233,7 @@ impl Judge {
         let key = key_of(outbox, item);
         if let Outcome::Parked { error } = &settlement.outcome {
             self.tally.saw("parked");
-            let excused = self.blind;
-            ensure!(
-                excused || self.poison.contains(&key),
-                "the {} of {} was parked: {error}",
-                key.0,
-                key.1
-            );
+            ensure!(self.poison.contains(&key), "the {} of {} was parked: {error}", key.0, key.1);
         }
         if let Outcome::Delivered { .. } = settlement.outcome {
             let born = counts.due_ms;
@@ -442,9 +433,6 @@ impl Judge {
             let name = format!("the {kind} of {id}");
             let state = row.state;
             let waits_for_ever = state == WAITS && !is_known(&rows, id);
-            if self.blind && state == PARKED {
-                continue;
-            }
             ensure!(
                 matches!(state, CURRENT | VANISHED) || waits_for_ever,
                 "{name} is in state {state} at the end"
