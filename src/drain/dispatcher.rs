@@ -255,9 +255,9 @@ impl Dispatcher {
     }
 
     /// An attempt came to no answer, for reasons on our side. A probe must not be repeated at once.
-    pub fn no_verdict(&mut self, why: &str, now_ms: i64) {
+    pub fn no_verdict(&mut self, due: &Due, why: &str, now_ms: i64) {
         if self.breaker.open().is_some() {
-            self.blame_target(None, why, now_ms);
+            self.blame_target(Some(due.item), why, now_ms);
         }
     }
 

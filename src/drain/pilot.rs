@@ -186,7 +186,7 @@ impl Pilot {
             }
             Landed::Attempt(Ended { due, end }) => match end {
                 End::Moot => {
-                    dispatcher.no_verdict("nothing to send any more", now_ms);
+                    dispatcher.no_verdict(&due, "nothing to send any more", now_ms);
                     dispatcher.settled(&due.id);
                 }
                 End::Unpacked(parcel, unpacked) => {
@@ -249,12 +249,12 @@ impl Pilot {
     ) -> Outcome {
         match unpacked {
             Unpacked::Changed(file) => {
-                self.dispatcher.no_verdict("the file had changed", now_ms);
+                self.dispatcher.no_verdict(due, "the file had changed", now_ms);
                 orders.push(Order::Hint(file));
                 Outcome::Changed { due_ms: now_ms + CHANGED_WAIT_MS }
             }
             Unpacked::Io(file, error) => {
-                self.dispatcher.no_verdict("the file cannot be read", now_ms);
+                self.dispatcher.no_verdict(due, "the file cannot be read", now_ms);
                 let due_ms = self.dispatcher.unreadable(due, now_ms);
                 warn!(id = %due.id, kind = %due.kind, target = self.target, %file, %error,
                     again_in_ms = due_ms - now_ms, "not delivered: its file cannot be read");

@@ -163,10 +163,6 @@ impl History {
             .count() as u32
     }
 
-    pub fn has(&self, what: impl Fn(&What) -> bool) -> bool {
-        self.steps.iter().any(|(_, step)| what(&step.what))
-    }
-
     /// A history by chance.
     pub fn random(seed: u64) -> Self {
         let chance = &mut Chance::new(seed);

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::dashboard::{Dashboard, Request};
 use super::disk::{Content, Disk, audio_bytes, content_id, text, title};
-use super::history::{Fate, History, Mode, What, variant_name};
+use super::history::{Fate, History, Mode, variant_name};
 use super::world::{PARK_AFTER, Tally};
 use crate::contract::{VISIBLE_VARIANTS, audio_public_url};
 use crate::delivery::{Answer, Verdict};
@@ -30,7 +30,6 @@ pub struct Judge {
     calm: bool,
     outages: u32,
     poison: BTreeSet<Key>,
-    blind: bool,
     /// Ids with a request of this life that is not settled.
     aloft: BTreeSet<ContentId>,
     /// The number and the version that were sent last.
@@ -50,6 +49,9 @@ pub struct Judge {
     lost_a_file: BTreeSet<Key>,
     /// Ids that had a report. Before that, audio is nobody's.
     reported: BTreeSet<ContentId>,
+    /// What looked like poison and was none.
+    lookalikes: BTreeSet<Key>,
+    mode: Mode,
     outage: Outage,
     silence: bool,
 }
@@ -103,7 +105,6 @@ impl Judge {
             calm: history.is_calm(),
             outages: history.outages(),
             poison: poison.collect(),
-            blind: history.has(|what| *what == What::Turn(Mode::Blind)),
             aloft: BTreeSet::new(),
             sent: BTreeMap::new(),
             indexed: BTreeMap::new(),
@@ -115,6 +116,8 @@ impl Judge {
             floors: BTreeMap::new(),
             lost_a_file: BTreeSet::new(),
             reported: BTreeSet::new(),
+            lookalikes: BTreeSet::new(),
+            mode: Mode::Up,
             outage: Outage::default(),
             silence: false,
         }
@@ -236,13 +239,13 @@ impl Judge {
         let key = key_of(outbox, item);
         if let Outcome::Parked { error } = &settlement.outcome {
             self.tally.saw("parked");
-            let excused = self.blind;
-            ensure!(
-                excused || self.poison.contains(&key),
-                "the {} of {} was parked: {error}",
-                key.0,
-                key.1
-            );
+            // Alone, at a target that says that it is well: nobody could tell it from poison.
+            let alone = standing(outbox).iter().all(|row| row.key == key || row.state != DUE);
+            if alone && self.mode == Mode::Blind {
+                self.lookalikes.insert(key.clone());
+            }
+            let excused = self.poison.contains(&key) || self.lookalikes.contains(&key);
+            ensure!(excused, "the {} of {} was parked: {error}", key.0, key.1);
         }
         if let Outcome::Delivered { .. } = settlement.outcome {
             let born = counts.due_ms;
@@ -322,6 +325,7 @@ impl Judge {
     pub fn turns(&mut self, from: Mode, to: Mode, now: i64) -> Result<(), String> {
         let Outage { since_ms, requests, lives, looks } = std::mem::take(&mut self.outage);
         self.outage.since_ms = now;
+        self.mode = to;
         if from == Mode::Up {
             return Ok(());
         }
@@ -441,10 +445,10 @@ impl Judge {
             }
             let name = format!("the {kind} of {id}");
             let state = row.state;
-            let waits_for_ever = state == WAITS && !is_known(&rows, id);
-            if self.blind && state == PARKED {
+            if state == PARKED && self.lookalikes.contains(&row.key) {
                 continue;
             }
+            let waits_for_ever = state == WAITS && !is_known(&rows, id);
             ensure!(
                 matches!(state, CURRENT | VANISHED) || waits_for_ever,
                 "{name} is in state {state} at the end"

@@ -208,6 +208,11 @@ fn of_several_new_items_beside_poison_each_is_tried_soon() {
         "seed=1627 aware poison=r1s500 poison=r2s500 | 59629:w3i3a4f0b1u0v1 145819:w6i2a1f2c1 \
          295973:w3i1o1f2c0b0v0 296254:p6a0n0? 2533831:w1i1a3f2b2u0 |",
     );
+    replay(
+        "seed=522607 aware mute poison=r0s500 poison=r2s500 | 22:p2a2n1 78597:w1i1a3f0c1v1 \
+         78612:w0i0a1f0u1v1 1361357:w2i2a2f0u0v1 1361369:w3i0o3f2c0b1? 3041248:reconcile? \
+         3041272:p2a0n2 3041283:w0i0o3f2u2 3041383:w0i0o1f1u0v1? |",
+    );
 }
 
 #[test]
