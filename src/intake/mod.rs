@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -25,7 +25,7 @@ use crate::clock;
 use crate::config::{Config, FirstRun};
 use crate::file::{FileRef, Root};
 use crate::outbox::{Finding, Found, Outbox, OutboxError};
-use crate::watch::{Deletions, Directory, Eye, Hints, Settling, Touch, Vision};
+use crate::watch::{Deletions, Directory, Eye, Hints, Mounts, Settling, Touch, Vision};
 use look::{Looked, Rules, Seen, Trigger};
 pub use status::RootStatus;
 
@@ -37,6 +37,8 @@ const GROUP: usize = 64;
 const UNREADABLE: Duration = Duration::from_secs(60);
 /// A file that keeps changing is not looked at more often than this, whatever is configured.
 const QUIET_MIN: Duration = Duration::from_millis(100);
+/// How long a file system may take to list a directory, or a page of it.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Watches a root, and takes in what settles in it.
 pub struct Intake {
@@ -46,11 +48,14 @@ pub struct Intake {
     settings: watch::Receiver<Arc<Config>>,
     hints: Hints,
     eye: Eye,
+    mounts: Mounts,
     settling: Settling,
     vision: Vision,
     deletions: Deletions,
     status: watch::Sender<RootStatus>,
     next_check: Instant,
+    /// How long to wait for a root that is lost, before it is looked for again.
+    lost_wait: Duration,
     next_scan: Instant,
     /// Nothing, when none is due.
     next_canary: Option<Instant>,
@@ -92,11 +97,13 @@ impl Intake {
             settings,
             hints,
             eye,
+            mounts: Mounts::watch(),
             settling,
             vision,
             deletions: Deletions::default(),
             status,
             next_check: now,
+            lost_wait: sight::LOST_CHECK,
             next_scan: now,
             next_canary: None,
             blind: false,
@@ -153,6 +160,10 @@ impl Intake {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = self.hints.wait() => {}
+                () = self.mounts.changed() => {
+                    self.eye.doubt();
+                    self.next_check = Instant::now();
+                }
                 // Other names may be ours now, and the root be watched in another way.
                 Ok(()) = self.settings.changed() => {
                     self.next_check = Instant::now();
@@ -245,13 +256,12 @@ impl Intake {
             let files = group.into_iter().map(|name| FileRef::new(self.root, name)).collect();
             let known = self.outbox.stamps_of(files).await?;
             let path = self.path.clone();
-            let look = tokio::task::spawn_blocking(move || {
+            let look = ask(move || {
                 let directory = Directory::open(&path)?;
                 let seen = look::see(&directory, known.into_iter());
                 Ok((Arc::new(directory), seen))
             });
-            let looked: io::Result<_> = look.await.expect("a look does not panic");
-            let (directory, (seen, unseen)) = match looked {
+            let (directory, (seen, unseen)) = match look.await {
                 Ok(looked) => looked,
                 Err(error) => {
                     self.lose_sight(&error);
@@ -366,6 +376,17 @@ impl Intake {
             ids: config.ingest.ids,
             adopting: self.adopting,
         }
+    }
+}
+
+/// Asks a file system something, on a thread of its own. A dead mount never answers: the thread is
+/// its own then, and nobody waits any longer.
+async fn ask<T: Send + 'static>(
+    question: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    match timeout(PATIENCE, tokio::task::spawn_blocking(question)).await {
+        Ok(answer) => answer.expect("a look does not panic"),
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the file system does not answer")),
     }
 }
 

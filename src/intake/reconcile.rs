@@ -5,7 +5,6 @@
 //! alone.
 
 use std::ffi::OsString;
-use std::io;
 use std::iter::Peekable;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::look::{self, Seen, Trigger};
-use super::{Counts, Intake};
+use super::{Counts, Intake, ask};
 use crate::clock;
 use crate::file::{FileRef, Stamp};
 use crate::outbox::{Finding, Found, OutboxError};
@@ -51,12 +50,12 @@ impl Intake {
     pub(super) async fn reconcile(&mut self) -> Result<bool, OutboxError> {
         let (started, root, path) = (Instant::now(), self.root, self.path.clone());
         let ignore = self.settings.borrow().watch.ignore.clone();
-        let listing = tokio::task::spawn_blocking(move || {
+        let listing = ask(move || {
             let directory = Directory::open(&path)?;
             let names = directory.names(|name| look::is_ours(root, name, &ignore))?;
-            Ok::<_, io::Error>((directory, names))
+            Ok((directory, names))
         });
-        let (directory, names) = match listing.await.expect("listing does not panic") {
+        let (directory, names) = match listing.await {
             Ok(listed) => listed,
             Err(error) => {
                 self.lose_sight(&error);
@@ -86,7 +85,9 @@ impl Intake {
                 if pairs.is_empty() {
                     break;
                 }
-                self.compare(pairs, &mut scan).await?;
+                if !self.compare(pairs, &mut scan).await? {
+                    return Ok(false);
+                }
             }
             if last {
                 break;
@@ -96,12 +97,13 @@ impl Intake {
         Ok(true)
     }
 
-    /// Stats a page of names, and takes in those that differ from what is recorded.
+    /// Stats a page of names, takes in those that differ from what is recorded, and says whether
+    /// that could be done.
     async fn compare(
         &mut self,
         pairs: Vec<(OsString, Option<Stamp>)>,
         scan: &mut Scan,
-    ) -> Result<(), OutboxError> {
+    ) -> Result<bool, OutboxError> {
         let (root, directory) = (self.root, Arc::clone(&scan.directory));
         let ignore = self.settings.borrow().watch.ignore.clone();
         // What is recorded, and not ours any more, since another configuration says so: it is
@@ -110,13 +112,19 @@ impl Intake {
             pairs.into_iter().partition(|(name, _)| look::is_ours(root, name, &ignore));
         let forget = |(name, _)| Finding { file: FileRef::new(root, name), found: Found::Gone };
         self.record(dropped.into_iter().map(forget).collect(), Trigger::Scan).await?;
-        let stats = tokio::task::spawn_blocking(move || {
+        let stats = ask(move || {
             let with_name = |(name, known)| (FileRef::new(root, name), known);
-            look::see(&directory, pairs.into_iter().map(with_name))
+            Ok(look::see(&directory, pairs.into_iter().map(with_name)))
         });
         let now_ms = clock::now_ms();
         let mut differing = Vec::new();
-        let (seen, unseen) = stats.await.expect("a look does not panic");
+        let (seen, unseen) = match stats.await {
+            Ok(stats) => stats,
+            Err(error) => {
+                self.lose_sight(&error);
+                return Ok(false);
+            }
+        };
         self.postpone(unseen);
         for seen in seen {
             let now = seen.entry.map(|(Entry::File(stamp) | Entry::Other(_, stamp))| stamp);
@@ -146,7 +154,7 @@ impl Intake {
         loop {
             let group: Vec<Seen> = differing.by_ref().take(GROUP).collect();
             if group.is_empty() {
-                return Ok(());
+                return Ok(true);
             }
             let directory = Arc::clone(&scan.directory);
             scan.recorded += self.take(directory, group, Trigger::Scan).await?;

@@ -17,6 +17,8 @@ use crate::watch::{Canary, Reason, Settling, Sight, Sighting};
 
 /// How often a root is looked at itself: whether it is there, and still the one that is watched.
 pub(super) const ROOT_CHECK: Duration = Duration::from_secs(10);
+/// How soon one that is lost is looked for again, at first; in the end as seldom as the others.
+pub(super) const LOST_CHECK: Duration = Duration::from_millis(500);
 /// How often a canary is sent.
 const CANARY: Duration = Duration::from_secs(60 * 60);
 /// How long an event may be on its way.
@@ -28,7 +30,18 @@ impl Intake {
         let mode = self.settings.borrow().watch.mode;
         self.vision.set_mode(mode);
         let sight = self.eye.check(mode != WatchMode::Scan).await;
-        self.next_check = Instant::now() + ROOT_CHECK;
+        let wait = match &sight {
+            Sight::Lost(_) => {
+                let wait = self.lost_wait;
+                self.lost_wait = ROOT_CHECK.min(wait * 2);
+                wait
+            }
+            _ => {
+                self.lost_wait = LOST_CHECK;
+                ROOT_CHECK
+            }
+        };
+        self.next_check = Instant::now() + wait;
         match sight {
             Sight::Steady => {}
             Sight::New => self.take_up(None, true),

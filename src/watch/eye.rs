@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::Hints;
+use crate::file_system;
 
 /// How long a file system may take to say what lies at a path. A dead mount never does.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -28,6 +29,7 @@ pub struct Eye {
     /// A question that has not been answered: no second one is asked meanwhile, since each would
     /// hold up a thread.
     asked: Option<JoinHandle<io::Result<Identity>>>,
+    doubtful: bool,
 }
 
 struct Watching {
@@ -43,6 +45,8 @@ struct Identity {
     device: u64,
     inode: u64,
     mount: u64,
+    /// Whether it may fail to answer.
+    is_remote: bool,
 }
 
 /// What a look at the root itself found.
@@ -62,7 +66,7 @@ pub enum Sight {
 
 impl Eye {
     pub fn new(path: &Path, hints: Hints) -> Self {
-        Self { path: path.to_owned(), hints, watching: None, asked: None }
+        Self { path: path.to_owned(), hints, watching: None, asked: None, doubtful: false }
     }
 
     /// Looks at the root, and places the watch anew where it must be; without `events` there is
@@ -76,14 +80,15 @@ impl Eye {
             }
         };
         let before = self.watching.take().filter(|watching| watching.identity == identity);
-        let is_other = before.is_none();
+        let (is_other, doubtful) = (before.is_none(), std::mem::take(&mut self.doubtful));
         let before = before.and_then(|watching| watching.watcher);
         let was_watched = before.is_some();
         let watcher = match before {
             _ if !events => Ok(None),
             // To place a watch where there is one changes nothing. Where a mount went away and the
             // same one came back, unnoticed, it takes the place of the one that went with it.
-            Some(mut watcher) => self.place(&mut watcher).map(|()| Some(watcher)),
+            Some(mut watcher) if doubtful => self.place(&mut watcher).map(|()| Some(watcher)),
+            Some(watcher) => Ok(Some(watcher)),
             None => self.watcher().map(Some),
         };
         let (watcher, sight) = match watcher {
@@ -94,6 +99,11 @@ impl Eye {
         };
         self.watching = Some(Watching { identity, watcher });
         sight
+    }
+
+    /// Something was mounted or unmounted: the watch may be gone without a word.
+    pub fn doubt(&mut self) {
+        self.doubtful = true;
     }
 
     /// Forgets what was seen: the next look finds a new directory, whatever it finds.
@@ -119,6 +129,11 @@ impl Eye {
     }
 
     async fn identity(&mut self) -> io::Result<Identity> {
+        let is_local = self.watching.as_ref().is_some_and(|known| !known.identity.is_remote);
+        if is_local && !self.doubtful {
+            // It answers at once, so no other thread is woken for it.
+            return identity(&self.path);
+        }
         let path = self.path.clone();
         let mut asked = self
             .asked
@@ -144,7 +159,8 @@ fn identity(path: &Path) -> io::Result<Identity> {
     // Where the kernel cannot tell mounts apart (before 5.8), device and inode have to do.
     let mount = statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID | MNT_ID_UNIQUE)
         .map_or(0, |statx| statx.stx_mnt_id);
-    Ok(Identity { device: stat.st_dev, inode: stat.st_ino, mount })
+    let is_remote = file_system::of(path).is_none_or(|system| system.is_remote);
+    Ok(Identity { device: stat.st_dev, inode: stat.st_ino, mount, is_remote })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod deletions;
 mod directory;
 mod eye;
 mod hints;
+mod mounts;
 mod settling;
 mod vision;
 
@@ -16,5 +17,6 @@ pub use deletions::Deletions;
 pub use directory::{Directory, Entry, OpenedFile};
 pub use eye::{Eye, Sight};
 pub use hints::{Batch, Hints, Touch};
+pub use mounts::Mounts;
 pub use settling::Settling;
 pub use vision::{Reason, Sighting, Vision};

@@ -1,5 +1,7 @@
 //! What the tests ask of the machine: mounts, images, namespaces, and the kernel's word on a process.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
@@ -155,11 +157,19 @@ pub fn cpu_time(pid: u32) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
-/// How often the threads of a process have gone to sleep: as often as they were woken.
-pub fn wake_ups(pid: u32) -> u64 {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("threads");
+/// How often each thread of a process has gone to sleep: as often as it was woken.
+pub fn sleeps(pid: u32) -> BTreeMap<OsString, u64> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("threads").flatten();
     tasks
-        .filter_map(|task| fs::read_to_string(task.ok()?.path().join("status")).ok())
-        .map(|status| number_after(&status, "voluntary_ctxt_switches:"))
-        .sum()
+        .filter_map(|task| {
+            let status = fs::read_to_string(task.path().join("status")).ok()?;
+            Some((task.file_name(), number_after(&status, "voluntary_ctxt_switches:")))
+        })
+        .collect()
+}
+
+/// How often a process was woken since. What threads did that have ended meanwhile is not known.
+pub fn wake_ups(pid: u32, since: &BTreeMap<OsString, u64>) -> u64 {
+    let known = |thread| since.get(thread).copied().unwrap_or(0);
+    sleeps(pid).iter().map(|(thread, count)| count - known(thread)).sum()
 }

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::machine::{bytes_read, wake_ups};
+use crate::machine::{bytes_read, run, skipped, sleeps, wake_ups};
 use crate::support::fixtures::{self, Shape, audio_name};
 use crate::support::mp3::mp3;
 use crate::support::stage::Stage;
@@ -12,7 +12,13 @@ const PERIOD: Duration = Duration::from_secs(10);
 
 #[test]
 fn a_quiet_daemon_wakes_less_than_once_a_second_and_reads_nothing() {
-    let stage = Stage::new();
+    let mut stage = Stage::new();
+    // What others mount at the same time is looked into, and is not what is asked here.
+    let wrapper = ["unshare", "--mount", "--propagation", "private"];
+    match run(&[&wrapper[..], &["true"]].concat()) {
+        Ok(()) => stage.config.wrapper = wrapper.map(str::to_owned).to_vec(),
+        Err(why) => skipped(&format!("(the namespace of its own) {why}")),
+    }
     let daemon = stage.start();
     let report = fixtures::report(Shape::UniversalWeb, 1);
     stage.put(&report);
@@ -22,9 +28,9 @@ fn a_quiet_daemon_wakes_less_than_once_a_second_and_reads_nothing() {
     let mut seen = Vec::new();
     // The last of what was done may still be under way at first.
     for _ in 0..2 {
-        let before = (wake_ups(daemon.pid()), bytes_read(daemon.pid()));
+        let before = (sleeps(daemon.pid()), bytes_read(daemon.pid()));
         thread::sleep(PERIOD);
-        let woken = wake_ups(daemon.pid()) - before.0;
+        let woken = wake_ups(daemon.pid(), &before.0);
         let read = bytes_read(daemon.pid()) - before.1;
         if woken < PERIOD.as_secs() && read == 0 {
             daemon.stop();
