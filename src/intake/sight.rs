@@ -176,10 +176,11 @@ impl Intake {
         let since = self.vision.since().unwrap_or_else(clock::now);
         let unsettled = self.settling.unsettled(Instant::now());
         let files = self.files;
-        self.status.send_modify(|status| {
+        self.status.send_if_modified(|status| {
+            let before = (status.sighting.take(), status.files, status.unsettled);
             status.sighting = Some((sighting, since));
-            status.files = files;
-            status.unsettled = unsettled;
+            (status.files, status.unsettled) = (files, unsettled);
+            before != (status.sighting.clone(), files, unsettled)
         });
     }
 }

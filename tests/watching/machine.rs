@@ -168,8 +168,9 @@ pub fn sleeps(pid: u32) -> BTreeMap<OsString, u64> {
         .collect()
 }
 
-/// How often a process was woken since. What threads did that have ended meanwhile is not known.
-pub fn wake_ups(pid: u32, since: &BTreeMap<OsString, u64>) -> u64 {
+/// How often the threads of a process were woken since. What those did that have ended meanwhile
+/// is not known.
+pub fn wake_ups(pid: u32, since: &BTreeMap<OsString, u64>) -> Vec<u64> {
     let known = |thread| since.get(thread).copied().unwrap_or(0);
-    sleeps(pid).iter().map(|(thread, count)| count - known(thread)).sum()
+    sleeps(pid).iter().map(|(thread, count)| count - known(thread)).collect()
 }
