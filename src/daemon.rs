@@ -13,8 +13,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::clock;
 use crate::config::{Config, process_environment};
-use crate::drain::Lane;
+use crate::control;
+use crate::drain::{Lane, LaneStatus};
 use crate::file::Root;
 use crate::intake::{Intake, RootStatus, path_of};
 use crate::outbox::{self, Outbox, OutboxError};
@@ -66,6 +68,25 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
         reconciled.push(first);
     }
     let [reports, exports] = hints;
+    let (status, lane_seen) = watch::channel(LaneStatus {
+        name: TARGET,
+        url: setting.borrow().ingest.url.to_string(),
+        ..LaneStatus::default()
+    });
+    let socket = setting.borrow().control_socket.clone();
+    let listener = control::bind(&socket)?;
+    let desk = control::Desk {
+        outbox: outbox.clone(),
+        roots: roots.clone(),
+        lanes: vec![lane_seen],
+        settings: setting.clone(),
+        started_ms: clock::now_ms(),
+    };
+    let answering = control::serve(listener, desk, stop.clone());
+    tasks.spawn(async move {
+        answering.await;
+        Ok(())
+    });
     let lane = Lane {
         name: TARGET,
         row,
@@ -74,6 +95,7 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
         settings: setting,
         reports,
         exports,
+        status,
     };
     tasks.spawn(lane.run(stop.clone()));
     // What is left of the outbox is in the tasks' hands, so that its thread ends with them.
@@ -113,8 +135,8 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
                         systemd::ready(&told);
                     }
                 }
-                _ => {
-                    info!("stopping");
+                signal => {
+                    info!(signal, "stopping");
                     break Ok(());
                 }
             },
@@ -137,6 +159,7 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
         }
     }
     // The thread has closed the file when its end is heard of.
+    let _gone_already = std::fs::remove_file(&socket);
     if outcome.is_ok() {
         let _closed_without_a_fault = guard.failure.await;
         info!("stopped");

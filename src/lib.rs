@@ -28,8 +28,9 @@ pub mod watch;
 pub mod drain;
 pub mod intake;
 
-// Roof and porch.
+// The door, the roof and the porch.
 pub mod cli;
+pub mod control;
 pub mod daemon;
 
 // Annexe: the receiving side, which knows the words alone.

@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -229,12 +230,15 @@ fn a_reload_takes_a_new_token_and_says_what_needs_a_restart() {
     let token = stage.config.path().join("token");
     let first = format!("[ingest]\ntoken_file = {token:?}");
     stage.config.token = String::new();
+    stage.config.log_filter = "trace".to_owned();
     stage.config = stage.config.with_toml(&first);
     fs::write(&token, "an-old-token\n").unwrap();
     stage.dashboard.set_drains_rejected(true);
     stage.put(&report(11));
     let daemon = stage.start();
-    stage.wait("a refusal", |state| state.requests().iter().any(|r| r.status == Some(401)));
+    daemon.wait_for_line(PATIENCE, |line| {
+        line["why"].as_str().is_some_and(|why| why.contains("401"))
+    });
 
     fs::write(&token, format!("{}\n", stage.dashboard.token())).unwrap();
     stage.config = stage.config.with_toml("[watch]\nreports = '/somewhere/else'");
@@ -258,6 +262,58 @@ fn a_reload_takes_a_new_token_and_says_what_needs_a_restart() {
     stage.put(&report(13));
     stage.holds(&report(13));
     daemon.stop();
+    never_says(&daemon, "an-old-token");
+    never_says(&daemon, &stage.dashboard.token());
+}
+
+#[test]
+fn a_refusal_of_the_old_token_that_lands_after_the_reload_does_not_count() {
+    let mut stage = Stage::new();
+    let token = stage.config.path().join("token");
+    stage.config.token = String::new();
+    stage.config = stage.config.with_toml(&format!("[ingest]\ntoken_file = {token:?}"));
+    fs::write(&token, "an-old-token").unwrap();
+    stage.dashboard.set_drains_rejected(true);
+    stage.dashboard.inject(Rule::new(Fault::HoldThenRelease).reports().once());
+    stage.put(&report(15));
+    let daemon = stage.start();
+    stage.wait("it is under way", |state| state.held() == 1);
+    fs::write(&token, stage.dashboard.token()).unwrap();
+    daemon.sighup();
+    daemon.wait_for_line(PATIENCE, |line| message(line) == "reloaded");
+    stage.dashboard.release();
+    stage.holds(&report(15));
+    daemon.stop();
+}
+
+#[test]
+fn the_service_manager_is_told_when_it_is_ready_reloads_and_stops() {
+    let mut stage = Stage::new();
+    let path = stage.config.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    stage.config = stage.config.with_env("NOTIFY_SOCKET", path.to_str().unwrap());
+    let hear = |word: &str| {
+        let mut buffer = [0; 4096];
+        loop {
+            let read = socket.recv(&mut buffer).unwrap_or_else(|error| panic!("{word}: {error}"));
+            let said = String::from_utf8_lossy(&buffer[..read]).into_owned();
+            if said.lines().any(|line| line == word) {
+                return;
+            }
+        }
+    };
+    let daemon = Daemon::start(&stage.config);
+    hear("READY=1");
+    // By then both roots have been looked through.
+    daemon.wait_ready();
+    assert_eq!(daemon.lines_saying("looked through").len(), 2);
+    daemon.sighup();
+    hear("RELOADING=1");
+    hear("READY=1");
+    daemon.sigterm();
+    hear("STOPPING=1");
+    assert_eq!(daemon.wait_exit(PATIENCE).code(), Some(0));
 }
 
 #[test]
@@ -299,7 +355,7 @@ fn the_token_is_in_no_line_of_the_log() {
     let mut stage = Stage::new();
     stage.config.log_filter = "trace".to_owned();
     let report = report(14);
-    for fault in [Fault::ResetAfterHeaders, Fault::status(500), Fault::status(401)] {
+    for fault in [Fault::ResetAfterHeaders, Fault::status(500)] {
         stage.dashboard.inject(Rule::new(fault).reports().once());
     }
     stage.put(&report);
@@ -312,13 +368,14 @@ fn the_token_is_in_no_line_of_the_log() {
     daemon.wait_for_line(PATIENCE, |line| message(line) == "reloaded");
     stage.holds_audio(&report.expected.id, &mp3(1, 1));
     daemon.stop();
+    never_says(&daemon, &stage.dashboard.token());
+}
+
+/// The log is at its most talkative, and has this in no line.
+fn never_says(daemon: &Daemon, secret: &str) {
     let lines = daemon.lines();
-    assert!(
-        lines.iter().any(|line| line["level"] == "TRACE"),
-        "the log is not at its most talkative"
-    );
-    let token = stage.dashboard.token();
+    assert!(lines.iter().any(|line| line["level"] == "TRACE"));
     for line in lines {
-        assert!(!line.to_string().contains(&token), "{line}");
+        assert!(!line.to_string().contains(secret), "{line}");
     }
 }

@@ -8,7 +8,10 @@ use clap::{Parser, Subcommand};
 use crate::config::{self, Config, process_environment};
 use crate::{daemon, telemetry};
 
+mod ask;
 mod demo;
+mod list;
+mod status;
 
 /// The configuration is at fault, so that a restart cannot help (sysexits.h).
 pub const EX_CONFIG: u8 = 78;
@@ -29,6 +32,12 @@ enum Command {
     /// Watch, and deliver what changes, until told to stop.
     #[command(after_help = "Example: ytv2d run --config /etc/ytv2d/ytv2d.toml")]
     Run,
+    /// Say how things are: exit status 0 healthy, 1 degraded, 3 not running.
+    #[command(after_help = "Example: ytv2d status")]
+    Status(status::Args),
+    /// List items and files, the latest change first.
+    #[command(after_help = "Example: ytv2d list --state parked")]
+    List(list::Args),
     /// Try everything on this machine: both ends, in scratch directories, with sample files.
     #[command(after_help = "Example: ytv2d demo --stay")]
     Demo(demo::Args),
@@ -42,6 +51,8 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
         Command::Run => run(cli.config),
+        Command::Status(args) => status::main(&args, cli.config.as_deref()),
+        Command::List(args) => list::main(&args, cli.config.as_deref()),
         Command::Demo(args) => demo::main(&args),
         Command::Ingest(args) => crate::server::cli::main(args),
     }

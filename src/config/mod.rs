@@ -112,18 +112,7 @@ impl Config {
     /// # Errors
     /// Every fault that was found, each one line that a person can act on.
     pub fn load(path: Option<&Path>, environment: Environment<'_>) -> Result<Self, Vec<Fault>> {
-        let file = match path {
-            None => ConfigFile::default(),
-            Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|error| {
-                    vec![Fault(format!("{}: cannot be read: {error}", path.display()))]
-                })?;
-                ConfigFile::parse(&text).map_err(|faults| {
-                    let at = |fault: Fault| Fault(format!("{}, {fault}", path.display()));
-                    faults.into_iter().map(at).collect::<Vec<_>>()
-                })?
-            }
-        };
+        let file = read(path)?;
         Self::resolve(file, environment)
     }
 
@@ -242,6 +231,30 @@ impl Config {
             log: Log { filter: file.log.filter, format: file.log.format },
         })
     }
+}
+
+/// Reads the file at `path`, or takes the defaults where there is none.
+fn read(path: Option<&Path>) -> Result<ConfigFile, Vec<Fault>> {
+    let Some(path) = path else { return Ok(ConfigFile::default()) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| vec![Fault(format!("{}: cannot be read: {error}", path.display()))])?;
+    ConfigFile::parse(&text).map_err(|faults| {
+        let at = |fault: Fault| Fault(format!("{}, {fault}", path.display()));
+        faults.into_iter().map(at).collect()
+    })
+}
+
+/// Where the daemon with this configuration has its socket. Whoever only asks it something needs
+/// neither its address nor its token.
+///
+/// # Errors
+/// See [`Config::load`].
+pub fn control_socket(
+    path: Option<&Path>,
+    environment: Environment<'_>,
+) -> Result<PathBuf, Vec<Fault>> {
+    let file = read(path)?;
+    Ok(place::under(environment("RUNTIME_DIRECTORY"), file.control.socket))
 }
 
 /// Environment over file; trimmed, without a trailing slash, http or https (contract I.3, C.1).

@@ -4,11 +4,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::Backoff;
+use super::{Backoff, RETRY_AFTER_MAX};
 
 /// Failures in a row must come from so many different items before they speak against the target:
 /// one item alone has its own back-off, and says nothing about the others.
 const DISTINCT: usize = 2;
+/// No wait is longer than this, in milliseconds. One that is was computed by another clock: the
+/// system's was set back since.
+pub const LONGEST: i64 = RETRY_AFTER_MAX.as_millis() as i64;
 /// Between two probes that new items ask for.
 const EARLY_PROBE: Duration = Duration::from_secs(5);
 
@@ -77,7 +80,14 @@ pub struct Breaker {
 #[derive(Clone, Debug, PartialEq)]
 enum State {
     Closed,
-    Open { cause: Cause, until: i64, probes: u32, last_probe: i64 },
+    Open {
+        cause: Cause,
+        until: i64,
+        probes: u32,
+        last_probe: i64,
+        /// What has come due after this was not tried yet, and may be what others are not.
+        fresh_since: i64,
+    },
 }
 
 /// What is done with a wait before it is used: see `tokio_retry::strategy::jitter`.
@@ -96,7 +106,7 @@ impl Breaker {
     pub fn gate(&self, now: i64) -> Gate {
         match self.state {
             State::Closed => Gate::Flow,
-            State::Open { until, .. } if now >= until => Gate::Probe,
+            State::Open { until, .. } if now >= until || until - now > LONGEST => Gate::Probe,
             State::Open { until, .. } => Gate::Wait(until),
         }
     }
@@ -109,17 +119,22 @@ impl Breaker {
         }
     }
 
-    /// When it was last tried, while it is asleep after failures.
-    pub fn last_probe(&self) -> Option<i64> {
+    /// Since when a new item would be reason to probe early: while it is asleep after failures.
+    pub fn fresh_since(&self) -> Option<i64> {
         match self.state {
-            State::Open { cause: Cause::Failing(_), last_probe, .. } => Some(last_probe),
+            State::Open { cause: Cause::Failing(_), fresh_since, .. } => Some(fresh_since),
             _ => None,
         }
     }
 
     /// When a new item may be probed with, while it is asleep after failures.
     pub fn early_probe_at(&self) -> Option<i64> {
-        self.last_probe().map(|at| at + ms(EARLY_PROBE))
+        match self.state {
+            State::Open { cause: Cause::Failing(_), last_probe, .. } => {
+                Some(last_probe + ms(EARLY_PROBE))
+            }
+            _ => None,
+        }
     }
 
     /// An item that never failed has come: it may be probed with before its time, since it may be
@@ -161,6 +176,13 @@ impl Breaker {
                     stopped => stopped.clone(),
                 };
                 self.wait_on(cause, now, jitter);
+                // A target that is ill itself would have failed all of them. One item that failed
+                // says little about the next.
+                if item.is_none()
+                    && let State::Open { fresh_since, .. } = &mut self.state
+                {
+                    *fresh_since = now;
+                }
                 false
             }
             State::Closed => {
@@ -183,38 +205,37 @@ impl Breaker {
         news
     }
 
-    /// The target asked for a pause.
-    pub fn asked_to_wait(&mut self, why: &str, until: i64, now: i64) {
-        let longest = self.open().map_or(until, |(_, known)| known.max(until));
-        let stopped = self.open().is_some_and(|(cause, _)| cause.is_stopped());
-        if !stopped {
-            self.state = State::Open {
-                cause: Cause::AskedToWait(why.to_owned()),
-                until: longest,
-                probes: 0,
-                last_probe: now,
-            };
+    /// The target asked for a pause. It gets that, or our own if that is the longer one: who always
+    /// asks for a second is not asked every second for a night.
+    pub fn asked_to_wait(&mut self, why: &str, asked: i64, now: i64, jitter: Jitter) {
+        let cause = match &self.state {
+            State::Open { cause, .. } if cause.is_stopped() => cause.clone(),
+            _ => Cause::AskedToWait(why.to_owned()),
+        };
+        self.wait_on(cause, now, jitter);
+        if let State::Open { until, .. } = &mut self.state {
+            *until = asked.max(*until);
         }
     }
 
     /// Opens, or stays open for longer: the wait grows with each probe, but not with each request
     /// that was under way together with the one that opened it.
     fn wait_on(&mut self, cause: Cause, now: i64, jitter: Jitter) {
-        let (probes, still) = match &self.state {
-            State::Open { cause: known, until, probes, .. }
+        let (probes, still, fresh_since) = match &self.state {
+            State::Open { cause: known, until, probes, fresh_since, .. }
                 if known.is_stopped() == cause.is_stopped() =>
             {
                 if now < *until {
-                    (*probes, Some(*until))
+                    (*probes, Some(*until), *fresh_since)
                 } else {
-                    (probes + 1, None)
+                    (probes + 1, None, *fresh_since)
                 }
             }
-            _ => (1, None),
+            _ => (1, None, now),
         };
         let backoff = if cause.is_stopped() { self.settings.stopped } else { self.settings.asleep };
         let until = still.unwrap_or_else(|| now + ms(backoff.wait(probes, jitter)));
-        self.state = State::Open { cause, until, probes, last_probe: now };
+        self.state = State::Open { cause, until, probes, last_probe: now, fresh_since };
     }
 }
 
@@ -337,7 +358,7 @@ mod tests {
         let mut breaker = breaker();
         breaker.stop(Cause::Denied("401".to_owned()), 0, FULL);
         fail(&mut breaker, 1, 1);
-        breaker.asked_to_wait("503", 5, 2);
+        breaker.asked_to_wait("503", 5, 2, FULL);
         assert!(breaker.open().unwrap().0.is_stopped());
         assert_eq!(breaker.gate(3), Gate::Wait(300_000));
     }
@@ -345,8 +366,8 @@ mod tests {
     #[test]
     fn a_pause_that_was_asked_for_is_kept() {
         let mut breaker = breaker();
-        breaker.asked_to_wait("429", 30_000, 0);
-        breaker.asked_to_wait("429", 10_000, 1);
+        breaker.asked_to_wait("429", 30_000, 0, FULL);
+        breaker.asked_to_wait("429", 10_000, 1, FULL);
         assert_eq!(breaker.gate(2), Gate::Wait(30_000));
         breaker.fresh_item(20_000);
         assert_eq!(breaker.gate(20_000), Gate::Wait(30_000));
@@ -367,6 +388,15 @@ mod tests {
         assert_eq!(breaker.gate(last + 4_999), Gate::Wait(until));
         breaker.fresh_item(last + 5_000);
         assert_eq!(breaker.gate(last + 5_000), Gate::Probe);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_lengthen_a_wait() {
+        let mut breaker = breaker();
+        let now = 1_000_000_000;
+        breaker.failed(None, "down", now, FULL);
+        assert!(matches!(breaker.gate(now), Gate::Wait(_)));
+        assert_eq!(breaker.gate(now - 2 * LONGEST), Gate::Probe);
     }
 
     #[test]

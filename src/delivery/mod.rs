@@ -5,11 +5,13 @@ mod breaker;
 mod evidence;
 mod health;
 mod retry_after;
+mod state;
 mod verdict;
 
 pub use backoff::Backoff;
-pub use breaker::{Breaker, BreakerSettings, Cause, Gate, Jitter};
+pub use breaker::{Breaker, BreakerSettings, Cause, Gate, Jitter, LONGEST};
 pub use evidence::{Blame, Evidence, strikes_after};
 pub use health::{Health, judge_health};
 pub use retry_after::{RETRY_AFTER_MAX, retry_after};
+pub use state::{ItemState, Stored, state_of};
 pub use verdict::{Answer, Receipt, Transport, Verdict, judge};

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::parcel::{Packed, Unpacked, open, pack};
+use super::parcel::{Packed, Unpacked, open, pack, read};
+use super::persist;
 use crate::clock;
 use crate::config::Config;
 use crate::contract::Action;
@@ -56,7 +57,8 @@ impl Attempt {
     /// # Errors
     /// Only those of the outbox.
     pub async fn run(self) -> Result<Ended, OutboxError> {
-        let end = match self.outbox.parcel(self.row, self.due.item).await? {
+        let parcel = persist(|| self.outbox.parcel(self.row, self.due.item)).await?;
+        let end = match parcel {
             None => End::Moot,
             Some(parcel) => {
                 let parcel = Arc::new(parcel);
@@ -97,7 +99,7 @@ impl Attempt {
 
     async fn pack(&self, parcel: &Arc<Parcel>, revision: i64) -> Result<Packed, Unpacked> {
         let (parcel, config) = (Arc::clone(parcel), Arc::clone(&self.config));
-        tokio::task::spawn_blocking(move || pack(&parcel, &config, revision))
+        tokio::task::spawn_blocking(move || pack(&parcel, revision, |of| read(of, &config)))
             .await
             .expect("packing does not panic")
     }

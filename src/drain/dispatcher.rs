@@ -1,16 +1,16 @@
 //! The decisions of a lane: who goes now, and what an attempt's end means. Pure: rows, verdicts,
 //! time and chance come in, starts and rulings go out.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::config::{Breaker as BreakerConfig, Retry};
 use crate::contract::Action;
 use crate::delivery::{
-    Backoff, Blame, Breaker, BreakerSettings, Cause, Evidence, Gate, Health, Jitter, Receipt,
-    Verdict, strikes_after,
+    Backoff, Blame, Breaker, BreakerSettings, Cause, Evidence, Gate, Health, Jitter, LONGEST,
+    Receipt, Verdict, strikes_after,
 };
-use crate::id::ContentId;
+use crate::id::{ContentId, Kind};
 use crate::outbox::Due;
 
 /// Between two probes of a target that is asleep (contract K: a circuit breaker's five minutes).
@@ -106,9 +106,12 @@ pub struct Dispatcher {
     breaker: Breaker,
     evidence: Evidence,
     jitter: Jitter,
-    /// Ids with an attempt under way. Two attempts for one id would race each other: a report that
-    /// lands after its audio without knowing of it takes the audio off the record (contract 0.2).
-    aloft: HashSet<ContentId>,
+    /// Ids with an attempt under way, and which configuration it began with. Two attempts for one
+    /// id would race each other: a report that lands after its audio without knowing of it takes
+    /// the audio off the record (contract 0.2).
+    aloft: HashMap<ContentId, (Kind, u64)>,
+    /// Counts the reloads, since a token that is refused may be the one before.
+    generation: u64,
     /// A look at the health is under way.
     looking: bool,
     /// When the target last answered anything.
@@ -123,7 +126,8 @@ impl Dispatcher {
             breaker: Breaker::new(breaker_settings(&rules)),
             evidence: Evidence::default(),
             jitter,
-            aloft: HashSet::new(),
+            aloft: HashMap::new(),
+            generation: 0,
             looking: false,
             contact_ms: None,
             news: Vec::new(),
@@ -135,6 +139,7 @@ impl Dispatcher {
         self.rules = rules;
         self.breaker.set(breaker_settings(&rules));
         self.breaker.nudge(now_ms);
+        self.generation += 1;
     }
 
     /// What may be done next.
@@ -166,13 +171,14 @@ impl Dispatcher {
     pub fn choose(&mut self, rows: Vec<Due>, now_ms: i64) -> (Vec<Due>, Option<i64>) {
         let mut chosen = Vec::new();
         for due in rows {
-            if due.due_ms > now_ms {
+            if due.due_ms > now_ms && due.due_ms - now_ms <= LONGEST {
                 return (chosen, Some(due.due_ms));
             }
             if self.aloft.len() >= self.rules.parallel {
                 break;
             }
-            if self.aloft.insert(due.id.clone()) {
+            if !self.aloft.contains_key(&due.id) {
+                self.takes_off(&due);
                 chosen.push(due);
             }
         }
@@ -181,7 +187,7 @@ impl Dispatcher {
 
     /// Since when a new item would be reason to probe earlier.
     pub fn fresh_since(&self) -> Option<i64> {
-        self.breaker.last_probe()
+        self.breaker.fresh_since()
     }
 
     /// When a new item may be reason to probe earlier.
@@ -231,13 +237,27 @@ impl Dispatcher {
 
     /// A probe with this item begins.
     pub fn probe_begins(&mut self, due: &Due) {
-        self.aloft.insert(due.id.clone());
+        self.takes_off(due);
+    }
+
+    fn takes_off(&mut self, due: &Due) {
+        self.aloft.insert(due.id.clone(), (due.kind, self.generation));
+    }
+
+    /// What is under way.
+    pub fn aloft(&self) -> impl Iterator<Item = (Kind, &ContentId)> {
+        self.aloft.iter().map(|(id, (kind, _))| (*kind, id))
+    }
+
+    /// Why nothing is sent but probes, and until when.
+    pub fn shut(&self) -> Option<(&Cause, i64)> {
+        self.breaker.open()
     }
 
     /// An attempt came to no answer, for reasons on our side. A probe must not be repeated at once.
-    pub fn no_verdict(&mut self, why: &str, now_ms: i64) {
+    pub fn no_verdict(&mut self, due: &Due, why: &str, now_ms: i64) {
         if self.breaker.open().is_some() {
-            self.blame_target(None, why, now_ms);
+            self.blame_target(Some(due.item), why, now_ms);
         }
     }
 
@@ -262,13 +282,13 @@ impl Dispatcher {
                 self.passed(due, now_ms);
                 Ruling::Parked { why }
             }
-            Verdict::Denied(why) => self.stopped(Cause::Denied(why), now_ms),
-            Verdict::Misdirected(why) => self.stopped(Cause::Misdirected(why), now_ms),
+            Verdict::Denied(why) => self.stopped(due, Cause::Denied(why), now_ms),
+            Verdict::Misdirected(why) => self.stopped(due, Cause::Misdirected(why), now_ms),
             Verdict::Later { after: Some(after), why } => {
                 self.contact_ms = Some(now_ms);
                 let until_ms = now_ms + millis(after);
                 let was_open = self.breaker.open().is_some();
-                self.breaker.asked_to_wait(&why, until_ms, now_ms);
+                self.breaker.asked_to_wait(&why, until_ms, now_ms, self.jitter);
                 if !was_open {
                     self.news.push(News::Paused { why: why.clone(), until_ms });
                 }
@@ -335,9 +355,13 @@ impl Dispatcher {
         }
     }
 
-    fn stopped(&mut self, cause: Cause, now_ms: i64) -> Ruling {
+    fn stopped(&mut self, due: &Due, cause: Cause, now_ms: i64) -> Ruling {
         self.contact_ms = Some(now_ms);
         let why = cause.why().to_owned();
+        if self.aloft.get(&due.id).is_some_and(|(_, began)| *began < self.generation) {
+            // It was sent before the reload, which may have mended just this.
+            return Ruling::Untouched { why };
+        }
         if self.breaker.stop(cause.clone(), now_ms, self.jitter) {
             self.news.push(News::Stopped(cause));
         }
@@ -374,7 +398,6 @@ fn millis(duration: Duration) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::Kind;
 
     const RULES: Rules = Rules {
         parallel: 2,
@@ -452,6 +475,13 @@ mod tests {
         assert_eq!(chosen, [due(3)]);
         dispatcher.settled(&due(1).id);
         assert_eq!(dispatcher.choose(rows[4..].to_vec(), 5), (vec![], Some(9)));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_keeps_nothing_waiting() {
+        let mut dispatcher = dispatcher();
+        let rows = vec![Due { due_ms: LONGEST + 1, ..due(1) }];
+        assert_eq!(dispatcher.choose(rows.clone(), 0).0, rows);
     }
 
     #[test]
@@ -538,6 +568,23 @@ mod tests {
         dispatcher.ruling(&due(1), passes(), 6);
         assert_eq!(dispatcher.take_news(), [News::Back { was_shut: true }]);
         assert_eq!(dispatcher.next(6), Next::Flow);
+    }
+
+    #[test]
+    fn a_refusal_that_was_meant_for_the_old_token_says_nothing_of_the_new_one() {
+        let mut dispatcher = dispatcher();
+        dispatcher.choose(vec![due(1), due(2)], 0);
+        dispatcher.ruling(&due(1), Verdict::Denied("401".into()), 0);
+        dispatcher.reload(RULES, 1);
+        let ruling = dispatcher.ruling(&due(2), Verdict::Denied("401".into()), 2);
+        assert_eq!(ruling, Ruling::Untouched { why: "401".into() });
+        dispatcher.settled(&due(1).id);
+        dispatcher.settled(&due(2).id);
+        assert_eq!(dispatcher.next(2), Next::Probe);
+        // The new one may be wrong, too.
+        dispatcher.probe_begins(&due(1));
+        dispatcher.ruling(&due(1), Verdict::Denied("401".into()), 3);
+        assert!(matches!(dispatcher.next(3), Next::Wait(_)));
     }
 
     #[test]

@@ -3,7 +3,12 @@
 mod attempt;
 mod dispatcher;
 mod parcel;
+mod pilot;
 mod report;
+mod status;
+
+#[cfg(test)]
+mod simulation;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,25 +23,22 @@ use tracing::{info, warn};
 
 use crate::clock;
 use crate::config::Config;
-use crate::delivery::Health;
 use crate::file::{FileRef, Root};
-use crate::id::{ContentId, Kind};
-use crate::outbox::{Due, Outbox, OutboxError, Outcome, Parcel, Settlement};
+use crate::outbox::{Due, Outbox, OutboxError};
 use crate::target::Target;
 use crate::watch::{Hints, Touch};
-use attempt::{Attempt, End, Ended, Flight};
-use dispatcher::{Dispatcher, Doubt, News, Next, Rules, Ruling};
-use parcel::Unpacked;
+use attempt::Attempt;
+use dispatcher::Rules;
+use pilot::{Landed, Order, Pilot, Rows};
+pub use status::{LaneStatus, Shut};
 
 /// How long attempts may take to end once the daemon is told to stop.
 pub const STOP_DEADLINE: Duration = Duration::from_secs(10);
-/// How long to leave a file to the intake that is not what it was.
-const CHANGED_WAIT_MS: i64 = 1000;
 /// How long a hosted dashboard may take to wake up, and a good deal more.
 const WARM_UP: Duration = Duration::from_secs(90);
 /// How long a look at the health may take otherwise (contract K).
 const LOOK: Duration = Duration::from_secs(10);
-/// Between two tries to settle while the disk is full.
+/// Between two tries to write while the disk is full.
 const DISK_FULL: Duration = Duration::from_secs(5);
 
 /// The lane to one target.
@@ -50,17 +52,8 @@ pub struct Lane {
     /// Where to say that a report, or an audio file, is not what it was.
     pub reports: Hints,
     pub exports: Hints,
-}
-
-/// What was under way, and has come to its end.
-enum Landed {
-    Attempt(Ended),
-    WarmUp(Health),
-    /// A probe's look at the health, and the item to go on with.
-    Probe(Health, Option<Due>),
-    InDoubt(Health, Box<(Doubt, Arc<Parcel>, Flight)>),
-    Settled(ContentId),
-    Resumed,
+    /// Where to say how things are.
+    pub status: watch::Sender<LaneStatus>,
 }
 
 type Flights = JoinSet<Result<Landed, OutboxError>>;
@@ -72,251 +65,85 @@ impl Lane {
     /// Only those of the outbox; those of the target are what the outbox is for.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), OutboxError> {
         let mut changes = self.outbox.changes();
-        let mut dispatcher = Dispatcher::new(self.rules(), jitter);
+        let mut pilot = Pilot::new(self.name, self.row, self.rules(), jitter);
         let mut flights = Flights::new();
         loop {
             // Before asking, so that what changes meanwhile is not missed.
             changes.mark_unchanged();
-            let wake = self.start(&mut dispatcher, &mut flights).await?;
+            let (orders, wake) = pilot.start(&self, clock::now_ms()).await?;
+            self.carry_out(orders, &mut flights);
+            self.status.send_modify(|status| pilot.describe(status));
             let wait = wake.map(|at| (at - clock::now_ms()).max(0).unsigned_abs());
             tokio::select! {
                 () = stop.cancelled() => break,
                 _ = changes.changed() => {}
-                _ = self.settings.changed() => dispatcher.reload(self.rules(), clock::now_ms()),
+                _ = self.settings.changed() => pilot.reload(self.rules(), clock::now_ms()),
                 Some(done) = flights.join_next(), if !flights.is_empty() => {
-                    self.land(whole(done)?, &mut dispatcher, &mut flights, true);
+                    let orders = pilot.land(whole(done)?, clock::now_ms(), true);
+                    self.carry_out(orders, &mut flights);
                 }
                 () = tokio::time::sleep(Duration::from_millis(wait.unwrap_or_default())),
                     if wait.is_some() => {}
             }
         }
-        self.finish(dispatcher, flights).await
+        self.finish(pilot, flights).await
     }
 
-    /// Starts what may be started, and says when to look again at the latest.
-    async fn start(
-        &self,
-        dispatcher: &mut Dispatcher,
-        flights: &mut Flights,
-    ) -> Result<Option<i64>, OutboxError> {
-        loop {
-            let now = clock::now_ms();
-            match dispatcher.next(now) {
-                Next::Land => return Ok(None),
-                Next::Flow => {
-                    let rows = self.outbox.due(self.row, dispatcher.window()).await?;
-                    let (chosen, next) = dispatcher.choose(rows, now);
-                    for due in chosen {
-                        flights.spawn(self.attempt(due));
-                    }
-                    return Ok(next);
-                }
-                Next::WarmUp => {
-                    // Nobody is woken for nothing.
-                    match self.outbox.due(self.row, 1).await?.first() {
-                        Some(due) if due.due_ms <= now => {}
-                        other => return Ok(other.map(|due| due.due_ms)),
-                    }
-                    dispatcher.look_begins();
-                    let target = self.target.borrow().clone();
+    /// Starts what the pilot orders.
+    fn carry_out(&self, orders: Vec<Order>, flights: &mut Flights) {
+        for order in orders {
+            let (target, outbox, row) =
+                (self.target.borrow().clone(), self.outbox.clone(), self.row);
+            match order {
+                Order::WarmUp => {
                     flights.spawn(async move { Ok(Landed::WarmUp(target.health(WARM_UP).await)) });
                 }
-                Next::Probe => {
-                    dispatcher.look_begins();
-                    let (target, outbox, row) =
-                        (self.target.borrow().clone(), self.outbox.clone(), self.row);
+                Order::Probe => {
                     flights.spawn(async move {
                         let health = target.health(LOOK).await;
                         Ok(Landed::Probe(health, outbox.probe(row).await?))
                     });
                 }
-                Next::Wait(until) => {
-                    let Some(since) = dispatcher.fresh_since() else { return Ok(Some(until)) };
-                    if !self.outbox.has_fresh(self.row, since, now).await? {
-                        return Ok(Some(until));
-                    }
-                    dispatcher.fresh_item(now);
-                    if let Next::Wait(until) = dispatcher.next(now) {
-                        return Ok(Some(until.min(dispatcher.fresh_at().unwrap_or(until))));
-                    }
+                Order::Attempt(due) => {
+                    let config = self.settings.borrow().clone();
+                    let attempt = Attempt { due, row, outbox, target, config };
+                    flights.spawn(async move { attempt.run().await.map(Landed::Attempt) });
                 }
+                Order::AskHealth(in_doubt) => {
+                    flights.spawn(async move {
+                        Ok(Landed::InDoubt(target.health(LOOK).await, in_doubt))
+                    });
+                }
+                Order::Settle(id, settlement) => {
+                    flights.spawn(async move {
+                        persist(|| outbox.settle(settlement.clone())).await?;
+                        Ok(Landed::Settled(id))
+                    });
+                }
+                Order::Resume(now_ms) => {
+                    flights.spawn(async move {
+                        persist(|| outbox.resume(row, now_ms)).await?;
+                        Ok(Landed::Resumed)
+                    });
+                }
+                Order::Hint(file) => self.hint(&file),
             }
         }
-    }
-
-    /// Takes in what has come to its end, and begins what follows from it. While stopping, that is
-    /// only to settle.
-    fn land(
-        &self,
-        landed: Landed,
-        dispatcher: &mut Dispatcher,
-        flights: &mut Flights,
-        going_on: bool,
-    ) {
-        let now = clock::now_ms();
-        match landed {
-            Landed::Settled(id) => dispatcher.settled(&id),
-            Landed::Resumed => {}
-            Landed::WarmUp(health) => {
-                dispatcher.look_ended(&health, now);
-            }
-            Landed::Probe(health, candidate) => {
-                if dispatcher.look_ended(&health, now) && going_on {
-                    match candidate {
-                        None => dispatcher.nothing_to_probe_with(),
-                        Some(due) => {
-                            dispatcher.probe_begins(&due);
-                            flights.spawn(self.attempt(due));
-                        }
-                    }
-                }
-            }
-            Landed::InDoubt(health, doubtful) => {
-                let (doubt, parcel, flight) = *doubtful;
-                let ruling = dispatcher.ruling_in_doubt(doubt, &health, now);
-                self.settle(&parcel, flight, ruling, flights);
-            }
-            Landed::Attempt(Ended { due, end }) => match end {
-                End::Moot => {
-                    dispatcher.no_verdict("nothing to send any more", now);
-                    dispatcher.settled(&due.id);
-                }
-                End::Unpacked(parcel, unpacked) => {
-                    let outcome = self.unpacked(&due, unpacked, dispatcher, now);
-                    flights.spawn(self.keep(&parcel, outcome));
-                }
-                End::Judged(parcel, flight, verdict) => {
-                    match dispatcher.ruling(&due, verdict, now) {
-                        Ruling::AskHealth(doubt) => {
-                            let target = self.target.borrow().clone();
-                            flights.spawn(async move {
-                                let health = target.health(LOOK).await;
-                                Ok(Landed::InDoubt(health, Box::new((doubt, parcel, flight))))
-                            });
-                        }
-                        ruling => self.settle(&parcel, flight, ruling, flights),
-                    }
-                }
-            },
-        }
-        for news in dispatcher.take_news() {
-            report::news(self.name, &news);
-            if let News::Back { .. } = news {
-                let (outbox, row) = (self.outbox.clone(), self.row);
-                flights.spawn(async move {
-                    outbox.resume(row, clock::now_ms()).await?;
-                    Ok(Landed::Resumed)
-                });
-            }
-        }
-    }
-
-    /// Keeps a ruling, and says it.
-    fn settle(&self, parcel: &Arc<Parcel>, flight: Flight, ruling: Ruling, flights: &mut Flights) {
-        report::ruled(self.name, parcel, &flight, &ruling);
-        let outcome = match ruling {
-            Ruling::Delivered(receipt) => Outcome::Delivered {
-                version: parcel.want,
-                fields: (parcel.kind == Kind::Report).then_some(parcel.digest),
-                taken: flight.taken,
-                public_url: receipt.public_url,
-                warning: flight.warning,
-            },
-            Ruling::Superseded { kept_no } => Outcome::Superseded { kept_no },
-            Ruling::Parked { why } => Outcome::Parked { error: why },
-            Ruling::Retry { why, strikes, due_ms, .. } => {
-                Outcome::Failed { error: why, due_ms, strikes }
-            }
-            Ruling::Untouched { why } => Outcome::Untouched { error: why },
-            Ruling::AskHealth(_) => return,
-        };
-        flights.spawn(self.keep(parcel, outcome));
-    }
-
-    /// Our own files were at fault.
-    fn unpacked(
-        &self,
-        due: &Due,
-        unpacked: Unpacked,
-        dispatcher: &mut Dispatcher,
-        now: i64,
-    ) -> Outcome {
-        match unpacked {
-            Unpacked::Changed(file) => {
-                dispatcher.no_verdict("the file had changed", now);
-                self.hint(&file);
-                Outcome::Changed { due_ms: now + CHANGED_WAIT_MS }
-            }
-            Unpacked::Io(file, error) => {
-                dispatcher.no_verdict("the file cannot be read", now);
-                let due_ms = dispatcher.unreadable(due, now);
-                warn!(id = %due.id, kind = %due.kind, target = self.name, %file, %error,
-                    again_in_ms = due_ms - now, "not delivered: its file cannot be read");
-                Outcome::Failed {
-                    error: format!("{file} cannot be read: {error}"),
-                    due_ms,
-                    strikes: due.strikes,
-                }
-            }
-        }
-    }
-
-    /// Writes an outcome down. While the disk is full it is tried again, since what was delivered
-    /// would be sent once more otherwise.
-    fn keep(
-        &self,
-        parcel: &Arc<Parcel>,
-        outcome: Outcome,
-    ) -> impl Future<Output = Result<Landed, OutboxError>> + use<> {
-        let (outbox, id) = (self.outbox.clone(), parcel.id.clone());
-        let settlement = Settlement {
-            target: self.row,
-            item: parcel.item,
-            sent_no: parcel.want_no,
-            at_ms: clock::now_ms(),
-            outcome,
-        };
-        async move {
-            RetryIf::start(
-                FixedInterval::new(DISK_FULL),
-                || {
-                    let (outbox, settlement) = (outbox.clone(), settlement.clone());
-                    async move { outbox.settle(settlement).await }
-                },
-                OutboxError::is_disk_full,
-            )
-            .await?;
-            Ok(Landed::Settled(id))
-        }
-    }
-
-    fn attempt(&self, due: Due) -> impl Future<Output = Result<Landed, OutboxError>> + use<> {
-        let attempt = Attempt {
-            due,
-            row: self.row,
-            outbox: self.outbox.clone(),
-            target: self.target.borrow().clone(),
-            config: self.settings.borrow().clone(),
-        };
-        async move { attempt.run().await.map(Landed::Attempt) }
     }
 
     /// Lets what is under way land, and be settled.
-    async fn finish(
-        &self,
-        mut dispatcher: Dispatcher,
-        mut flights: Flights,
-    ) -> Result<(), OutboxError> {
-        let under_way = dispatcher.under_way();
+    async fn finish(&self, mut pilot: Pilot, mut flights: Flights) -> Result<(), OutboxError> {
+        let under_way = pilot.under_way();
         if under_way > 0 {
             info!(target = self.name, under_way, "finishing what is under way");
         }
         let finish = async {
             // A look at the health holds nobody up, but for the item that depends on it.
-            while dispatcher.under_way() > 0
+            while pilot.under_way() > 0
                 && let Some(done) = flights.join_next().await
             {
-                self.land(whole(done)?, &mut dispatcher, &mut flights, false);
+                let orders = pilot.land(whole(done)?, clock::now_ms(), false);
+                self.carry_out(orders, &mut flights);
             }
             Ok(())
         };
@@ -339,8 +166,33 @@ impl Lane {
             Root::Reports => &self.reports,
             Root::Exports => &self.exports,
         };
-        hints.add(&file.name, Touch::Done);
+        hints.add(&file.name, Touch::Doubted);
     }
+}
+
+impl Rows for Lane {
+    type Error = OutboxError;
+
+    fn due(&self, limit: usize) -> impl Future<Output = Result<Vec<Due>, OutboxError>> + Send {
+        self.outbox.due(self.row, limit)
+    }
+
+    fn has_fresh(
+        &self,
+        since_ms: i64,
+        now_ms: i64,
+    ) -> impl Future<Output = Result<bool, OutboxError>> + Send {
+        self.outbox.has_fresh(self.row, since_ms, now_ms)
+    }
+}
+
+/// Writes something down. While the disk is full it is tried again, since what was delivered would
+/// be sent once more otherwise, and nothing can be sent without a note of it.
+async fn persist<T, F>(write: impl FnMut() -> F) -> Result<T, OutboxError>
+where
+    F: Future<Output = Result<T, OutboxError>>,
+{
+    RetryIf::start(FixedInterval::new(DISK_FULL), write, OutboxError::is_disk_full).await
 }
 
 /// A panic of an attempt is the daemon's.

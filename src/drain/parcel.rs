@@ -43,11 +43,15 @@ pub fn open(root: &Path, of: &FileOf) -> Result<OpenedFile, Unpacked> {
     if opened.stamp == of.stamp { Ok(opened) } else { Err(changed()) }
 }
 
-/// Reads and packs a report. `revision` is what its summaries ask for: 0 for the next (contract
-/// C.5). Blocking.
-pub fn pack(parcel: &Parcel, config: &Config, revision: i64) -> Result<Packed, Unpacked> {
+/// Packs a report from the files that `read` reads. `revision` is what its summaries ask for: 0 for
+/// the next (contract C.5).
+pub fn pack(
+    parcel: &Parcel,
+    revision: i64,
+    read: impl Fn(&FileOf) -> Result<Report, Unpacked>,
+) -> Result<Packed, Unpacked> {
     let changed = |of: &FileOf| Unpacked::Changed(of.file.clone());
-    let head = read(&parcel.source, config)?;
+    let head = read(&parcel.source)?;
     if head.id != parcel.id || head.fields.digest() != parcel.digest {
         return Err(changed(&parcel.source));
     }
@@ -58,7 +62,7 @@ pub fn pack(parcel: &Parcel, config: &Config, revision: i64) -> Result<Packed, U
         let report = if wanted.from == parcel.source {
             &head
         } else {
-            other = read(&wanted.from, config)?;
+            other = read(&wanted.from)?;
             &other
         };
         let variant = report
@@ -86,7 +90,8 @@ pub fn pack(parcel: &Parcel, config: &Config, revision: i64) -> Result<Packed, U
     Ok(Packed { json, sent })
 }
 
-fn read(of: &FileOf, config: &Config) -> Result<Report, Unpacked> {
+/// Reads a report file as it was when it was taken in. Blocking.
+pub fn read(of: &FileOf, config: &Config) -> Result<Report, Unpacked> {
     let mut opened = open(&path_of(of.file.root, config), of)?;
     let io = |error| Unpacked::Io(of.file.clone(), error);
     let size = usize::try_from(of.stamp.size).unwrap_or(0);

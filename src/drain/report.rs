@@ -68,7 +68,7 @@ pub fn news(target: &str, news: &News) {
             target,
             why,
             "authentication failed: the target refuses the token; put the right one into the token \
-             file (or the credential) and reload; nothing is lost meanwhile"
+             file and reload, or into the systemd credential and restart; nothing is lost meanwhile"
         ),
         News::Stopped(cause) => error!(
             target,

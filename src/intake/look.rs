@@ -27,6 +27,8 @@ pub struct Rules {
     pub report_limit: u64,
     pub timezone: TimeZone,
     pub ids: IdPolicy,
+    /// What is there counts as delivered.
+    pub adopting: bool,
 }
 
 /// Why a file is looked at.
@@ -36,6 +38,8 @@ pub enum Trigger {
     Event,
     /// It was to be looked at again by now.
     Due,
+    /// What is recorded of it cannot be true.
+    Doubt,
     /// Everything is looked at.
     Scan,
 }
@@ -119,10 +123,14 @@ pub fn decide(
             settling.forget(name);
             return if seen.known.is_some() { Looked::Gone } else { Looked::Nothing };
         }
-        Some(Entry::File(stamp) | Entry::Other(_, stamp)) if seen.known == Some(stamp) => {
+        Some(Entry::File(stamp)) if seen.known == Some(stamp) => {
+            // An event so soon after the last change may be that of another with the same stamp.
+            let is_news = trigger == Trigger::Doubt
+                || (trigger == Trigger::Event && rules.root == Root::Reports && is_young(&stamp));
             settling.forget(name);
-            return Looked::Nothing;
+            return if is_news { Looked::Ready } else { Looked::Nothing };
         }
+        Some(Entry::Other(_, stamp)) if seen.known == Some(stamp) => return Looked::Nothing,
         Some(Entry::Other(what, stamp)) => {
             settling.forget(name);
             let problem = format!("it is {what}: only a regular file is delivered; move it away");
@@ -130,24 +138,24 @@ pub fn decide(
         }
         Some(Entry::File(stamp)) => stamp,
     };
-    // Nothing, when it lies in the future, as after a jump of the clock.
-    let age = u64::try_from(clock::now_ms() - stamp.changed_ms()).ok().map(Duration::from_millis);
+    if rules.adopting && trigger == Trigger::Scan {
+        // As it is; should it be in the middle of being written, its end is a change.
+        return Looked::Ready;
+    }
     match rules.root {
-        // A report proves its own end, so it is tried at once; but for the moment in which a
-        // rewrite might leave the same stamp.
-        Root::Reports => match age.and_then(|age| tick(&stamp).checked_sub(age)) {
-            Some(wait) if !wait.is_zero() => {
-                settling.touch(name, wait, now);
-                Looked::Nothing
-            }
-            _ => Looked::Ready,
-        },
+        // A report proves its own end, so it is tried at once. A look that no event led to lets the
+        // moment pass in which a rewrite would leave the same stamp, since no event may tell of it.
+        Root::Reports if trigger == Trigger::Scan && is_young(&stamp) => {
+            settling.touch(name, tick(&stamp), now);
+            Looked::Nothing
+        }
+        Root::Reports => Looked::Ready,
         Root::Exports => {
             // The kernel alone sets the time of change, so a scan may believe a quiet that lies in
             // the past, unless the file is being watched for its quiet already.
             let was_quiet = trigger == Trigger::Scan
                 && !settling.has(name)
-                && age.is_some_and(|age| age > rules.quiet);
+                && age(&stamp).is_some_and(|age| age > rules.quiet);
             if was_quiet || settling.has_settled(name, stamp, rules.quiet, now) {
                 Looked::Ready
             } else {
@@ -155,6 +163,16 @@ pub fn decide(
             }
         }
     }
+}
+
+/// How long ago a file changed; nothing, when that lies in the future, as after a jump of the clock.
+fn age(stamp: &Stamp) -> Option<Duration> {
+    u64::try_from(clock::now_ms() - stamp.changed_ms()).ok().map(Duration::from_millis)
+}
+
+/// Whether another change may still leave the same stamp.
+fn is_young(stamp: &Stamp) -> bool {
+    age(stamp).is_some_and(|age| age < tick(stamp))
 }
 
 /// For how long after a change another one may leave the same stamp. Most kernels set times by
@@ -222,6 +240,7 @@ mod tests {
             report_limit: 100,
             timezone: TimeZone::UTC,
             ids: IdPolicy::default(),
+            adopting: false,
         }
     }
 
@@ -245,16 +264,20 @@ mod tests {
         let this_second = Stamp { ctime_ns: clock::now_ms() / 1000 * 1_000_000_000, ..recent };
         let file = |stamp| Some(Entry::File(stamp));
         let link = Some(Entry::Other("a symbolic link", long_ago));
-        use Trigger::{Due, Event, Scan};
+        use Trigger::{Doubt, Due, Event, Scan};
         for (root, known, entry, trigger, expected) in [
             (Root::Reports, None, file(recent), Event, "ready"),
             (Root::Reports, None, file(future), Event, "ready"),
-            (Root::Reports, None, file(just_now), Event, "nothing"),
+            (Root::Reports, None, file(just_now), Event, "ready"),
+            (Root::Reports, Some(just_now), file(just_now), Event, "ready"),
+            (Root::Reports, Some(just_now), file(just_now), Scan, "nothing"),
+            (Root::Reports, None, file(just_now), Scan, "nothing"),
             (Root::Reports, None, file(this_second), Scan, "nothing"),
             (Root::Reports, Some(recent), file(recent), Event, "nothing"),
             (Root::Reports, Some(long_ago), file(recent), Scan, "ready"),
             (Root::Reports, Some(long_ago), None, Event, "gone"),
             (Root::Reports, None, None, Event, "nothing"),
+            (Root::Reports, Some(recent), file(recent), Doubt, "ready"),
             (Root::Reports, None, link, Scan, "problem"),
             (Root::Reports, Some(long_ago), link, Scan, "nothing"),
             (Root::Exports, None, file(recent), Event, "nothing"),

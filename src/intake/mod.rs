@@ -207,6 +207,7 @@ impl Intake {
         }
         // What events told of is no news to the look that follows.
         self.take_hinted(batch.names.into_iter().collect()).await?;
+        // Asked anew, since a look may have been ordered a moment ago.
         let is_due = |at: Instant| Instant::now() >= at;
         if is_due(self.next_scan) || self.deletions.judge_at().is_some_and(is_due) {
             // Should this be given up, the next look is as blind.
@@ -224,7 +225,7 @@ impl Intake {
 
     async fn take_hinted(&mut self, names: Vec<(OsString, Touch)>) -> Result<(), OutboxError> {
         let (now, quiet) = (Instant::now(), self.rules().quiet);
-        let mut done = Vec::new();
+        let (mut done, mut doubted) = (Vec::new(), Vec::new());
         let ignore = self.settings.borrow().watch.ignore.clone();
         if !names.is_empty() {
             self.status.send_modify(|status| status.last_event = Some(clock::now()));
@@ -236,8 +237,10 @@ impl Intake {
             match touch {
                 Touch::Written => self.settling.touch(&name, quiet, now),
                 Touch::Done => done.push(name),
+                Touch::Doubted => doubted.push(name),
             }
         }
+        self.look_at(doubted, Trigger::Doubt).await?;
         self.look_at(done, Trigger::Event).await
     }
 
@@ -266,17 +269,18 @@ impl Intake {
                 }
             };
             self.postpone(unseen);
-            self.take(directory, seen, trigger).await?;
+            self.files += self.take(directory, seen, trigger).await?;
         }
     }
 
     /// Decides about files that were seen, reads those that are ready, and records them in one go.
+    /// Says how many were not recorded before.
     async fn take(
         &mut self,
         directory: Arc<Directory>,
         seen: Vec<Seen>,
         trigger: Trigger,
-    ) -> Result<(), OutboxError> {
+    ) -> Result<usize, OutboxError> {
         let rules = self.rules();
         let mut findings = Vec::new();
         let mut ready = Vec::new();
@@ -301,10 +305,9 @@ impl Intake {
                 }
             }
         }
-        if trigger != Trigger::Scan {
-            self.files += findings.iter().filter(|finding| fresh.contains(&finding.file)).count();
-        }
-        self.record(findings, trigger).await
+        let recorded = findings.iter().filter(|finding| fresh.contains(&finding.file)).count();
+        self.record(findings, trigger).await?;
+        Ok(recorded)
     }
 
     /// Records findings, and says what there is to say of them.
@@ -371,6 +374,7 @@ impl Intake {
             report_limit: config.report_limit,
             timezone: config.watch.timezone.clone(),
             ids: config.ingest.ids,
+            adopting: self.adopting,
         }
     }
 }

@@ -34,6 +34,8 @@ struct Scan {
     /// The same directory from the first name to the last, whatever becomes of its path.
     directory: Arc<Directory>,
     counts: Counts,
+    /// How many of the new ones were ready, and are recorded.
+    recorded: usize,
     /// Judged together at the end.
     gone: Vec<FileRef>,
     /// Whether events should have told of every change by now.
@@ -63,6 +65,7 @@ impl Intake {
         let mut scan = Scan {
             directory: Arc::new(directory),
             counts: Counts::default(),
+            recorded: 0,
             gone: Vec::new(),
             events_due: !self.blind && self.looked_through && self.vision.owes_events(),
             untold: Vec::new(),
@@ -153,13 +156,14 @@ impl Intake {
             if group.is_empty() {
                 return Ok(true);
             }
-            self.take(Arc::clone(&scan.directory), group, Trigger::Scan).await?;
+            let directory = Arc::clone(&scan.directory);
+            scan.recorded += self.take(directory, group, Trigger::Scan).await?;
         }
     }
 
     /// Judges what is gone, and says what was found.
     async fn conclude(&mut self, scan: Scan, started: Instant) -> Result<(), OutboxError> {
-        let Scan { counts: Counts { known, new, changed, gone }, untold, .. } = scan;
+        let Scan { counts: Counts { known, new, changed, gone }, recorded, untold, .. } = scan;
         self.files = known + changed + gone;
         for file in &scan.gone {
             self.settling.forget(&file.name);
@@ -172,7 +176,7 @@ impl Intake {
             }
             self.record(group, Trigger::Scan).await?;
         }
-        self.files += new;
+        self.files += recorded;
         if !untold.is_empty() {
             self.ask_the_kernel_about(untold).await;
         }

@@ -39,7 +39,7 @@ pub fn read(opened: &mut OpenedFile, file: &FileRef, rules: &Rules) -> Outcome {
             Outcome::Found(Found::Report(stamp, facts))
         }
         Err(problem) => {
-            let text = format!("{problem}: {}", problem.hint());
+            let text = format!("{problem}. {}", problem.hint());
             if problem.may_be_unfinished() {
                 Outcome::Unfinished(stamp, text)
             } else {

@@ -30,22 +30,25 @@ pub fn open(path: &Path) -> Result<Connection, OutboxError> {
     if rusqlite::version_number() < SQLITE_FLOOR {
         return Err(OutboxError::OldSqlite(rusqlite::version()));
     }
-    match open_sound(path) {
+    let connection = match open_sound(path) {
         Err(OutboxError::Corrupt { why, .. }) => {
             let to = quarantine::aside(path, clock::now())
                 .map_err(|source| OutboxError::file(path, source))?;
             error!(outbox = %path.display(), moved_to = %to.display(), why,
                 "the outbox was corrupt: it is moved aside and rebuilt from the files; what was \
                  delivered before is sent again");
-            let connection = open_sound(path)?;
-            // What was due is due again, and not to be adopted as delivered.
-            for root in Root::ALL {
-                level::end_first_run(&connection, root)?;
-            }
-            Ok(connection)
+            open_sound(path)?
         }
-        outcome => outcome,
+        outcome => outcome?,
+    };
+    // What was due is due again, and not to be adopted as delivered: not by a later start either,
+    // when this one is killed before it has said so.
+    if quarantine::has_happened(path) {
+        for root in Root::ALL {
+            level::end_first_run(&connection, root)?;
+        }
     }
+    Ok(connection)
 }
 
 /// Opens the outbox if it is sound.
@@ -286,7 +289,14 @@ mod tests {
                 .filter(|name| name.starts_with("corrupt-"))
                 .collect();
             assert_eq!(aside.len(), 1, "{what}: {aside:?}");
-            drop(open(&path).unwrap_or_else(|error| panic!("{what}, again: {error}")));
+
+            // A kill before the new one was begun.
+            fs::remove_file(&path).unwrap();
+            fs::remove_file(beside(&path, "-wal")).unwrap();
+            let connection = open(&path).unwrap_or_else(|error| panic!("{what}, again: {error}"));
+            for root in Root::ALL {
+                assert!(!level::is_first_run(&connection, root).unwrap(), "{what}: adopts");
+            }
         }
     }
 

@@ -35,15 +35,16 @@ pub fn due(connection: &Connection, target: i64, limit: usize) -> rusqlite::Resu
         .collect()
 }
 
-/// The item that says the most about a target: one that is not to blame itself, and that failed the
-/// least. A report before audio, since a large upload tells no more than a small one.
+/// The item that says the most about a target: one that was not tried yet, a report before audio,
+/// since a large upload tells no more than a small one. Then the others in turn, so that one that
+/// always fails cannot speak for those that would not.
 pub fn probe(connection: &Connection, target: i64) -> rusqlite::Result<Option<Due>> {
     connection
         .prepare_cached(
             "SELECT item.id, kind, content, due_ms, failures, strikes
              FROM delivery JOIN item ON item.id = delivery.item
              WHERE delivery.target = ?1 AND delivery.state = 1
-             ORDER BY strikes, failures, kind, due_ms LIMIT 1",
+             ORDER BY failures > 0, iif(failures = 0, kind, 0), due_ms LIMIT 1",
         )?
         .query_row(params![target], due_of)
         .optional()
@@ -85,6 +86,8 @@ pub fn resume(connection: &Connection, target: i64, now_ms: i64) -> rusqlite::Re
         .execute(params![target, now_ms])
 }
 
+/// Everything for one attempt. What is sent may arrive and its answer not, so what was known of the
+/// target is doubtful from here on, until something is acknowledged.
 pub fn parcel(connection: &Connection, target: i64, item: i64) -> rusqlite::Result<Option<Parcel>> {
     let found = connection
         .prepare_cached(
@@ -120,7 +123,7 @@ pub fn parcel(connection: &Connection, target: i64, item: i64) -> rusqlite::Resu
             Ok((parcel, taken_from_text(row.get_ref(14)?.as_str_or_null()?)))
         })
         .optional()?;
-    let Some((mut parcel, taken)) = found else { return Ok(None) };
+    let Some((mut parcel, mut taken)) = found else { return Ok(None) };
     match parcel.kind {
         Kind::Report => {
             parcel.variants = variants(connection, item, &taken)?;
@@ -131,6 +134,17 @@ pub fn parcel(connection: &Connection, target: i64, item: i64) -> rusqlite::Resu
                 .prepare_cached("SELECT seconds FROM item WHERE id = ?1")?
                 .query_row(params![item], |row| row.get(0))?;
         }
+    }
+    if parcel.known {
+        taken.retain(|name, _| parcel.variants.iter().all(|sent| sent.name != *name));
+        let taken = (parcel.kind == Kind::Report).then(|| taken_to_text(&taken));
+        connection
+            .prepare_cached(
+                "UPDATE delivery SET known_no = NULL, fields = NULL, taken = ?3
+                 WHERE target = ?1 AND item = ?2
+                 AND (known_no IS NOT NULL OR fields IS NOT NULL OR taken IS NOT ?3)",
+            )?
+            .execute(params![target, item, taken])?;
     }
     Ok(Some(parcel))
 }
@@ -189,6 +203,35 @@ fn audio_of(
         .query_row(params![target, Kind::Audio, id], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()
         .map(Option::unwrap_or_default)
+}
+
+/// Forgets what a target is known to hold, of one id or of all, so that it is sent again though
+/// unchanged: for a dashboard that lost it, or that was wrongly said to have it. Says how many items
+/// that makes.
+pub fn resend(
+    connection: &Connection,
+    target: i64,
+    id: Option<&ContentId>,
+    now_ms: i64,
+) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached(
+            "UPDATE delivery SET known = NULL, fields = NULL, taken = NULL, failures = 0,
+                    strikes = 0, error = NULL, due_ms = ?4,
+                    state = iif((SELECT kind FROM item WHERE id = item) = ?5, ?6, ?7)
+             WHERE target = ?1
+             AND item IN (SELECT id FROM item
+                          WHERE source IS NOT NULL AND (?2 OR content = ?3))",
+        )?
+        .execute(params![
+            target,
+            id.is_none(),
+            id.map(ContentId::as_str),
+            now_ms,
+            Kind::Report,
+            State::Due,
+            State::WaitsForReport
+        ])
 }
 
 pub fn settle(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<Settled> {

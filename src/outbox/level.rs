@@ -129,14 +129,14 @@ impl Desk<'_> {
         match &finding.found {
             Found::Gone => {
                 let Some((row, _)) = before else { return Ok(()) };
-                self.leave(left, row)?;
+                let heir = self.leave(left, row)?;
                 self.execute("DELETE FROM file WHERE id = ?1", params![row])?;
-                self.without(left)
+                self.without(left, heir)
             }
             Found::Problem(stamp, problem) => {
                 let row = self.keep(file, stamp, &Kept { problem: Some(problem), ..NONE })?;
-                self.leave(left, row)?;
-                self.without(left)
+                let heir = self.leave(left, row)?;
+                self.without(left, heir)
             }
             Found::Report(stamp, facts) => self.report(file, stamp, facts, left),
             Found::Audio(stamp, facts) => self.audio(file, stamp, facts, left),
@@ -160,8 +160,8 @@ impl Desk<'_> {
         };
         let row = self.keep(file, stamp, &kept)?;
         if left != Some(item) {
-            self.leave(left, row)?;
-            self.without(left)?;
+            let heir = self.leave(left, row)?;
+            self.without(left, heir)?;
         }
         self.add_up(item, Some(stamp))?;
         self.claim_audio(&facts.id, &file.stem())
@@ -185,8 +185,8 @@ impl Desk<'_> {
         };
         let row = self.keep(file, stamp, &kept)?;
         if left != item {
-            self.leave(left, row)?;
-            self.without(left)?;
+            let heir = self.leave(left, row)?;
+            self.without(left, heir)?;
         }
         self.execute("DELETE FROM audio_key WHERE file = ?1", params![row])?;
         match item {
@@ -305,17 +305,24 @@ impl Desk<'_> {
     }
 
     /// Takes a file away from the item that it gave the fields of. How new it was is kept, so that
-    /// an older file does not come back in its place.
-    fn leave(&self, item: Option<i64>, row: i64) -> rusqlite::Result<()> {
-        self.execute(
-            "UPDATE item SET source = NULL WHERE id = ?1 AND source = ?2",
-            params![item, row],
-        )
+    /// an older file does not come back in its place. One that is as new does, a renamed one for
+    /// one: says whether there is such an heir.
+    fn leave(&self, item: Option<i64>, row: i64) -> rusqlite::Result<bool> {
+        self.connection
+            .prepare_cached(
+                "UPDATE item SET source = (
+                     SELECT id FROM file WHERE file.item = ?1 AND file.id <> ?2
+                     AND (file.made_ms, file.mtime_ns) >= (item.made_ms, item.mtime_ns))
+                 WHERE id = ?1 AND source = ?2 RETURNING source IS NOT NULL",
+            )?
+            .query_row(params![item, row], |row| row.get(0))
+            .optional()
+            .map(|heir| heir.unwrap_or(false))
     }
 
-    /// An item lost a file. What was delivered stays as it is there; what was not must now do
-    /// without.
-    fn without(&mut self, item: Option<i64>) -> rusqlite::Result<()> {
+    /// An item lost a file. What was delivered stays as it is there, unless an heir says otherwise;
+    /// what was not must now do without.
+    fn without(&mut self, item: Option<i64>, heir: bool) -> rusqlite::Result<()> {
         let Some(item) = item else { return Ok(()) };
         let level: bool = self
             .connection
@@ -323,7 +330,7 @@ impl Desk<'_> {
                 "SELECT NOT EXISTS (SELECT 1 FROM delivery WHERE item = ?1 AND state <> ?2)",
             )?
             .query_row(params![item, State::Current], |row| row.get(0))?;
-        if level { Ok(()) } else { self.add_up(item, None) }
+        if level && !heir { Ok(()) } else { self.add_up(item, None) }
     }
 
     /// Computes anew what targets should hold of an item, and makes due what differs. `stamp` is
@@ -502,7 +509,8 @@ impl Desk<'_> {
         let known = self
             .connection
             .prepare_cached(
-                "SELECT known, fields, taken FROM delivery WHERE target = ?1 AND item = ?2",
+                "SELECT iif(known_no IS NULL, NULL, known), fields, taken FROM delivery
+                 WHERE target = ?1 AND item = ?2",
             )?
             .query_row(params![target, item.id], |row| {
                 Ok((

@@ -3,8 +3,9 @@
 
 mod fault;
 mod file;
-mod lane;
-mod level;
+pub(crate) mod lane;
+pub(crate) mod level;
+mod listing;
 mod lock;
 mod model;
 mod place;
@@ -27,12 +28,14 @@ use tokio_retry::RetryIf;
 use tokio_retry::strategy::FixedInterval;
 use tracing::error;
 
+pub use listing::{Filter, Listed, Standing, Tallied, Tally};
 pub use model::{
     AudioFacts, Due, FileOf, Finding, Found, Outcome, Parcel, ReportFacts, SendVariant, Settled,
     Settlement, Taken, Vanished,
 };
 
 use crate::file::{FileRef, Root, Stamp};
+use crate::id::ContentId;
 use fault::{Fault, fault};
 use lock::Lock;
 use writer::Writer;
@@ -86,9 +89,7 @@ impl OutboxError {
         match self {
             OutboxError::DiskFull => true,
             OutboxError::Sqlite(error) => fault(error) == Fault::Full,
-            OutboxError::File { source, .. } => {
-                matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
-            }
+            OutboxError::File { source, .. } => is_full(source),
             _ => false,
         }
     }
@@ -292,9 +293,35 @@ impl Outbox {
         Ok(resumed)
     }
 
-    /// Everything that is needed to deliver one item; nothing when nothing is to be done.
+    /// Everything that is needed to deliver one item; nothing when nothing is to be done. It is
+    /// noted that an attempt was made, since that may have an effect whatever becomes of us.
     pub async fn parcel(&self, target: i64, item: i64) -> Result<Option<Parcel>, OutboxError> {
-        self.writer.read(move |connection| lane::parcel(connection, target, item)).await
+        self.writer.write(move |connection| lane::parcel(connection, target, item)).await
+    }
+
+    /// Sends again what a target holds already: one id, or everything. Says how many items that is.
+    pub async fn resend(
+        &self,
+        target: i64,
+        id: Option<ContentId>,
+        now_ms: i64,
+    ) -> Result<usize, OutboxError> {
+        let resent = self
+            .writer
+            .write(move |connection| lane::resend(connection, target, id.as_ref(), now_ms))
+            .await?;
+        self.changes.send_replace(());
+        Ok(resent)
+    }
+
+    /// The rows that an operator asks for, the latest change first.
+    pub async fn list(&self, filter: Filter) -> Result<Vec<Listed>, OutboxError> {
+        self.writer.read(move |connection| listing::list(connection, &filter)).await
+    }
+
+    /// How much there is of what, at a moment.
+    pub async fn tally(&self, now_ms: i64) -> Result<Tally, OutboxError> {
+        self.writer.read(move |connection| listing::tally(connection, now_ms)).await
     }
 
     /// Keeps what an attempt came to.
@@ -321,6 +348,11 @@ impl Outbox {
             }
         }
     }
+}
+
+/// Whether a volume, or somebody's part of it, has no room.
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 /// A file that lies beside another, its name the same with something added.

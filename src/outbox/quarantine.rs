@@ -30,10 +30,7 @@ pub fn suspicion(path: &Path) -> Option<String> {
 
 /// Moves everything that belongs to the outbox into a directory beside it, and gives that.
 pub fn aside(path: &Path, now: Timestamp) -> io::Result<PathBuf> {
-    let home = match path.parent() {
-        Some(home) if !home.as_os_str().is_empty() => home,
-        _ => Path::new("."),
-    };
+    let home = home(path);
     // First, since the room may be needed.
     let mut former = former(home)?;
     former.sort();
@@ -51,6 +48,18 @@ pub fn aside(path: &Path, now: Timestamp) -> io::Result<PathBuf> {
     }
     fs::File::open(home)?.sync_all()?;
     Ok(to)
+}
+
+/// Whether one of the outboxes that lay here was moved aside.
+pub fn has_happened(path: &Path) -> bool {
+    former(home(path)).is_ok_and(|former| !former.is_empty())
+}
+
+fn home(path: &Path) -> &Path {
+    match path.parent() {
+        Some(home) if !home.as_os_str().is_empty() => home,
+        _ => Path::new("."),
+    }
 }
 
 fn fresh(home: &Path, now: Timestamp) -> io::Result<PathBuf> {

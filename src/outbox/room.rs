@@ -2,7 +2,7 @@
 //! was delivered can still be marked, and since when it is full.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use jiff::Timestamp;
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use tracing::{error, info};
 
-use super::beside;
+use super::{beside, is_full};
 use crate::clock;
 
-/// The size of the reserve, in bytes.
+/// The size of the reserve, in bytes; on a small volume it is less.
 const RESERVE: u64 = 4 << 20;
 
 /// Since when the volume is full, for whoever asks.
@@ -41,10 +41,12 @@ pub struct Room {
 
 impl Room {
     pub fn new(outbox: &Path) -> Self {
-        if let Err(error) = make_reserve(outbox) {
-            info!(%error, "there is no room for the outbox's reserve");
+        let mut room = Self { outbox: outbox.to_owned(), full: Fullness::default() };
+        // What was given up before stays for what it was given up for.
+        if lacks_room(outbox) {
+            room.make();
         }
-        Self { outbox: outbox.to_owned(), full: Fullness::default() }
+        room
     }
 
     pub fn fullness(&self) -> Fullness {
@@ -68,11 +70,7 @@ impl Room {
 
     /// Finds out whether a full volume has room again.
     pub fn look(&mut self) {
-        if !self.is_full() || !has_room(&self.outbox) {
-            return;
-        }
-        // A quota does not show in what the volume says of itself, but here.
-        if make_reserve(&self.outbox).is_ok() {
+        if self.is_full() && !lacks_room(&self.outbox) {
             self.full.0.store(NOT_FULL, Ordering::Relaxed);
             info!(outbox = %self.outbox.display(), "the outbox's volume has room again");
         }
@@ -84,33 +82,38 @@ pub fn give_up_reserve(outbox: &Path) {
     let _there_is_none = fs::remove_file(beside(outbox, ".reserve"));
 }
 
-fn has_room(outbox: &Path) -> bool {
-    let home = outbox.parent().filter(|home| !home.as_os_str().is_empty());
-    statvfs(home.unwrap_or(Path::new("."))).is_ok_and(|volume| {
-        is_roomy(volume.f_bavail * volume.f_frsize, volume.f_blocks * volume.f_frsize)
-    })
-}
-
-/// Room for the reserve and as much again, so that it is not given up at once; or a good part of a
-/// volume that is small.
-fn is_roomy(available: u64, total: u64) -> bool {
-    available >= (2 * RESERVE).min(total / 4)
+/// Whether there is no room for the reserve. Whatever else keeps it from being made, a file system
+/// that knows no such thing say, is no reason to stand still.
+fn lacks_room(outbox: &Path) -> bool {
+    match make_reserve(outbox) {
+        Ok(()) => false,
+        Err(error) if is_full(&error) => true,
+        Err(error) => {
+            info!(%error, "the outbox has no reserve for a full volume");
+            false
+        }
+    }
 }
 
 fn make_reserve(outbox: &Path) -> io::Result<()> {
     let path = beside(outbox, ".reserve");
-    if fs::metadata(&path).is_ok_and(|found| found.len() >= RESERVE) {
+    if fs::exists(&path)? {
         return Ok(());
     }
-    let made = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&path)
-        .and_then(|file| match fallocate(&file, FallocateFlags::empty(), 0, RESERVE) {
-            Err(rustix::io::Errno::OPNOTSUPP) => fill(file),
-            other => Ok(other?),
+    let home = outbox.parent().filter(|home| !home.as_os_str().is_empty());
+    let volume = statvfs(home.unwrap_or(Path::new(".")))?;
+    let size = reserve_of(volume.f_blocks * volume.f_frsize);
+    // As much again is left, so that the reserve is not given up at once.
+    if volume.f_bavail * volume.f_frsize < 2 * size {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    // A quota does not show in what the volume says of itself, but here.
+    let made =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).and_then(|file| {
+            match fallocate(&file, FallocateFlags::empty(), 0, size) {
+                Err(error) if !is_full(&error.into()) => fill(file, size),
+                outcome => Ok(outcome?),
+            }
         });
     if made.is_err() {
         let _nothing_was_made = fs::remove_file(&path);
@@ -118,14 +121,14 @@ fn make_reserve(outbox: &Path) -> io::Result<()> {
     made
 }
 
+/// The size of the reserve on a volume of so many bytes.
+fn reserve_of(total: u64) -> u64 {
+    RESERVE.min(total / 16)
+}
+
 /// Bytes that cannot be compressed, since where blocks are, zeros may take none.
-fn fill(mut file: fs::File) -> io::Result<()> {
-    let mut noise = blake3::Hasher::new().finalize_xof();
-    let mut piece = [0; 64 << 10];
-    for _ in 0..RESERVE / piece.len() as u64 {
-        noise.fill(&mut piece);
-        file.write_all(&piece)?;
-    }
+fn fill(mut file: fs::File, size: u64) -> io::Result<()> {
+    io::copy(&mut blake3::Hasher::new().finalize_xof().take(size), &mut file)?;
     file.sync_all()
 }
 
@@ -134,16 +137,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_volume_is_roomy_when_the_reserve_fits_twice_or_it_is_small_and_a_quarter_is_free() {
+    fn the_reserve_is_a_small_part_of_a_small_volume() {
         const MIB: u64 = 1 << 20;
-        for (available, total, roomy) in [
-            (0, 1000 * MIB, false),
-            (7 * MIB, 1000 * MIB, false),
-            (8 * MIB, 1000 * MIB, true),
-            (2 * MIB, 16 * MIB, false),
-            (4 * MIB, 16 * MIB, true),
-        ] {
-            assert_eq!(is_roomy(available, total), roomy, "{available} of {total}");
+        for (total, reserve) in
+            [(1000 * MIB, 4 * MIB), (64 * MIB, 4 * MIB), (16 * MIB, MIB), (0, 0)]
+        {
+            assert_eq!(reserve_of(total), reserve, "{total}");
         }
     }
 
@@ -165,7 +164,7 @@ mod tests {
     #[test]
     fn bytes_that_take_room_are_written_where_none_can_be_set_aside() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        fill(file.reopen().unwrap()).unwrap();
+        fill(file.reopen().unwrap(), RESERVE).unwrap();
         assert_eq!(file.as_file().metadata().unwrap().len(), RESERVE);
     }
 }

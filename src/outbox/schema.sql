@@ -67,10 +67,11 @@ CREATE TABLE delivery (
     strikes    INTEGER NOT NULL DEFAULT 0, -- those of them that speak against the item
     error      TEXT,                       -- the last failure since the last success
     known      BLOB,                       -- the version it acknowledged last; NULL: none yet
-    known_no   INTEGER,
+    known_no   INTEGER,                    -- its number; NULL: adopted, or something else was sent
+                                           --   since, and nobody knows what became of that
     acked_ms   INTEGER,
-    fields     BLOB,                       -- digest of the fields it acknowledged
-    taken      TEXT,                       -- the summaries it took, as in file.variants
+    fields     BLOB,                       -- digest of the fields that it surely has
+    taken      TEXT,                       -- the summaries it surely has, as in file.variants
     public_url TEXT,                       -- where it serves the audio
     warning    TEXT,                       -- what it acknowledged without doing
     PRIMARY KEY (target, item)

@@ -363,6 +363,23 @@ fn what_is_adopted_is_current_and_only_its_next_change_is_sent() {
 }
 
 #[test]
+fn what_is_sent_again_goes_whole_reports_first() {
+    let mut bench = Bench::new();
+    let findings = [
+        report("a.json", "a", 1, "f", TEXT),
+        audio("a.mp3", &["a"], 1, "bytes"),
+        report("b.json", "b", 1, "f", TEXT),
+    ];
+    level::record(&bench.connection, &findings, true, bench.now).unwrap();
+    let (connection, target) = (&bench.connection, bench.target);
+    let a = "a".parse().unwrap();
+    assert_eq!(lane::resend(connection, target, Some(&a), 5).unwrap(), 2);
+    assert_eq!(bench.deliver_all(), ["a reports/a.json comprehensive@a", "a exports/a.mp3 "]);
+    assert_eq!(lane::resend(&bench.connection, target, None, 5).unwrap(), 3);
+    assert_eq!(bench.deliver_all().len(), 3);
+}
+
+#[test]
 fn a_new_target_wants_everything_reports_first() {
     let mut bench = Bench::new();
     bench.record(&[report("r.json", "a", 1, "f", TEXT), audio("a.mp3", &["a"], 1, "b")]);
@@ -370,6 +387,55 @@ fn a_new_target_wants_everything_reports_first() {
     bench.target = lane::add_target(&bench.connection, "legacy").unwrap();
     let told = bench.deliver_all();
     assert_eq!(told, ["a reports/r.json comprehensive@r", "a exports/a.mp3 "]);
+}
+
+#[test]
+fn the_listing_has_a_row_for_everything_the_latest_change_first() {
+    use super::listing::{Filter, Standing, list};
+    use crate::delivery::Stored;
+    let mut bench = Bench::new();
+    bench.record(&[report("a.json", "a", 1, "f", TEXT)]);
+    bench.deliver_all();
+    let problem = Found::Problem(stamp(4), "no JSON".into());
+    bench.record(&[
+        report("b.json", "b", 2, "f", TEXT),
+        audio("b.mp3", &["b"], 3, "bytes"),
+        Finding { file: FileRef::new(Root::Reports, "bad.json"), found: problem },
+        audio("whose.mp3", &["whose"], 5, "bytes"),
+    ]);
+    let parcel = bench.parcel();
+    bench.settle(&parcel, Outcome::Parked { error: "422: no".into() });
+    let shown = |filter: Filter| -> Vec<String> {
+        let rows = list(&bench.connection, &filter).unwrap();
+        rows.iter()
+            .map(|row| {
+                let word = match row.standing {
+                    Standing::Item(Stored::Current, _) => "current",
+                    Standing::Item(Stored::Parked, _) => "parked",
+                    Standing::Item(Stored::WaitsForReport, _) => "waits",
+                    Standing::Invalid => "invalid",
+                    Standing::Unclaimed => "unclaimed",
+                    other => panic!("{other:?}"),
+                };
+                let file = row.file.as_ref().map(ToString::to_string).unwrap_or_default();
+                format!("{word} {file} {}", row.reason.as_deref().unwrap_or("-"))
+            })
+            .collect()
+    };
+    let all = Filter { limit: 10, ..Filter::default() };
+    assert_eq!(
+        shown(all.clone()),
+        [
+            "unclaimed exports/whose.mp3 -",
+            "invalid reports/bad.json no JSON",
+            "waits exports/b.mp3 -",
+            "parked reports/b.json 422: no",
+            "current reports/a.json -",
+        ]
+    );
+    assert_eq!(shown(Filter { only_open: true, ..all.clone() }).len(), 4);
+    assert_eq!(shown(Filter { limit: 1, ..all.clone() }).len(), 1);
+    assert_eq!(shown(Filter { text: Some("bad".into()), ..all }).len(), 1);
 }
 
 #[test]

@@ -311,6 +311,42 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_finds_no_room_is_refused_alone_and_ends_nothing() {
+        let (directory, connection) =
+            (tempfile::tempdir().unwrap(), Connection::open_in_memory().unwrap());
+        connection
+            .execute_batch("CREATE TABLE t (x BLOB) STRICT; PRAGMA max_page_count = 20")
+            .unwrap();
+        let path = directory.path().join("outbox.db");
+        let (writer, _failure) = Writer::start(connection, &path);
+        let blob = |size: i64| {
+            move |connection: &Connection| {
+                connection.execute("INSERT INTO t VALUES (zeroblob(?1))", [size])
+            }
+        };
+        let (first, large, last) = tokio::join!(
+            writer.write(blob(100)),
+            writer.take_in(blob(1_000_000)),
+            writer.write(blob(100)),
+        );
+        assert!(first.is_ok() && last.is_ok(), "{first:?} {last:?}");
+        assert!(large.as_ref().is_err_and(OutboxError::is_disk_full), "{large:?}");
+        let marked = writer.write(blob(1_000_000)).await;
+        assert!(marked.as_ref().is_err_and(OutboxError::is_disk_full), "{marked:?}");
+        assert!(writer.fullness().since().is_some());
+
+        // The volume itself has room, as the next look finds out.
+        writer.take_in(blob(100)).await.unwrap();
+        assert!(writer.fullness().since().is_none());
+        let rows = writer
+            .read(|connection| {
+                connection.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0))
+            })
+            .await;
+        assert_eq!(rows.unwrap(), 3);
+    }
+
+    #[tokio::test]
     async fn the_thread_ends_with_the_last_handle() {
         let (writer, failure) = writer().await;
         drop(writer);

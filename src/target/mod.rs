@@ -64,7 +64,7 @@ impl Target {
             .no_proxy()
             .referer(false)
             .retry(reqwest::retry::never())
-            .pool_idle_timeout(Duration::from_secs(20))
+            .pool_idle_timeout(Duration::from_secs(10))
             .build()
             .map_err(|error| {
                 let text = fault::chain(&error);

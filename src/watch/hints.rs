@@ -21,6 +21,8 @@ pub enum Touch {
     Written,
     /// It was closed, renamed in, removed, or changed in a way that has no end.
     Done,
+    /// What is recorded of it is not what is in it, whatever its stamp says: read it again.
+    Doubted,
 }
 
 /// What has come together since the last look.

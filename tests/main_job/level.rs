@@ -1,12 +1,16 @@
 //! What is no change is not sent, whatever happened to the file.
 
 use std::fs;
+use std::path::PathBuf;
+use std::sync::mpsc;
 
+use notify::event::AccessKind;
+use notify::{Event, EventKind, RecursiveMode, Watcher};
 use serde_json::json;
 
-use crate::support::fixtures::{self, Report, Shape, write_renamed};
+use crate::support::fixtures::{self, Report, Shape, audio_name, write_renamed};
 use crate::support::mp3::mp3;
-use crate::support::stage::{Stage, set_modified};
+use crate::support::stage::{PATIENCE, Stage, set_modified};
 
 /// Something that happens to a report and its audio.
 type Happening = fn(&Stage, &Report, &str, &[u8]);
@@ -99,4 +103,43 @@ fn what_was_deleted_on_the_dashboard_comes_back_only_when_its_file_changes() {
     stage.put(&changed);
     stage.holds(&changed);
     daemon.stop();
+}
+
+#[test]
+fn what_has_not_changed_is_not_even_opened_at_the_next_start() {
+    let stage = Stage::new();
+    let reports = fixtures::mixed_reports(5);
+    let name = audio_name(reports[0].bare_id(), 1);
+    let daemon = stage.start();
+    reports.iter().for_each(|report| stage.put(report));
+    stage.put_json("no_report.json", &json!([1, 2, 3]));
+    stage.put_audio(&name, &mp3(1, 1));
+    reports.iter().for_each(|report| drop(stage.holds(report)));
+    stage.holds_audio(&reports[0].expected.id, &mp3(1, 1));
+    stage.settle();
+    daemon.stop();
+
+    let (opened, events) = mpsc::channel();
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+        let event = event.unwrap();
+        if matches!(event.kind, EventKind::Access(AccessKind::Open(_))) {
+            event.paths.into_iter().for_each(|path| opened.send(path).unwrap());
+        }
+    })
+    .unwrap();
+    for root in [stage.config.reports(), stage.config.exports()] {
+        watcher.watch(&root, RecursiveMode::NonRecursive).unwrap();
+    }
+    let daemon = stage.start();
+    daemon.stop();
+    // Our own look is the end of what there is to hear.
+    let last = stage.config.export(&name);
+    fs::read(&last).unwrap();
+    let mut files: Vec<PathBuf> = Vec::new();
+    while files.last() != Some(&last) {
+        let path = events.recv_timeout(PATIENCE).unwrap();
+        // A root is opened to be listed.
+        files.extend(path.is_file().then_some(path));
+    }
+    assert_eq!(files, [last]);
 }

@@ -10,6 +10,7 @@ mod ingest;
 mod audio;
 mod level;
 mod memory;
+mod payload;
 mod reports;
 mod samples;
 mod three_hundred;

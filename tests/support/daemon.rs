@@ -150,6 +150,17 @@ impl Daemon {
         }
     }
 
+    /// Waits until a line of the log has come or the daemon has ended, and says whether it came.
+    pub fn line_before_end(&self, timeout: Duration, holds: impl Fn(&Value) -> bool) -> bool {
+        let came = |seen: &Seen| seen.lines.iter().any(&holds);
+        let seen = self.wait(timeout, |seen| came(seen) || seen.log_ended);
+        let came = came(&seen);
+        if !came && !seen.log_ended {
+            fail("neither the line nor the end came in time", &seen);
+        }
+        came
+    }
+
     /// How many lines there are: whatever is waited for after this comes later.
     pub fn mark(&self) -> usize {
         self.shared.lock().lines.len()

@@ -11,4 +11,6 @@ pub mod dashboard;
 pub mod fixtures;
 pub mod http;
 pub mod mp3;
+pub mod proxy;
+pub mod random;
 pub mod stage;

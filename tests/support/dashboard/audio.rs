@@ -10,7 +10,7 @@ use super::wire::Answer;
 pub(super) struct Upload {
     /// As it was sent, with whatever blanks.
     pub video_id: String,
-    audio: Vec<u8>,
+    pub audio: Vec<u8>,
 }
 
 /// The name that an id's audio is stored under.

@@ -60,6 +60,7 @@ pub(super) fn serve(shared: &Arc<Shared>, stream: TcpStream, peer_port: u16) {
             state.name(seq, id);
         }
         state.request(seq).json = body.json().cloned();
+        state.request(seq).audio = body.audio_hash();
     }
     shared.notify();
     let fault = choose(shared, seq, Stage::Body);
@@ -186,6 +187,7 @@ fn log_of(head: &Head, peer_port: u16) -> Request {
         video_id: None,
         version: head.header("x-ytv2-version").map(str::to_owned),
         json: None,
+        audio: None,
         body_len: 0,
         aborted: false,
         fault: None,

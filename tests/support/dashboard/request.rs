@@ -21,6 +21,8 @@ pub struct Request {
     pub version: Option<String>,
     /// The body of a report.
     pub json: Option<Value>,
+    /// The hash of the file in an audio upload that arrived whole.
+    pub audio: Option<blake3::Hash>,
     /// Bytes of the body that arrived.
     pub body_len: usize,
     /// Whether the client went away before its body was whole.

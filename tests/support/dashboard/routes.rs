@@ -34,6 +34,13 @@ impl Body {
             _ => None,
         }
     }
+
+    pub fn audio_hash(&self) -> Option<blake3::Hash> {
+        match self {
+            Body::Audio(upload) => Some(blake3::hash(&upload.audio)),
+            _ => None,
+        }
+    }
 }
 
 /// The answer to a request that its head condemns, before its body is read.

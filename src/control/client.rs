@@ -1,0 +1,61 @@
+//! The other end of the socket, for the command line.
+
+use std::path::Path;
+use std::time::Duration;
+
+use reqwest::{Client, StatusCode};
+use serde::de::DeserializeOwned;
+
+use super::wire::Fault;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why nothing was answered.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens there.
+    #[error("ytv2d is not running, or listens elsewhere than {0}; start it with: ytv2d run")]
+    NotRunning(String),
+    #[error("{0}: you may not open it; join its group, or use sudo")]
+    NotAllowed(String),
+    #[error("{error} ({hint})")]
+    Refused { error: String, hint: String },
+    #[error(transparent)]
+    Broken(#[from] reqwest::Error),
+}
+
+/// Asks the daemon behind a socket.
+pub async fn get<T: DeserializeOwned>(socket: &Path, path: &str) -> Result<T, ClientError> {
+    let shown = || socket.display().to_string();
+    // The client's own errors are worse than the file system's.
+    match tokio::net::UnixStream::connect(socket).await {
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            return Err(ClientError::NotAllowed(shown()));
+        }
+        Err(_) => return Err(ClientError::NotRunning(shown())),
+    }
+    let client = Client::builder()
+        .unix_socket(socket)
+        .no_proxy()
+        .tls_certs_only([])
+        .timeout(PATIENCE)
+        .build()?;
+    let response = client.get(format!("http://ytv2d{path}")).send().await?;
+    if response.status() != StatusCode::OK {
+        let body = response.bytes().await?;
+        return Err(match serde_json::from_slice::<Fault>(&body) {
+            Ok(Fault { error, hint }) => ClientError::Refused { error, hint },
+            Err(_) => ClientError::Refused {
+                error: String::from_utf8_lossy(&body).into_owned(),
+                hint: "is this ytv2d's socket?".to_owned(),
+            },
+        });
+    }
+    let body = response.bytes().await?;
+    serde_json::from_slice(&body).map_err(|error| ClientError::Refused {
+        error: format!("the answer is not understood: {error}"),
+        hint: "is the daemon another version than this command?".to_owned(),
+    })
+}

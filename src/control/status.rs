@@ -1,0 +1,135 @@
+//! The status: what every part last said of itself, and what it adds up to.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::Desk;
+use super::wire::{self, Status, at};
+use crate::delivery::ItemState;
+use crate::drain::LaneStatus;
+use crate::id::Kind;
+use crate::intake::RootStatus;
+use crate::outbox::{OutboxError, Tally};
+
+/// Puts the status together.
+pub async fn compose(desk: &Desk, now_ms: i64) -> Result<Status, OutboxError> {
+    let tally = desk.outbox.tally(now_ms).await?;
+    let roots: Vec<_> = desk.roots.iter().map(|root| root_of(&root.borrow())).collect();
+    let targets: Vec<_> = desk.lanes.iter().map(|lane| target_of(&lane.borrow(), &tally)).collect();
+    let disk_full = desk.outbox.health().await?.disk_full;
+    let warned = tally.items.iter().map(|items| items.warned).sum();
+    let reasons = reasons(&roots, &targets, warned, disk_full.is_some());
+    Ok(Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        uptime_s: (now_ms - desk.started_ms) / 1000,
+        healthy: reasons.is_empty(),
+        reasons,
+        roots,
+        targets,
+        outbox: wire::Outbox {
+            path: desk.settings.borrow().outbox.display().to_string(),
+            disk_full,
+        },
+    })
+}
+
+/// What is under way, at any target.
+pub fn aloft(desk: &Desk) -> HashSet<(Kind, String)> {
+    desk.lanes
+        .iter()
+        .flat_map(|lane| lane.borrow().in_flight.clone())
+        .map(|(kind, id)| (kind, id.to_string()))
+        .collect()
+}
+
+fn root_of(status: &RootStatus) -> wire::Root {
+    wire::Root {
+        root: status.root.to_string(),
+        path: status.path.display().to_string(),
+        file_system: status.file_system.to_owned(),
+        state: status
+            .sighting
+            .as_ref()
+            .map_or("not looked at yet".to_owned(), |(sighting, _)| sighting.to_string()),
+        seen: status.is_seen(),
+        since: status.sighting.as_ref().map(|(_, since)| *since),
+        files: status.files,
+        last_event: status.last_event,
+        last_scan: status.last_scan.map(|(at, _)| at),
+        last_scan_ms: status.last_scan.map(|(_, took)| took.as_millis() as u64),
+        last_canary: status.last_canary.map(|(at, _)| at),
+        canary: status.last_canary.map(|(_, word)| word.to_owned()),
+        unsettled: status.unsettled.0,
+        oldest_unsettled_s: status.unsettled.1.as_secs(),
+    }
+}
+
+fn target_of(lane: &LaneStatus, tally: &Tally) -> wire::Target {
+    let mut counts: BTreeMap<String, usize> =
+        ItemState::ALL.map(|state| (state.as_str().to_owned(), 0)).into();
+    let mut add = |state: ItemState, count: usize| {
+        *counts.entry(state.as_str().to_owned()).or_default() += count;
+    };
+    // What is under way is still written down as due.
+    let mut in_flight = lane.in_flight.len();
+    add(ItemState::InFlight, in_flight);
+    for items in tally.items.iter().filter(|items| items.target == lane.name) {
+        let flying = if items.state == ItemState::Due { in_flight.min(items.count) } else { 0 };
+        in_flight -= flying;
+        add(items.state, items.count - flying);
+    }
+    add(ItemState::Invalid, tally.invalid);
+    add(ItemState::Waiting, tally.unclaimed);
+    let state = match &lane.shut {
+        None => "up",
+        Some(shut) if shut.is_stopped => "stopped",
+        Some(_) => "asleep",
+    };
+    wire::Target {
+        name: lane.name.to_owned(),
+        url: lane.url.clone(),
+        state: state.to_owned(),
+        why: lane.shut.as_ref().map(|shut| shut.why.clone()),
+        until: lane.shut.as_ref().and_then(|shut| at(shut.until_ms)),
+        counts,
+        in_flight: lane.in_flight.iter().map(|(kind, id)| format!("{kind} {id}")).collect(),
+        last_success: lane.last_success_ms.and_then(at),
+        last_error: lane.last_error.as_ref().map(|(_, why)| why.clone()),
+        last_error_at: lane.last_error.as_ref().and_then(|(ms, _)| at(*ms)),
+    }
+}
+
+/// Everything that is not as it should be, each in a line that says where to look.
+fn reasons(
+    roots: &[wire::Root],
+    targets: &[wire::Target],
+    warned: usize,
+    disk_full: bool,
+) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if disk_full {
+        reasons.push("the outbox's volume is full (disk_full): make room".to_owned());
+    }
+    for root in roots.iter().filter(|root| !root.seen) {
+        reasons.push(format!("{} is not seen: {}", root.root, root.state));
+    }
+    let most = |state: ItemState| {
+        targets.iter().filter_map(|target| target.counts.get(state.as_str())).max().copied()
+    };
+    for target in targets {
+        if let Some(why) = &target.why {
+            reasons.push(format!("{} is {}: {why}", target.name, target.state));
+        }
+    }
+    for (state, what) in [
+        (ItemState::Parked, "items are parked; ytv2d list --state parked says why"),
+        (ItemState::Invalid, "files cannot be delivered; ytv2d list --state invalid says why"),
+    ] {
+        if let Some(count) = most(state).filter(|count| *count > 0) {
+            reasons.push(format!("{count} {what}"));
+        }
+    }
+    if warned > 0 {
+        reasons.push(format!("{warned} acknowledged with a reservation; ytv2d list shows them"));
+    }
+    reasons
+}

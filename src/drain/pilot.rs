@@ -1,0 +1,280 @@
+//! Steers a lane: what is to be started now, and what follows from what has landed. It waits for
+//! nothing and knows no clock: the loop around it, the daemon's or the simulation's, does what it
+//! is told and says what came of it.
+
+use std::sync::Arc;
+
+use tracing::warn;
+
+use super::attempt::{End, Ended, Flight};
+use super::dispatcher::{Dispatcher, Doubt, News, Next, Rules, Ruling};
+use super::parcel::Unpacked;
+use super::report;
+use super::status::{LaneStatus, Shut};
+use crate::delivery::{Health, Jitter};
+use crate::file::FileRef;
+use crate::id::{ContentId, Kind};
+use crate::outbox::{Due, Outcome, Parcel, Settlement};
+
+/// How long to leave a file to the intake that is not what it was.
+const CHANGED_WAIT_MS: i64 = 1000;
+
+/// A target's rows of the outbox, as far as they are looked at before anything is started.
+pub trait Rows {
+    type Error;
+
+    /// The next deliveries in the order in which they are due, later ones included.
+    fn due(&self, limit: usize) -> impl Future<Output = Result<Vec<Due>, Self::Error>> + Send;
+
+    /// Whether something that never failed has come due after a moment.
+    fn has_fresh(
+        &self,
+        since_ms: i64,
+        now_ms: i64,
+    ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+}
+
+/// What the loop is to start. Whatever comes of it is to be [landed](Pilot::land).
+#[derive(Debug)]
+pub enum Order {
+    /// Look at the health of a target that may have to wake up.
+    WarmUp,
+    /// Look at the health, and for an item to go on with.
+    Probe,
+    Attempt(Due),
+    /// Look at the health, since whose fault an attempt was depends on it.
+    AskHealth(Box<InDoubt>),
+    /// Write down what an attempt for this id came to.
+    Settle(ContentId, Settlement),
+    /// Make due, from this moment on, what waited on the target's account.
+    Resume(i64),
+    /// Have the intake look at a file. Nothing comes of it here.
+    Hint(FileRef),
+}
+
+/// An attempt that is not ruled on yet.
+#[derive(Debug)]
+pub struct InDoubt {
+    doubt: Doubt,
+    parcel: Arc<Parcel>,
+    flight: Flight,
+}
+
+/// What was under way, and has come to its end.
+#[derive(Debug)]
+pub enum Landed {
+    WarmUp(Health),
+    /// A probe's look at the health, and the item to go on with.
+    Probe(Health, Option<Due>),
+    Attempt(Ended),
+    InDoubt(Health, Box<InDoubt>),
+    Settled(ContentId),
+    Resumed,
+}
+
+/// Steers one lane.
+#[derive(Debug)]
+pub struct Pilot {
+    target: &'static str,
+    /// The target's row in the outbox.
+    row: i64,
+    dispatcher: Dispatcher,
+    last_success_ms: Option<i64>,
+    last_error: Option<(i64, String)>,
+}
+
+impl Pilot {
+    pub fn new(target: &'static str, row: i64, rules: Rules, jitter: Jitter) -> Self {
+        let dispatcher = Dispatcher::new(rules, jitter);
+        Self { target, row, dispatcher, last_success_ms: None, last_error: None }
+    }
+
+    /// Brings a status up to date.
+    pub fn describe(&self, status: &mut LaneStatus) {
+        status.shut = self.dispatcher.shut().map(|(cause, until_ms)| Shut {
+            is_stopped: cause.is_stopped(),
+            why: cause.why().to_owned(),
+            until_ms,
+        });
+        status.in_flight = self.dispatcher.aloft().map(|(kind, id)| (kind, id.clone())).collect();
+        status.last_success_ms = self.last_success_ms;
+        status.last_error.clone_from(&self.last_error);
+    }
+
+    /// Goes on with other rules, and tries again at once what only a person could mend.
+    pub fn reload(&mut self, rules: Rules, now_ms: i64) {
+        self.dispatcher.reload(rules, now_ms);
+    }
+
+    /// How many ids have an attempt under way, or one to be settled.
+    pub fn under_way(&self) -> usize {
+        self.dispatcher.under_way()
+    }
+
+    /// Says what may be started, and when to look again at the latest.
+    ///
+    /// # Errors
+    /// Only those of the outbox.
+    pub async fn start<R: Rows>(
+        &mut self,
+        rows: &R,
+        now_ms: i64,
+    ) -> Result<(Vec<Order>, Option<i64>), R::Error> {
+        let dispatcher = &mut self.dispatcher;
+        let wait = |until| Ok((Vec::new(), until));
+        loop {
+            match dispatcher.next(now_ms) {
+                Next::Land => return wait(None),
+                Next::Flow => {
+                    let rows = rows.due(dispatcher.window()).await?;
+                    let (chosen, next) = dispatcher.choose(rows, now_ms);
+                    return Ok((chosen.into_iter().map(Order::Attempt).collect(), next));
+                }
+                Next::WarmUp => {
+                    // Nobody is woken for nothing.
+                    match rows.due(1).await?.first() {
+                        Some(due) if due.due_ms <= now_ms => {}
+                        other => return wait(other.map(|due| due.due_ms)),
+                    }
+                    dispatcher.look_begins();
+                    return Ok((vec![Order::WarmUp], None));
+                }
+                Next::Probe => {
+                    dispatcher.look_begins();
+                    return Ok((vec![Order::Probe], None));
+                }
+                Next::Wait(until) => {
+                    let Some(since) = dispatcher.fresh_since() else { return wait(Some(until)) };
+                    if !rows.has_fresh(since, now_ms).await? {
+                        return wait(Some(until));
+                    }
+                    dispatcher.fresh_item(now_ms);
+                    if let Next::Wait(until) = dispatcher.next(now_ms) {
+                        return wait(Some(until.min(dispatcher.fresh_at().unwrap_or(until))));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes in what has come to its end, and says what follows from it. While stopping, that is
+    /// only to settle.
+    pub fn land(&mut self, landed: Landed, now_ms: i64, going_on: bool) -> Vec<Order> {
+        let dispatcher = &mut self.dispatcher;
+        let mut orders = Vec::new();
+        match landed {
+            Landed::Settled(id) => dispatcher.settled(&id),
+            Landed::Resumed => {}
+            Landed::WarmUp(health) => {
+                dispatcher.look_ended(&health, now_ms);
+            }
+            Landed::Probe(health, candidate) => {
+                if dispatcher.look_ended(&health, now_ms) && going_on {
+                    match candidate {
+                        None => dispatcher.nothing_to_probe_with(),
+                        Some(due) => {
+                            dispatcher.probe_begins(&due);
+                            orders.push(Order::Attempt(due));
+                        }
+                    }
+                }
+            }
+            Landed::InDoubt(health, in_doubt) => {
+                let InDoubt { doubt, parcel, flight } = *in_doubt;
+                let ruling = dispatcher.ruling_in_doubt(doubt, &health, now_ms);
+                orders.push(self.ruled(parcel, flight, ruling, now_ms));
+            }
+            Landed::Attempt(Ended { due, end }) => match end {
+                End::Moot => {
+                    dispatcher.no_verdict(&due, "nothing to send any more", now_ms);
+                    dispatcher.settled(&due.id);
+                }
+                End::Unpacked(parcel, unpacked) => {
+                    let outcome = self.unpacked(&due, unpacked, now_ms, &mut orders);
+                    orders.push(self.settle(&parcel, outcome, now_ms));
+                }
+                End::Judged(parcel, flight, verdict) => {
+                    let ruling = dispatcher.ruling(&due, verdict, now_ms);
+                    orders.push(self.ruled(parcel, flight, ruling, now_ms));
+                }
+            },
+        }
+        for news in self.dispatcher.take_news() {
+            report::news(self.target, &news);
+            if let News::Back { .. } = news {
+                orders.push(Order::Resume(now_ms));
+            }
+        }
+        orders
+    }
+
+    /// Says a ruling, and what is to be done about it.
+    fn ruled(&mut self, parcel: Arc<Parcel>, flight: Flight, ruling: Ruling, now_ms: i64) -> Order {
+        report::ruled(self.target, &parcel, &flight, &ruling);
+        match &ruling {
+            Ruling::Delivered(_) => self.last_success_ms = Some(now_ms),
+            Ruling::Parked { why } | Ruling::Retry { why, .. } | Ruling::Untouched { why } => {
+                self.last_error = Some((now_ms, why.clone()))
+            }
+            Ruling::Superseded { .. } | Ruling::AskHealth(_) => {}
+        }
+        let outcome = match ruling {
+            Ruling::Delivered(receipt) => Outcome::Delivered {
+                version: parcel.want,
+                fields: (parcel.kind == Kind::Report).then_some(parcel.digest),
+                taken: flight.taken,
+                public_url: receipt.public_url,
+                warning: flight.warning,
+            },
+            Ruling::Superseded { kept_no } => Outcome::Superseded { kept_no },
+            Ruling::Parked { why } => Outcome::Parked { error: why },
+            Ruling::Retry { why, strikes, due_ms, .. } => {
+                Outcome::Failed { error: why, due_ms, strikes }
+            }
+            Ruling::Untouched { why } => Outcome::Untouched { error: why },
+            Ruling::AskHealth(doubt) => {
+                return Order::AskHealth(Box::new(InDoubt { doubt, parcel, flight }));
+            }
+        };
+        self.settle(&parcel, outcome, now_ms)
+    }
+
+    /// Our own files were at fault.
+    fn unpacked(
+        &mut self,
+        due: &Due,
+        unpacked: Unpacked,
+        now_ms: i64,
+        orders: &mut Vec<Order>,
+    ) -> Outcome {
+        match unpacked {
+            Unpacked::Changed(file) => {
+                self.dispatcher.no_verdict(due, "the file had changed", now_ms);
+                orders.push(Order::Hint(file));
+                Outcome::Changed { due_ms: now_ms + CHANGED_WAIT_MS }
+            }
+            Unpacked::Io(file, error) => {
+                self.dispatcher.no_verdict(due, "the file cannot be read", now_ms);
+                let due_ms = self.dispatcher.unreadable(due, now_ms);
+                warn!(id = %due.id, kind = %due.kind, target = self.target, %file, %error,
+                    again_in_ms = due_ms - now_ms, "not delivered: its file cannot be read");
+                Outcome::Failed {
+                    error: format!("{file} cannot be read: {error}"),
+                    due_ms,
+                    strikes: due.strikes,
+                }
+            }
+        }
+    }
+
+    fn settle(&self, parcel: &Parcel, outcome: Outcome, now_ms: i64) -> Order {
+        let settlement = Settlement {
+            target: self.row,
+            item: parcel.item,
+            sent_no: parcel.want_no,
+            at_ms: now_ms,
+            outcome,
+        };
+        Order::Settle(parcel.id.clone(), settlement)
+    }
+}

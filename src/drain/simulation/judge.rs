@@ -1,0 +1,601 @@
+//! Watches a history as it is played, and says what should not have been.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::Connection;
+
+use super::dashboard::{Dashboard, Request};
+use super::disk::{Content, Disk, audio_bytes, content_id, text, title};
+use super::history::{Fate, History, Mode, variant_name};
+use super::world::{PARK_AFTER, Tally};
+use crate::contract::{VISIBLE_VARIANTS, audio_public_url};
+use crate::delivery::{Answer, Verdict};
+use crate::file::FileRef;
+use crate::id::{ContentId, Kind, Version};
+use crate::outbox::{Due, Finding, Found, Outcome, Parcel, Settled, Settlement};
+
+/// The longest that a sound item may wait for poison beside it, and for its turn.
+const CALM_MS: i64 = 30_000;
+/// After how many acknowledgements without proof, at the earliest, an item may be flagged.
+const UNPROVEN_MIN: u32 = 3;
+
+type Key = (Kind, ContentId);
+/// How new a file is: when it was made, when it was written, and its name.
+type Rank = (i64, i64, FileRef);
+
+pub struct Judge {
+    pub tally: Tally,
+    /// When anything was last done to a request, or to the target.
+    pub last_trouble_ms: i64,
+    calm: bool,
+    outages: u32,
+    poison: BTreeSet<Key>,
+    /// Ids with a request of this life that is not settled.
+    aloft: BTreeSet<ContentId>,
+    /// The number and the version that were sent last.
+    sent: BTreeMap<Key, (i64, Version)>,
+    indexed: BTreeMap<ContentId, i64>,
+    /// What is known to be held, and was not sent another version of since.
+    held: BTreeMap<i64, Version>,
+    /// Failures in a row, of a version, that chance has caused.
+    bad_luck: BTreeMap<Key, (Version, u32)>,
+    /// Items whose last answer was that nobody is let in.
+    denied: BTreeSet<i64>,
+    untouched: Option<Counts>,
+    /// The files as the outbox has them: whose they are, and how new.
+    files: BTreeMap<FileRef, Option<(Key, Rank)>>,
+    /// How new the newest file was that an id has lost.
+    floors: BTreeMap<Key, Rank>,
+    lost_a_file: BTreeSet<Key>,
+    /// Ids that had a report. Before that, audio is nobody's.
+    reported: BTreeSet<ContentId>,
+    /// What looked like poison and was none.
+    lookalikes: BTreeSet<Key>,
+    mode: Mode,
+    outage: Outage,
+    silence: bool,
+}
+
+#[derive(Default)]
+struct Outage {
+    since_ms: i64,
+    requests: i64,
+    lives: i64,
+    looks: i64,
+}
+
+/// What an attempt may change of a row.
+#[derive(Clone, Debug, PartialEq)]
+struct Counts {
+    wanted: i64,
+    state: i64,
+    due_ms: i64,
+    failures: i64,
+    strikes: i64,
+}
+
+/// How an item stands.
+struct Row {
+    key: Key,
+    state: i64,
+    has_source: bool,
+    known: bool,
+}
+
+const CURRENT: i64 = 0;
+const DUE: i64 = 1;
+const WAITS: i64 = 2;
+const PARKED: i64 = 3;
+const VANISHED: i64 = 4;
+
+macro_rules! ensure {
+    ($holds:expr, $($words:tt)+) => {
+        if !$holds {
+            return Err(format!($($words)+));
+        }
+    };
+}
+
+impl Judge {
+    pub fn new(history: &History) -> Self {
+        let poison = history.poison.iter().map(|(kind, id, _)| (*kind, content_id(*id)));
+        Self {
+            tally: Tally::default(),
+            last_trouble_ms: 0,
+            calm: history.is_calm(),
+            outages: history.outages(),
+            poison: poison.collect(),
+            aloft: BTreeSet::new(),
+            sent: BTreeMap::new(),
+            indexed: BTreeMap::new(),
+            held: BTreeMap::new(),
+            bad_luck: BTreeMap::new(),
+            denied: BTreeSet::new(),
+            untouched: None,
+            files: BTreeMap::new(),
+            floors: BTreeMap::new(),
+            lost_a_file: BTreeSet::new(),
+            reported: BTreeSet::new(),
+            lookalikes: BTreeSet::new(),
+            mode: Mode::Up,
+            outage: Outage::default(),
+            silence: false,
+        }
+    }
+
+    // --- as it happens
+
+    /// An attempt begins. From here on the target may hold what it is about, even if the files turn
+    /// out to have changed again and nothing is sent.
+    pub fn attempts(&mut self, parcel: &Parcel) {
+        if self.held.get(&parcel.item) != Some(&parcel.want) {
+            self.held.remove(&parcel.item);
+        }
+    }
+
+    /// A request is about to be sent. Gives what becomes of it: no item may have so much bad luck
+    /// that it would look like poison.
+    pub fn sends(
+        &mut self,
+        due: &Due,
+        parcel: &Parcel,
+        fate: Fate,
+        mode: Mode,
+        now: i64,
+    ) -> Result<Fate, String> {
+        let key = (parcel.kind, parcel.id.clone());
+        let name = format!("the {} of {}", parcel.kind, parcel.id);
+        let poisonous = self.poison.contains(&key);
+        ensure!(self.aloft.insert(due.id.clone()), "two requests for {} at once", due.id);
+
+        let (no, want) = (parcel.want_no, parcel.want);
+        if let Some((last_no, last)) = self.sent.insert(key.clone(), (no, want)) {
+            ensure!(no >= last_no, "{name} went from number {last_no} back to {no}");
+            ensure!(no > last_no || want == last, "{name} has two versions of number {no}");
+        }
+        if parcel.kind == Kind::Report {
+            let indexed = *self.indexed.entry(parcel.id.clone()).or_insert(parcel.indexed_ms);
+            ensure!(indexed == parcel.indexed_ms, "{name} moved to the top");
+        }
+        if let (Some(floor), Some(Some((_, rank)))) =
+            (self.floors.get(&key), self.files.get(&parcel.source.file))
+        {
+            ensure!(
+                (rank.0, rank.1) >= (floor.0, floor.1),
+                "{name} went back to an older file, {rank:?} after {floor:?}"
+            );
+        }
+        ensure!(self.held.get(&due.item) != Some(&want), "{name} was sent again without a change");
+        ensure!(!self.silence || poisonous, "{name} was sent after everything was delivered");
+        self.tally.saw(format!("{mode:?}"));
+
+        if mode != Mode::Up {
+            self.outage.requests += 1;
+            self.last_trouble_ms = now;
+            return Ok(fate);
+        }
+        let luck = self.bad_luck.entry(key).or_insert((want, 0));
+        if luck.0 != want {
+            *luck = (want, 0);
+        }
+        let most = if fate.is_unproven() { UNPROVEN_MIN } else { PARK_AFTER - 2 };
+        let fate = match fate {
+            fate if poisonous || !fate.is_failure() => fate,
+            _ if luck.1 >= most.saturating_sub(2 * self.outages) => Fate::Fine,
+            fate => {
+                luck.1 += 1;
+                fate
+            }
+        };
+        if fate != Fate::Fine {
+            self.last_trouble_ms = now;
+            let word = fate.to_string();
+            self.tally.saw(word.split(|c: char| c.is_ascii_digit()).next().unwrap_or_default());
+        }
+        Ok(fate)
+    }
+
+    /// The target has done what a request asked for.
+    pub fn done(&mut self, request: &Request, answer: Option<&Answer>) -> Result<(), String> {
+        let superseded = |answer: &&Answer| answer.body.windows(10).any(|w| w == b"superseded");
+        if answer.filter(superseded).is_some() {
+            self.tally.saw("superseded");
+        }
+        let key = (request.kind(), request.id.clone());
+        ensure!(!self.poison.contains(&key), "poison was taken");
+        Ok(())
+    }
+
+    /// The sender has heard what came of a request.
+    pub fn verdict(&mut self, due: &Due, verdict: &Verdict) {
+        if matches!(verdict, Verdict::Denied(_) | Verdict::Misdirected(_)) {
+            self.denied.insert(due.item);
+        } else {
+            self.denied.remove(&due.item);
+        }
+    }
+
+    /// A settlement is about to be written.
+    pub fn settles(
+        &mut self,
+        outbox: &Connection,
+        settlement: &Settlement,
+        now: i64,
+    ) -> Result<(), String> {
+        let item = settlement.item;
+        if self.denied.remove(&item) {
+            ensure!(
+                matches!(settlement.outcome, Outcome::Untouched { .. }),
+                "who is not let in had it counted against him: {settlement:?}"
+            );
+        }
+        // What is said of a version that is not wanted any more says nothing of the one that is.
+        let counts = counts(outbox, item);
+        self.untouched = match settlement.outcome {
+            Outcome::Delivered { .. } | Outcome::Superseded { .. } => None,
+            Outcome::Untouched { .. } => Some(counts.clone()),
+            _ => (counts.wanted != settlement.sent_no).then_some(counts.clone()),
+        };
+        let key = key_of(outbox, item);
+        if let Outcome::Parked { error } = &settlement.outcome {
+            self.tally.saw("parked");
+            // Alone, at a target that says that it is well: nobody could tell it from poison.
+            let alone = standing(outbox).iter().all(|row| row.key == key || row.state != DUE);
+            if alone && self.mode == Mode::Blind {
+                self.lookalikes.insert(key.clone());
+            }
+            let excused = self.poison.contains(&key) || self.lookalikes.contains(&key);
+            ensure!(excused, "the {} of {} was parked: {error}", key.0, key.1);
+        }
+        if let Outcome::Delivered { .. } = settlement.outcome {
+            let born = counts.due_ms;
+            ensure!(
+                !self.calm || now - born <= CALM_MS,
+                "the {} of {} waited for {} ms",
+                key.0,
+                key.1,
+                now - born
+            );
+            self.bad_luck.remove(&key);
+        }
+        Ok(())
+    }
+
+    /// A settlement was written.
+    pub fn settled(
+        &mut self,
+        outbox: &Connection,
+        settlement: &Settlement,
+        settled: Settled,
+    ) -> Result<(), String> {
+        let item = settlement.item;
+        if let Some(before) = self.untouched.take() {
+            let after = counts(outbox, item);
+            ensure!(before == after, "{:?} counted: {before:?}, {after:?}", settlement.outcome);
+        }
+        if let (Outcome::Delivered { version, .. }, Settled::Level) = (&settlement.outcome, settled)
+        {
+            self.held.insert(item, *version);
+        }
+        self.rows(outbox)
+    }
+
+    /// The target is back.
+    pub fn resumed(&self, outbox: &Connection, now: i64) -> Result<(), String> {
+        let waiting: i64 = outbox
+            .prepare_cached(
+                "SELECT count(*) FROM delivery WHERE state = 1 AND strikes = 0 AND due_ms > ?1",
+            )
+            .and_then(|mut rows| rows.query_row([now], |row| row.get(0)))
+            .map_err(|error| error.to_string())?;
+        ensure!(waiting == 0, "{waiting} wait on the account of a target that is back");
+        Ok(())
+    }
+
+    /// An attempt is over and settled.
+    pub fn landed(&mut self, id: &ContentId) {
+        self.aloft.remove(id);
+    }
+
+    pub fn life_ends(&mut self) {
+        self.tally.saw("death");
+        if !self.aloft.is_empty() {
+            self.tally.saw("death in flight");
+        }
+        self.aloft.clear();
+        self.denied.clear();
+        self.outage.lives += 1;
+    }
+
+    pub fn outbox_lost(&mut self) {
+        self.held.clear();
+        self.files.clear();
+        self.floors.clear();
+        self.lost_a_file.clear();
+        self.reported.clear();
+        self.indexed.clear();
+        self.sent.clear();
+    }
+
+    pub fn silence_begins(&mut self) {
+        self.silence = true;
+    }
+
+    /// The target gets well, or falls ill.
+    pub fn turns(&mut self, from: Mode, to: Mode, now: i64) -> Result<(), String> {
+        let Outage { since_ms, requests, lives, looks } = std::mem::take(&mut self.outage);
+        self.outage.since_ms = now;
+        self.mode = to;
+        if from == Mode::Up {
+            return Ok(());
+        }
+        self.last_trouble_ms = now;
+        let most = 12 * (lives + 1) + 8 * looks + (now - since_ms) / 60_000;
+        ensure!(
+            requests <= most,
+            "{requests} requests in {} ms of {from:?} before {to:?}, at most {most}",
+            now - since_ms
+        );
+        Ok(())
+    }
+
+    // --- what is recorded
+
+    pub fn recorded_names(&self) -> Vec<FileRef> {
+        self.files.keys().cloned().collect()
+    }
+
+    /// Findings were taken in.
+    pub fn recorded(&mut self, findings: &[Finding]) {
+        self.outage.looks += 1;
+        for Finding { file, found } in findings {
+            let (key, made_ms, stamp) = match found {
+                Found::Report(stamp, facts) => {
+                    self.reported.insert(facts.id.clone());
+                    ((Kind::Report, facts.id.clone()), facts.made_ms, stamp)
+                }
+                Found::Audio(stamp, facts) => {
+                    let id = (0..=255).map(content_id).find(|id| id.bare() == facts.keys[0]);
+                    ((Kind::Audio, id.expect("an id of ours")), facts.made_ms, stamp)
+                }
+                Found::Problem(..) => {
+                    self.leave(file, None);
+                    self.files.insert(file.clone(), None);
+                    continue;
+                }
+                Found::Gone => {
+                    self.leave(file, None);
+                    self.files.remove(file);
+                    continue;
+                }
+            };
+            self.leave(file, Some(&key));
+            let rank = (made_ms, stamp.mtime_ns, file.clone());
+            let age = (rank.0, rank.1);
+            if self.floors.get(&key).is_some_and(|floor| age >= (floor.0, floor.1)) {
+                self.floors.remove(&key);
+            }
+            self.files.insert(file.clone(), Some((key, rank)));
+        }
+    }
+
+    /// A file is not its id's any more. If it was the newest, nothing older may take its place.
+    fn leave(&mut self, file: &FileRef, stays: Option<&Key>) {
+        let Some(Some((key, rank))) = self.files.get(file).cloned() else { return };
+        if stays == Some(&key) || !self.reported.contains(&key.1) {
+            return;
+        }
+        let mut others =
+            self.files.iter().filter(|(name, _)| *name != file).filter_map(|(_, of)| {
+                let (other, rank) = of.as_ref()?;
+                (*other == key).then_some((rank.0, rank.1))
+            });
+        if others.all(|other| other < (rank.0, rank.1)) {
+            let floor = self.floors.entry(key.clone()).or_insert_with(|| rank.clone());
+            *floor = rank.max(floor.clone());
+        }
+        self.lost_a_file.insert(key);
+    }
+
+    // --- what the rows say
+
+    /// The rows agree with each other.
+    pub fn rows(&mut self, outbox: &Connection) -> Result<(), String> {
+        let wrong = outbox
+            .prepare_cached(
+                "SELECT count(*), max(kind || ' ' || content || ' in state ' || state)
+                 FROM delivery JOIN item ON item.id = delivery.item
+                 WHERE (state = 0) <> coalesce(known = want AND known_no IS NOT NULL, 0)
+                    OR (state IN (1, 2, 3) AND source IS NULL)
+                    OR (state = 2 AND kind = 0)",
+            )
+            .and_then(|mut wrong| {
+                wrong.query_row([], |row| {
+                    Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?))
+                })
+            })
+            .map_err(|error| error.to_string())?;
+        ensure!(wrong.0 == 0, "rows contradict themselves: {}", wrong.1.unwrap_or_default());
+        Ok(())
+    }
+
+    /// Whether nothing sound is to be delivered any more.
+    pub fn is_level(&self, outbox: &Connection) -> bool {
+        let rows = standing(outbox);
+        rows.iter().all(|row| match row.state {
+            DUE => self.poison.contains(&row.key),
+            WAITS => !is_known(&rows, &row.key.1),
+            _ => true,
+        })
+    }
+
+    /// The target is level with the disk, as far as anything is sound.
+    pub fn end(
+        &mut self,
+        outbox: &Connection,
+        disk: &Disk,
+        dashboard: &Dashboard,
+    ) -> Result<(), String> {
+        self.rows(outbox)?;
+        let rows = standing(outbox);
+        for row in &rows {
+            let (kind, id) = &row.key;
+            if self.poison.contains(&row.key) {
+                continue;
+            }
+            let name = format!("the {kind} of {id}");
+            let state = row.state;
+            if state == PARKED && self.lookalikes.contains(&row.key) {
+                continue;
+            }
+            let waits_for_ever = state == WAITS && !is_known(&rows, id);
+            ensure!(
+                matches!(state, CURRENT | VANISHED) || waits_for_ever,
+                "{name} is in state {state} at the end"
+            );
+            let lost_a_file = self.lost_a_file.contains(&row.key);
+            ensure!(
+                row.has_source || lost_a_file,
+                "{name} has no file, though none was taken away"
+            );
+            let floor = self.floors.get(&row.key).map(|floor| (floor.0, floor.1));
+            let fit = self.files.values().flatten().find(|(key, rank)| {
+                *key == row.key && floor.is_none_or(|floor| (rank.0, rank.1) >= floor)
+            });
+            if let (false, Some((_, (_, _, file)))) = (row.has_source, fit) {
+                return Err(format!("{name} has no file, though there is {file}"));
+            }
+            ensure!(state != VANISHED || lost_a_file, "{name} has vanished by itself");
+            if state == CURRENT {
+                self.holds(row, lost_a_file, disk, dashboard)
+                    .map_err(|error| format!("{name}: {error}"))?;
+            }
+        }
+        // Whatever lies on the disk has its row.
+        for (file, on_disk) in &disk.files {
+            let key = match &on_disk.content {
+                Content::Report { id, .. } => (Kind::Report, content_id(*id)),
+                Content::Audio { id, .. } => (Kind::Audio, content_id(*id)),
+                Content::Garbage => continue,
+            };
+            let report = (Kind::Report, key.1.clone());
+            let orphan = key.0 == Kind::Audio && !rows.iter().any(|row| row.key == report);
+            ensure!(orphan || rows.iter().any(|row| row.key == key), "{file} was overlooked");
+        }
+        Ok(())
+    }
+
+    /// The target holds what the disk says of an item that counts as delivered.
+    fn holds(
+        &self,
+        row: &Row,
+        lost_a_file: bool,
+        disk: &Disk,
+        dashboard: &Dashboard,
+    ) -> Result<(), String> {
+        let (kind, id) = &row.key;
+        let held = dashboard.rows.get(id).ok_or("the target has no record")?;
+        let mut files: Vec<_> = disk
+            .files
+            .iter()
+            .filter_map(|(name, file)| {
+                let (of, made_ms) = match &file.content {
+                    Content::Report { id, made_ms, .. } => ((Kind::Report, *id), *made_ms),
+                    Content::Audio { id, made_ms, .. } => ((Kind::Audio, *id), *made_ms),
+                    Content::Garbage => return None,
+                };
+                let ours = of.0 == *kind && content_id(of.1) == *id;
+                ours.then_some(((made_ms, file.stamp.mtime_ns, name), &file.content))
+            })
+            .collect();
+        files.sort_by(|a, b| b.0.cmp(&a.0));
+        if *kind == Kind::Audio {
+            let url = Some(audio_public_url(id.as_str()));
+            ensure!(held.has_audio && held.audio_url == url, "the record forgot it: {held:?}");
+        }
+        if !row.has_source {
+            return Ok(());
+        }
+        let (_, newest) = files.first().ok_or("no file, though the item has one")?;
+        match newest {
+            Content::Audio { bytes, .. } => {
+                let held = dashboard.audio.get(id).ok_or("no audio")?;
+                ensure!(held.bytes == audio_bytes(*bytes), "other bytes");
+            }
+            Content::Report { fields, .. } => {
+                ensure!(held.title == title(*fields), "{} is not f{fields}", held.title);
+                let mut wanted = BTreeMap::new();
+                for (_, content) in &files {
+                    let Content::Report { variants, .. } = content else { continue };
+                    for (letter, number) in variants {
+                        wanted.entry(*letter).or_insert(*number);
+                    }
+                }
+                for (letter, number) in &wanted {
+                    let held = held.variants.get(variant_name(*letter));
+                    // A text may outlive the file that brought it.
+                    let good = match held {
+                        Some(held) => lost_a_file || *held == text(*letter, *number),
+                        None => false,
+                    };
+                    ensure!(good, "{} is {held:?}, not {number}", variant_name(*letter));
+                }
+                let seen = VISIBLE_VARIANTS.iter().any(|name| held.variants.contains_key(*name));
+                ensure!(seen || wanted.is_empty(), "nobody would see it");
+            }
+            Content::Garbage => {}
+        }
+        Ok(())
+    }
+}
+
+fn is_known(rows: &[Row], id: &ContentId) -> bool {
+    rows.iter().any(|row| row.key == (Kind::Report, id.clone()) && row.known)
+}
+
+fn standing(outbox: &Connection) -> Vec<Row> {
+    outbox
+        .prepare_cached(
+            "SELECT kind, content, state, source IS NOT NULL, known IS NOT NULL
+             FROM delivery JOIN item ON item.id = delivery.item",
+        )
+        .and_then(|mut rows| {
+            rows.query_map([], |row| {
+                Ok(Row {
+                    key: (row.get(0)?, row.get(1)?),
+                    state: row.get(2)?,
+                    has_source: row.get(3)?,
+                    known: row.get(4)?,
+                })
+            })?
+            .collect()
+        })
+        .expect("rows can be read")
+}
+
+fn key_of(outbox: &Connection, item: i64) -> Key {
+    outbox
+        .prepare_cached("SELECT kind, content FROM item WHERE id = ?1")
+        .and_then(|mut row| row.query_row([item], |row| Ok((row.get(0)?, row.get(1)?))))
+        .expect("the item is there")
+}
+
+fn counts(outbox: &Connection, item: i64) -> Counts {
+    outbox
+        .prepare_cached(
+            "SELECT want_no, state, due_ms, failures, strikes
+             FROM delivery JOIN item ON item.id = item WHERE item = ?1",
+        )
+        .and_then(|mut row| {
+            row.query_row([item], |row| {
+                Ok(Counts {
+                    wanted: row.get(0)?,
+                    state: row.get(1)?,
+                    due_ms: row.get(2)?,
+                    failures: row.get(3)?,
+                    strikes: row.get(4)?,
+                })
+            })
+        })
+        .expect("the row is there")
+}

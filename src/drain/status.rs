@@ -1,0 +1,25 @@
+//! What can be said of one lane at any time.
+
+use crate::id::{ContentId, Kind};
+
+/// The state of a lane, as it last knew it. Times are milliseconds since 1970.
+#[derive(Clone, Debug, Default)]
+pub struct LaneStatus {
+    pub name: &'static str,
+    pub url: String,
+    /// Why nothing is sent but probes, and until when; nothing while the target is up.
+    pub shut: Option<Shut>,
+    /// What is under way.
+    pub in_flight: Vec<(Kind, ContentId)>,
+    pub last_success_ms: Option<i64>,
+    pub last_error: Option<(i64, String)>,
+}
+
+/// Why a target is left alone.
+#[derive(Clone, Debug)]
+pub struct Shut {
+    /// It takes a person to go on.
+    pub is_stopped: bool,
+    pub why: String,
+    pub until_ms: i64,
+}

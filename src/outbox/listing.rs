@@ -1,0 +1,153 @@
+//! The outbox as an operator sees it: a row for each item at each target, and for each file of
+//! which nothing can be delivered.
+
+use rusqlite::{Connection, Row, params};
+
+use super::sql::State;
+use crate::delivery::{ItemState, Stored, state_of};
+use crate::file::{FileRef, Root};
+use crate::id::Kind;
+
+/// A row of the listing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    /// Absent from a file whose id is not known.
+    pub id: Option<String>,
+    pub kind: Kind,
+    /// Absent where every target is in the same case.
+    pub target: Option<String>,
+    pub standing: Standing,
+    /// The file; nothing when it is gone.
+    pub file: Option<FileRef>,
+    /// What is wrong, or was the last time.
+    pub reason: Option<String>,
+    /// Failures in a row.
+    pub attempts: u32,
+    /// When the file changed, in milliseconds since 1970.
+    pub changed_ms: i64,
+    /// When a target acknowledged it last.
+    pub acked_ms: Option<i64>,
+    pub warning: Option<String>,
+}
+
+/// How a row stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Standing {
+    /// An item at a target; when it was parked, where it is.
+    Item(Stored, i64),
+    /// A file with a problem.
+    Invalid,
+    /// An audio file whose report is not known.
+    Unclaimed,
+}
+
+/// What to list. Nothing asked for is everything.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only what is not current, or has a reservation.
+    pub only_open: bool,
+    /// Only what contains this, in its id or its file's name.
+    pub text: Option<String>,
+    pub limit: usize,
+}
+
+/// Rows, the latest change first.
+pub fn list(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<Listed>> {
+    let text = filter.text.as_deref().unwrap_or_default();
+    connection
+        .prepare_cached(
+            "SELECT content, kind, target.name, state, due_ms, root, file.name, error, failures,
+                    changed_ms, acked_ms, warning
+             FROM delivery JOIN item ON item.id = delivery.item
+                           JOIN target ON target.id = delivery.target
+                           LEFT JOIN file ON file.id = item.source
+             WHERE (NOT ?1 OR state <> 0 OR warning IS NOT NULL)
+             AND (?2 = '' OR instr(content, ?2) OR instr(CAST(file.name AS TEXT), ?2))
+             UNION ALL
+             SELECT NULL, root, NULL, NULL, 0, root, name, problem, 0, ctime_ns / 1000000, NULL,
+                    NULL
+             FROM file WHERE item IS NULL AND (?2 = '' OR instr(CAST(name AS TEXT), ?2))
+             ORDER BY changed_ms DESC LIMIT ?3",
+        )?
+        .query_map(params![filter.only_open, text, filter.limit as i64], listed)?
+        .collect()
+}
+
+/// How many items are in each state at each target, and how many files at none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tally {
+    pub items: Vec<Tallied>,
+    /// Files of which nothing can be delivered.
+    pub invalid: usize,
+    /// Audio files whose report is not known.
+    pub unclaimed: usize,
+}
+
+/// Items of one target that are in one state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tallied {
+    pub target: String,
+    pub state: ItemState,
+    pub count: usize,
+    /// How many of them were acknowledged with a reservation.
+    pub warned: usize,
+}
+
+/// Counts what there is at a moment, without looking at single rows.
+pub fn tally(connection: &Connection, now_ms: i64) -> rusqlite::Result<Tally> {
+    let items = connection
+        .prepare_cached(
+            "SELECT target.name, state, due_ms > ?1, count(*), count(warning)
+             FROM delivery JOIN target ON target.id = delivery.target GROUP BY 1, 2, 3",
+        )?
+        .query_map(params![now_ms], |row| {
+            let due_ms = if row.get(2)? { i64::MAX } else { i64::MIN };
+            Ok(Tallied {
+                target: row.get(0)?,
+                state: state_of(stored(row.get(1)?, due_ms), false, now_ms),
+                count: row.get::<_, i64>(3)? as usize,
+                warned: row.get::<_, i64>(4)? as usize,
+            })
+        })?
+        .collect::<Result<_, _>>()?;
+    let (invalid, unclaimed): (i64, i64) = connection
+        .prepare_cached(
+            "SELECT count(problem), count(*) - count(problem) FROM file WHERE item IS NULL",
+        )?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(Tally { items, invalid: invalid as usize, unclaimed: unclaimed as usize })
+}
+
+fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
+    let root: Option<Root> = row.get(5)?;
+    let name: Option<Vec<u8>> = row.get(6)?;
+    let reason: Option<String> = row.get(7)?;
+    let due_ms = row.get(4)?;
+    let standing = match row.get::<_, Option<State>>(3)? {
+        None if reason.is_some() => Standing::Invalid,
+        None => Standing::Unclaimed,
+        Some(state) => Standing::Item(stored(state, due_ms), due_ms),
+    };
+    Ok(Listed {
+        id: row.get(0)?,
+        kind: row.get(1)?,
+        target: row.get(2)?,
+        standing,
+        file: root.zip(name).map(|(root, name)| FileRef::from_bytes(root, &name)),
+        reason,
+        attempts: row.get(8)?,
+        changed_ms: row.get(9)?,
+        acked_ms: row.get(10)?,
+        warning: row.get(11)?,
+    })
+}
+
+fn stored(state: State, due_ms: i64) -> Stored {
+    match state {
+        State::Current => Stored::Current,
+        State::Due => Stored::Due { due_ms },
+        State::WaitsForReport => Stored::WaitsForReport,
+        State::Parked => Stored::Parked,
+        State::Vanished => Stored::Vanished,
+    }
+}
