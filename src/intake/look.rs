@@ -52,6 +52,21 @@ pub struct Seen {
     pub entry: Option<Entry>,
 }
 
+impl Seen {
+    /// Whether it is recorded just as it stands there.
+    pub fn is_known(&self) -> bool {
+        matches!(self.entry, Some(Entry::File(stamp)) if self.known == Some(stamp))
+    }
+}
+
+/// A file to be read.
+#[derive(Debug)]
+pub struct Reading {
+    pub file: FileRef,
+    /// To be sure: it is recorded as it stands there, and what there is to say of it was said.
+    pub again: bool,
+}
+
 /// What a look decided.
 #[derive(Debug)]
 pub enum Looked {
@@ -186,14 +201,18 @@ fn tick(stamp: &Stamp) -> Duration {
 }
 
 /// Reads files, one after the other. Blocking.
-pub fn read(directory: &Directory, files: Vec<FileRef>, rules: &Rules) -> Vec<(FileRef, Outcome)> {
-    files
+pub fn read(
+    directory: &Directory,
+    readings: Vec<Reading>,
+    rules: &Rules,
+) -> Vec<(FileRef, Outcome)> {
+    readings
         .into_iter()
-        .map(|file| {
+        .map(|Reading { file, again }| {
             let outcome = match directory.open_file(&file.name) {
                 Ok(mut opened) => {
                     let outcome = match rules.root {
-                        Root::Reports => report::read(&mut opened, &file, rules),
+                        Root::Reports => report::read(&mut opened, &file, rules, again),
                         Root::Exports => audio::read(&mut opened, &file, rules),
                     };
                     match opened.is_unchanged() {

@@ -26,7 +26,7 @@ use crate::config::{Config, FirstRun};
 use crate::file::{FileRef, Root};
 use crate::outbox::{Finding, Found, Outbox, OutboxError};
 use crate::watch::{Deletions, Directory, Eye, Hints, Mounts, Settling, Touch, Vision};
-use look::{Looked, Rules, Seen, Trigger};
+use look::{Looked, Reading, Rules, Seen, Trigger};
 pub use status::RootStatus;
 
 /// How long a report that does not parse may be quiet before it is called malformed.
@@ -284,16 +284,22 @@ impl Intake {
         let rules = self.rules();
         let mut findings = Vec::new();
         let mut ready = Vec::new();
-        let mut fresh = HashSet::new();
+        let (mut fresh, mut told) = (HashSet::new(), HashSet::new());
         for seen in seen {
             if seen.known.is_none() {
                 fresh.insert(seen.file.clone());
             }
+            let again = trigger == Trigger::Event && seen.is_known();
             match look::decide(&seen, trigger, &rules, &mut self.settling, Instant::now()) {
                 Looked::Nothing => {}
                 Looked::Gone => self.deletions.heard_of(seen.file.name, Instant::now()),
                 Looked::Found(found) => findings.push(Finding { file: seen.file, found }),
-                Looked::Ready => ready.push(seen.file),
+                Looked::Ready => {
+                    if again {
+                        told.insert(seen.file.clone());
+                    }
+                    ready.push(Reading { file: seen.file, again });
+                }
             }
         }
         if !ready.is_empty() {
@@ -306,15 +312,16 @@ impl Intake {
             }
         }
         let recorded = findings.iter().filter(|finding| fresh.contains(&finding.file)).count();
-        self.record(findings, trigger).await?;
+        self.record(findings, trigger, &told).await?;
         Ok(recorded)
     }
 
-    /// Records findings, and says what there is to say of them.
+    /// Records findings, and says what there is to say of them, unless it was told already.
     async fn record(
         &mut self,
         findings: Vec<Finding>,
         trigger: Trigger,
+        told: &HashSet<FileRef>,
     ) -> Result<(), OutboxError> {
         if findings.is_empty() {
             return Ok(());
@@ -322,7 +329,7 @@ impl Intake {
         let adopt = self.adopting && trigger == Trigger::Scan;
         let vanished = self.outbox.record(findings.clone(), adopt, clock::now_ms()).await?;
         // Not before, so that what is taken in at a second try is not told twice.
-        for finding in &findings {
+        for finding in findings.iter().filter(|finding| !told.contains(&finding.file)) {
             announce(finding);
         }
         for vanished in vanished {

@@ -4,6 +4,7 @@
 //! read that has not changed, nothing is written when nothing has, and memory holds the names
 //! alone.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::iter::Peekable;
 use std::os::unix::ffi::OsStrExt;
@@ -111,7 +112,8 @@ impl Intake {
         let (pairs, dropped): (Vec<_>, Vec<_>) =
             pairs.into_iter().partition(|(name, _)| look::is_ours(root, name, &ignore));
         let forget = |(name, _)| Finding { file: FileRef::new(root, name), found: Found::Gone };
-        self.record(dropped.into_iter().map(forget).collect(), Trigger::Scan).await?;
+        self.record(dropped.into_iter().map(forget).collect(), Trigger::Scan, &HashSet::new())
+            .await?;
         let stats = ask(move || {
             let with_name = |(name, known)| (FileRef::new(root, name), known);
             Ok(look::see(&directory, pairs.into_iter().map(with_name)))
@@ -168,13 +170,15 @@ impl Intake {
         for file in &scan.gone {
             self.settling.forget(&file.name);
         }
-        let mut findings = self.believed(scan.gone).into_iter();
+        let believed = self.believed(scan.gone);
+        let is_news = new + changed + believed.len() > 0;
+        let mut findings = believed.into_iter();
         loop {
             let group: Vec<_> = findings.by_ref().take(GROUP).collect();
             if group.is_empty() {
                 break;
             }
-            self.record(group, Trigger::Scan).await?;
+            self.record(group, Trigger::Scan, &HashSet::new()).await?;
         }
         self.files += recorded;
         if !untold.is_empty() {
@@ -186,7 +190,7 @@ impl Intake {
         self.publish();
         let first = !std::mem::replace(&mut self.looked_through, true);
         let (root, path, ms) = (self.root, self.path.display(), took.as_millis() as u64);
-        if new + changed + gone > 0 || first {
+        if is_news || first {
             let file_system = self.status.borrow().file_system;
             let seen_by = self.vision.sighting();
             info!(%root, %path, file_system, %seen_by, known, new, changed, gone, ms,

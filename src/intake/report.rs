@@ -10,7 +10,7 @@ use crate::outbox::{Found, ReportFacts};
 use crate::report::{self, Source};
 use crate::watch::OpenedFile;
 
-pub fn read(opened: &mut OpenedFile, file: &FileRef, rules: &Rules) -> Outcome {
+pub fn read(opened: &mut OpenedFile, file: &FileRef, rules: &Rules, again: bool) -> Outcome {
     let stamp = opened.stamp;
     if u64::try_from(stamp.size).unwrap_or(u64::MAX) > rules.report_limit {
         let problem = format!(
@@ -28,7 +28,7 @@ pub fn read(opened: &mut OpenedFile, file: &FileRef, rules: &Rules) -> Outcome {
     let source = Source { file_stem: &stem, zone: &rules.timezone, ids: rules.ids };
     match report::read(&bytes, &source) {
         Ok(report) => {
-            for remark in &report.remarks {
+            for remark in report.remarks.iter().filter(|_| !again) {
                 warn!(%file, remark, "an odd report is delivered all the same");
             }
             let made_ms =

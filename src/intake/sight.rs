@@ -13,7 +13,7 @@ use crate::config::WatchMode;
 use crate::file::FileRef;
 use crate::file_system;
 use crate::outbox::{Finding, Found};
-use crate::watch::{Canary, Reason, Settling, Sight, Sighting};
+use crate::watch::{Canary, Judgement, Reason, Settling, Sight, Sighting};
 
 /// How often a root is looked at itself: whether it is there, and still the one that is watched.
 pub(super) const ROOT_CHECK: Duration = Duration::from_secs(10);
@@ -129,11 +129,18 @@ impl Intake {
     pub(super) fn believed(&mut self, gone: Vec<FileRef>) -> Vec<Finding> {
         let limit = self.settings.borrow().watch.mass_delete;
         let (count, known) = (gone.len(), self.files);
-        let believed = self.deletions.believe(count, known, limit, Instant::now());
-        self.vision.suspect((!believed).then_some((count, known)));
-        self.say_turn();
-        if !believed {
-            return Vec::new();
+        let names = gone.iter().map(|file| file.name.as_os_str());
+        match self.deletions.judge(names, known, limit, Instant::now()) {
+            Judgement::TooSoon => return Vec::new(),
+            Judgement::Suspicious => {
+                self.vision.suspect(Some((count, known)));
+                self.say_turn();
+                return Vec::new();
+            }
+            Judgement::Believed => {
+                self.vision.suspect(None);
+                self.say_turn();
+            }
         }
         self.files = known.saturating_sub(count);
         gone.into_iter().map(|file| Finding { file, found: Found::Gone }).collect()

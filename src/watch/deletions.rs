@@ -4,7 +4,7 @@
 //! nothing is believed at once: deletions come to rest first, and are then judged together.
 
 use std::collections::{HashSet, VecDeque};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -17,6 +17,17 @@ const WINDOW: Duration = Duration::from_secs(60);
 const REST: Duration = Duration::from_secs(2);
 /// So few are always believed.
 const FEW: usize = 2;
+
+/// What becomes of files that are gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// They were deleted.
+    Believed,
+    /// They are many, and may come back.
+    Suspicious,
+    /// More may follow: look again.
+    TooSoon,
+}
 
 /// The deletions of one root of late.
 #[derive(Debug, Default)]
@@ -50,24 +61,34 @@ impl Deletions {
         self.unjudged.clear();
     }
 
-    /// Whether a look through the whole root, which missed `gone` of the `known` files, may be
-    /// believed.
-    pub fn believe(&mut self, gone: usize, known: usize, limit: Percent, now: Instant) -> bool {
+    /// Judges what a look through the whole root has missed of the `known` files.
+    pub fn judge<'n>(
+        &mut self,
+        gone: impl ExactSizeIterator<Item = &'n OsStr>,
+        known: usize,
+        limit: Percent,
+        now: Instant,
+    ) -> Judgement {
+        let count = gone.len();
+        gone.for_each(|name| self.heard_of(name.to_owned(), now));
+        if count > 0 && self.judge_at.is_some_and(|at| now < at) {
+            return Judgement::TooSoon;
+        }
         self.judged();
         while self.believed.front().is_some_and(|(at, _)| now - *at > WINDOW) {
             self.believed.pop_front();
         }
         // Those that were believed a moment ago are not among the known any more.
         let before: usize = self.believed.iter().map(|(_, gone)| gone).sum();
-        let (all, known) = (gone + before, known + before);
-        if gone > 0 && all > FEW && all * 100 > known * usize::from(limit.0) {
-            return false;
+        let (all, known) = (count + before, known + before);
+        if count > 0 && all > FEW && all * 100 > known * usize::from(limit.0) {
+            return Judgement::Suspicious;
         }
         self.unjudged.clear();
-        if gone > 0 {
-            self.believed.push_back((now, gone));
+        if count > 0 {
+            self.believed.push_back((now, count));
         }
-        true
+        Judgement::Believed
     }
 
     fn judged(&mut self) {
@@ -77,6 +98,7 @@ impl Deletions {
 
 #[cfg(test)]
 mod tests {
+    use super::Judgement::*;
     use super::*;
 
     const HALF: Percent = Percent(50);
@@ -85,45 +107,76 @@ mod tests {
         move |second| start + Duration::from_secs(second)
     }
 
+    fn names(from: usize, to: usize) -> Vec<OsString> {
+        (from..to).map(|n| n.to_string().into()).collect()
+    }
+
+    /// A look that misses these files.
+    fn look(deletions: &mut Deletions, gone: &[OsString], known: usize, now: Instant) -> Judgement {
+        deletions.judge(gone.iter().map(OsString::as_os_str), known, HALF, now)
+    }
+
+    /// Two looks, the second when they have come to rest.
+    fn rested(
+        deletions: &mut Deletions,
+        gone: &[OsString],
+        known: usize,
+        now: Instant,
+    ) -> Judgement {
+        look(deletions, gone, known, now);
+        look(deletions, gone, known, now + REST)
+    }
+
     #[test]
     fn more_than_the_limit_at_once_is_suspicious() {
-        for (gone, known, believed) in [
-            (0, 0, true),
-            (1, 1, true),
-            (2, 2, true),
-            (3, 3, false),
-            (5, 10, true),
-            (6, 10, false),
-            (100, 100, false),
-            (50_000, 100_000, true),
+        for (gone, known, judgement) in [
+            (0, 0, Believed),
+            (1, 1, Believed),
+            (2, 2, Believed),
+            (3, 3, Suspicious),
+            (5, 10, Believed),
+            (6, 10, Suspicious),
+            (100, 100, Suspicious),
+            (50_000, 100_000, Believed),
         ] {
             let mut deletions = Deletions::default();
-            let now = Instant::now();
-            assert_eq!(deletions.believe(gone, known, HALF, now), believed, "{gone}/{known}");
+            let found = rested(&mut deletions, &names(0, gone), known, Instant::now());
+            assert_eq!(found, judgement, "{gone}/{known}");
         }
     }
 
     #[test]
     fn what_goes_bit_by_bit_adds_up_within_a_minute() {
         let (mut deletions, at) = (Deletions::default(), after(Instant::now()));
-        let believed =
-            (0..10).take_while(|i| deletions.believe(1, 10 - i, HALF, at(5 * *i as u64))).count();
-        assert_eq!(believed, 5);
-        assert!(deletions.believe(0, 5, HALF, at(50)), "nothing is gone any more");
-        assert!(deletions.believe(1, 5, HALF, at(200)));
+        let mut one =
+            |n: usize, second| rested(&mut deletions, &names(n, n + 1), 10 - n, at(second));
+        assert!((0..5).all(|n| one(n, 5 * n as u64) == Believed));
+        assert_eq!(one(5, 25), Suspicious);
+        assert_eq!(look(&mut deletions, &names(5, 6), 5, at(200)), Believed);
 
         let mut slowly = Deletions::default();
-        assert!((0..10).all(|i| slowly.believe(1, 10 - i, HALF, at(61 * i as u64))));
+        assert!((0..10).all(|n| {
+            rested(&mut slowly, &names(n, n + 1), 10 - n, at(61 * n as u64)) == Believed
+        }));
+    }
+
+    #[test]
+    fn a_look_in_the_middle_of_a_deletion_believes_nothing_of_it() {
+        let (mut deletions, at) = (Deletions::default(), after(Instant::now()));
+        assert_eq!(look(&mut deletions, &names(0, 4), 10, at(0)), TooSoon);
+        assert_eq!(look(&mut deletions, &names(0, 6), 10, at(1)), TooSoon);
+        assert_eq!(look(&mut deletions, &names(0, 9), 10, at(2)), TooSoon);
+        assert_eq!(deletions.judge_at(), Some(at(4)));
+        assert_eq!(look(&mut deletions, &names(0, 9), 10, at(4)), Suspicious);
     }
 
     #[test]
     fn a_suspicion_ends_when_the_files_are_back() {
-        let mut deletions = Deletions::default();
-        let now = Instant::now();
-        assert!(!deletions.believe(100, 100, HALF, now));
-        assert!(!deletions.believe(99, 100, HALF, now));
-        assert!(deletions.believe(0, 100, HALF, now));
-        assert!(deletions.believe(1, 100, HALF, now));
+        let (mut deletions, at) = (Deletions::default(), after(Instant::now()));
+        assert_eq!(rested(&mut deletions, &names(0, 100), 100, at(0)), Suspicious);
+        assert_eq!(look(&mut deletions, &names(0, 99), 100, at(3)), Suspicious);
+        assert_eq!(look(&mut deletions, &[], 100, at(4)), Believed);
+        assert_eq!(rested(&mut deletions, &names(0, 1), 100, at(5)), Believed);
     }
 
     #[test]
@@ -137,11 +190,13 @@ mod tests {
         assert_eq!(deletions.judge_at(), Some(at(3)), "that is no news");
 
         // What is held back does not ask to be judged again and again.
-        assert!(!deletions.believe(9, 10, HALF, at(3)));
-        deletions.heard_of("a".into(), at(4));
+        assert_eq!(look(&mut deletions, &["a".into(), "b".into()], 2, at(3)), Believed);
+        let nine = names(0, 9);
+        assert_eq!(rested(&mut deletions, &nine, 10, at(4)), Suspicious);
+        deletions.heard_of("0".into(), at(7));
         assert_eq!(deletions.judge_at(), None);
-        deletions.heard_of("c".into(), at(5));
-        assert_eq!(deletions.judge_at(), Some(at(7)));
+        deletions.heard_of("c".into(), at(7));
+        assert_eq!(deletions.judge_at(), Some(at(9)));
         deletions.forget();
         assert_eq!(deletions.judge_at(), None);
         deletions.heard_of("a".into(), at(8));

@@ -13,7 +13,7 @@ mod settling;
 mod vision;
 
 pub use canary::{CANARY, Canary};
-pub use deletions::Deletions;
+pub use deletions::{Deletions, Judgement};
 pub use directory::{Directory, Entry, OpenedFile};
 pub use eye::{Eye, Sight};
 pub use hints::{Batch, Hints, Touch};
