@@ -86,7 +86,7 @@ impl Intake {
         hints: Hints,
         status: watch::Sender<RootStatus>,
     ) -> Self {
-        let path = path_of(root, &settings.borrow());
+        let path = settings.borrow().watch.path(root).to_owned();
         let vision = Vision::new(settings.borrow().watch.mode);
         let eye = Eye::new(&path, hints.clone());
         let (settling, now) = (Settling::default(), Instant::now());
@@ -387,14 +387,6 @@ async fn ask<T: Send + 'static>(
     match timeout(PATIENCE, tokio::task::spawn_blocking(question)).await {
         Ok(answer) => answer.expect("a look does not panic"),
         Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the file system does not answer")),
-    }
-}
-
-/// The path of a root.
-pub fn path_of(root: Root, config: &Config) -> PathBuf {
-    match root {
-        Root::Reports => config.watch.reports.clone(),
-        Root::Exports => config.watch.exports.clone(),
     }
 }
 
