@@ -8,7 +8,7 @@ use crate::support::fixtures::{Shape, report};
 use crate::support::stage::{PATIENCE, Stage};
 
 /// Each file makes at least four events, and the kernel keeps 16,384.
-const FILES: usize = 5000;
+const FILES: usize = 10_000;
 /// Set this to run the burst at its full size, 50,000.
 const FILES_VARIABLE: &str = "YTV2D_TEST_BURST";
 const MEMORY: u64 = 60 << 20;

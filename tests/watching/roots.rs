@@ -186,14 +186,17 @@ fn a_file_system_that_is_taken_away_and_put_back_between_two_looks_is_watched_ag
     all_hold(&stage, &reports(0..3));
     // The same device and the same inode as before, and no watch any more.
     let mark = daemon.mark();
+    daemon.freeze();
     mount.unmount();
     let mount = Mount::image(&disk, &root).unwrap();
+    daemon.thaw();
     write(&root, &reports(3..4));
     all_hold(&stage, &reports(3..4));
     wait_for(&daemon, mark, OTHER);
     write(&root, &reports(4..5));
     all_hold(&stage, &reports(4..5));
     assert_eq!(stage.told_after(0).len(), 5);
+    never_said(&daemon, SUSPICIOUS);
     daemon.stop();
     mount.unmount();
 }
