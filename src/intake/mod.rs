@@ -4,6 +4,7 @@
 
 mod audio;
 mod look;
+mod recent;
 mod reconcile;
 mod report;
 mod sight;
@@ -25,8 +26,9 @@ use crate::clock;
 use crate::config::{Config, FirstRun};
 use crate::file::{FileRef, Root};
 use crate::outbox::{Finding, Found, Outbox, OutboxError};
-use crate::watch::{Deletions, Directory, Eye, Hints, Mounts, Settling, Touch, Vision};
+use crate::watch::{Deletions, Directory, Entry, Eye, Hints, Mounts, Settling, Touch, Vision};
 use look::{Looked, Rules, Seen, Trigger};
+use recent::Recent;
 pub use status::RootStatus;
 
 /// How long a report that does not parse may be quiet before it is called malformed.
@@ -50,6 +52,7 @@ pub struct Intake {
     eye: Eye,
     mounts: Mounts,
     settling: Settling,
+    recent: Recent,
     vision: Vision,
     deletions: Deletions,
     status: watch::Sender<RootStatus>,
@@ -99,6 +102,7 @@ impl Intake {
             eye,
             mounts: Mounts::watch(),
             settling,
+            recent: Recent::default(),
             vision,
             deletions: Deletions::default(),
             status,
@@ -284,10 +288,13 @@ impl Intake {
         let rules = self.rules();
         let mut findings = Vec::new();
         let mut ready = Vec::new();
-        let mut fresh = HashSet::new();
+        let (mut fresh, mut again) = (HashSet::new(), HashSet::new());
         for seen in seen {
             if seen.known.is_none() {
                 fresh.insert(seen.file.clone());
+            }
+            if matches!(seen.entry, Some(Entry::File(stamp)) if seen.known == Some(stamp)) {
+                again.insert(seen.file.clone());
             }
             match look::decide(&seen, trigger, &rules, &mut self.settling, Instant::now()) {
                 Looked::Nothing => {}
@@ -300,7 +307,9 @@ impl Intake {
             let reading =
                 tokio::task::spawn_blocking(move || look::read(&directory, ready, &rules));
             for (file, outcome) in reading.await.expect("reading does not panic") {
-                if let Some(found) = self.weigh(&file, outcome) {
+                let Some(found) = self.weigh(&file, outcome) else { continue };
+                let is_news = self.recent.is_news(&file.name, &found, Instant::now());
+                if is_news || !again.contains(&file) {
                     findings.push(Finding { file, found });
                 }
             }
@@ -392,6 +401,11 @@ async fn ask<T: Send + 'static>(
 
 /// Says once what is wrong with a file, when that is found out.
 fn announce(finding: &Finding) {
+    if let Found::Report(_, facts) = &finding.found {
+        for remark in &facts.remarks {
+            warn!(file = %finding.file, remark, "an odd report is delivered all the same");
+        }
+    }
     if let Found::Problem(_, problem) = &finding.found {
         warn!(file = %finding.file, problem, "this file cannot be delivered");
     }

@@ -2,8 +2,6 @@
 
 use std::io::Read;
 
-use tracing::warn;
-
 use super::look::{Outcome, Rules};
 use crate::file::FileRef;
 use crate::outbox::{Found, ReportFacts};
@@ -28,14 +26,16 @@ pub fn read(opened: &mut OpenedFile, file: &FileRef, rules: &Rules) -> Outcome {
     let source = Source { file_stem: &stem, zone: &rules.timezone, ids: rules.ids };
     match report::read(&bytes, &source) {
         Ok(report) => {
-            for remark in &report.remarks {
-                warn!(%file, remark, "an odd report is delivered all the same");
-            }
             let made_ms =
                 report.made_at.map_or(stamp.mtime_ns / 1_000_000, |at| at.as_millisecond());
             let variants = report.variants.iter().map(|v| (v.name.clone(), v.digest())).collect();
-            let facts =
-                ReportFacts { id: report.id, made_ms, fields: report.fields.digest(), variants };
+            let facts = ReportFacts {
+                id: report.id,
+                made_ms,
+                fields: report.fields.digest(),
+                variants,
+                remarks: report.remarks,
+            };
             Outcome::Found(Found::Report(stamp, facts))
         }
         Err(problem) => {

@@ -16,7 +16,7 @@ pub struct Finding {
 }
 
 /// What a look at a file found.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Found {
     Report(Stamp, ReportFacts),
     Audio(Stamp, AudioFacts),
@@ -27,7 +27,7 @@ pub enum Found {
 }
 
 /// What the outbox keeps of a report file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ReportFacts {
     pub id: ContentId,
     /// When its content was made, in milliseconds since 1970.
@@ -35,10 +35,12 @@ pub struct ReportFacts {
     /// Digest of its fields.
     pub fields: Version,
     pub variants: Taken,
+    /// What was odd about it, to be said once.
+    pub remarks: Vec<String>,
 }
 
 /// What the outbox keeps of an audio file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AudioFacts {
     /// The ids or report names that its name may mean, the likeliest first (contract B.3).
     pub keys: Vec<String>,
