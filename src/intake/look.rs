@@ -130,7 +130,10 @@ pub fn decide(
             settling.forget(name);
             return if is_news { Looked::Ready } else { Looked::Nothing };
         }
-        Some(Entry::Other(_, stamp)) if seen.known == Some(stamp) => return Looked::Nothing,
+        Some(Entry::Other(_, stamp)) if seen.known == Some(stamp) => {
+            settling.forget(name);
+            return Looked::Nothing;
+        }
         Some(Entry::Other(what, stamp)) => {
             settling.forget(name);
             let problem = format!("it is {what}: only a regular file is delivered; move it away");
@@ -214,7 +217,7 @@ pub fn read(directory: &Directory, files: Vec<FileRef>, rules: &Rules) -> Vec<(F
                 }
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                     match directory.look(&file.name) {
-                        Ok(Some(Entry::File(stamp))) => Outcome::Found(Found::Problem(
+                        Ok(Some(Entry::File(stamp))) => Outcome::Found(Found::Obstacle(
                             stamp,
                             "it may not be read: let the user that ytv2d runs as read it"
                                 .to_owned(),

@@ -128,6 +128,7 @@ impl Intake {
         stop: CancellationToken,
     ) -> Result<(), OutboxError> {
         let mut reconciled = Some(reconciled);
+        self.lift_obstacles().await?;
         let first_run = self.outbox.is_first_run(self.root).await?;
         self.adopting = first_run && self.settings.borrow().watch.first_run == FirstRun::Adopt;
         loop {
@@ -170,11 +171,20 @@ impl Intake {
                 }
                 // Other names may be ours now, and the root be watched in another way.
                 Ok(()) = self.settings.changed() => {
+                    self.lift_obstacles().await?;
                     self.next_check = Instant::now();
                     self.look_through_now();
                 }
                 () = tokio::time::sleep_until(wake) => {}
             }
+        }
+    }
+
+    /// Has files looked at again that a right or a limit kept from being read.
+    async fn lift_obstacles(&self) -> Result<(), OutboxError> {
+        match self.outbox.lift_obstacles(self.root).await {
+            Err(error) if !error.is_disk_full() => Err(error),
+            _ => Ok(()),
         }
     }
 
@@ -328,10 +338,19 @@ impl Intake {
         if findings.is_empty() {
             return Ok(());
         }
+        // An obstacle is met again at every start, and told once.
+        let mut told = HashSet::new();
+        for finding in &findings {
+            if let Found::Obstacle(_, problem) = &finding.found
+                && self.outbox.problem(finding.file.clone()).await?.as_ref() == Some(problem)
+            {
+                told.insert(finding.file.clone());
+            }
+        }
         let adopt = self.adopting && trigger == Trigger::Scan;
         let vanished = self.outbox.record(findings.clone(), adopt, clock::now_ms()).await?;
         // Not before, so that what is taken in at a second try is not told twice.
-        for finding in &findings {
+        for finding in findings.iter().filter(|finding| !told.contains(&finding.file)) {
             announce(finding);
         }
         for vanished in vanished {
@@ -406,7 +425,9 @@ fn announce(finding: &Finding) {
             warn!(file = %finding.file, remark, "an odd report is delivered all the same");
         }
     }
-    if let Found::Problem(_, problem) = &finding.found {
+    if let Found::Problem(_, problem) | Found::Obstacle(_, problem) | Found::NotOurs(_, problem) =
+        &finding.found
+    {
         warn!(file = %finding.file, problem, "this file cannot be delivered");
     }
     if std::str::from_utf8(finding.file.name_bytes()).is_err()

@@ -5,7 +5,7 @@ use std::io::Read;
 use super::look::{Outcome, Rules};
 use crate::file::FileRef;
 use crate::outbox::{Found, ReportFacts};
-use crate::report::{self, Source};
+use crate::report::{self, Problem, Source};
 use crate::watch::OpenedFile;
 
 pub fn read(opened: &mut OpenedFile, file: &FileRef, rules: &Rules) -> Outcome {
@@ -15,7 +15,7 @@ pub fn read(opened: &mut OpenedFile, file: &FileRef, rules: &Rules) -> Outcome {
             "it has {} bytes, and limits.report is {}: raise that, if this really is a report",
             stamp.size, rules.report_limit
         );
-        return Outcome::Found(Found::Problem(stamp, problem));
+        return Outcome::Found(Found::Obstacle(stamp, problem));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(stamp.size).unwrap_or(0));
     // What grows beyond the limit while it is read is caught by the stamp afterwards.
@@ -43,7 +43,10 @@ pub fn read(opened: &mut OpenedFile, file: &FileRef, rules: &Rules) -> Outcome {
             if problem.may_be_unfinished() {
                 Outcome::Unfinished(stamp, text)
             } else {
-                Outcome::Found(Found::Problem(stamp, text))
+                Outcome::Found(match problem {
+                    Problem::NotAReport | Problem::NotAnObject => Found::NotOurs(stamp, text),
+                    _ => Found::Problem(stamp, text),
+                })
             }
         }
     }

@@ -9,6 +9,9 @@ use crate::file::FileRef;
 use crate::id::{ContentId, Kind, Version};
 use crate::report::{FileFacts, merge};
 
+/// How long a version waits that was superseded.
+const SUPERSEDED_WAIT_MS: i64 = 1000;
+
 pub fn add_target(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
     connection.execute("INSERT OR IGNORE INTO target (name) VALUES (?1)", params![name])?;
     let target =
@@ -246,6 +249,12 @@ pub fn settle(connection: &Connection, settlement: &Settlement) -> rusqlite::Res
                     "UPDATE item SET want_no = max(want_no, ?2 + 1) WHERE id = ?1 AND want_no = ?3",
                 )?
                 .execute(params![item, kept_no, sent_no])?;
+            // A target that says so every time is not asked without pause.
+            connection
+                .prepare_cached(
+                    "UPDATE delivery SET due_ms = ?3 WHERE target = ?1 AND item = ?2 AND state = 1",
+                )?
+                .execute(params![target, item, at_ms + SUPERSEDED_WAIT_MS])?;
             return Ok(Settled::Open);
         }
         Outcome::Failed { error, due_ms, strikes } => {

@@ -22,6 +22,10 @@ pub enum Found {
     Audio(Stamp, AudioFacts),
     /// Nothing can be delivered of it, and why.
     Problem(Stamp, String),
+    /// Something else than the file keeps it from being delivered, and what: a right, a limit.
+    Obstacle(Stamp, String),
+    /// It is none of the files that are delivered, and why.
+    NotOurs(Stamp, String),
     /// It is not there any more.
     Gone,
 }
