@@ -18,7 +18,7 @@ use crate::config::{Config, process_environment};
 use crate::control;
 use crate::drain::{Lane, LaneStatus};
 use crate::file::Root;
-use crate::intake::{Intake, RootStatus, path_of};
+use crate::intake::{Intake, RootStatus};
 use crate::outbox::{self, Outbox, OutboxError};
 use crate::systemd;
 use crate::target::Target;
@@ -61,7 +61,7 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
     for (root, hints) in Root::ALL.into_iter().zip(&hints) {
         let (done, first) = oneshot::channel();
         let (status, seen) =
-            watch::channel(RootStatus::new(root, path_of(root, &setting.borrow())));
+            watch::channel(RootStatus::new(root, setting.borrow().watch.path(root).to_owned()));
         let intake = Intake::new(root, outbox.clone(), setting.clone(), hints.clone(), status);
         roots.push(seen);
         tasks.spawn(intake.run(done, stop.clone()));

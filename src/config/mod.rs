@@ -18,6 +18,7 @@ pub use ignore::Ignore;
 pub use place::{DEFAULT_PLACES, find};
 pub use secret::Token;
 
+use crate::file::Root;
 use crate::report::IdPolicy;
 
 /// Everything the daemon was told, sound and complete.
@@ -51,6 +52,16 @@ pub struct Watch {
     pub ignore: Ignore,
     pub timezone: TimeZone,
     pub first_run: FirstRun,
+}
+
+impl Watch {
+    /// Where a root lies.
+    pub fn path(&self, root: Root) -> &Path {
+        match root {
+            Root::Reports => &self.reports,
+            Root::Exports => &self.exports,
+        }
+    }
 }
 
 /// The dashboard, and how it is spoken to.

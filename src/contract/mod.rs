@@ -51,6 +51,19 @@ pub const VISIBLE_VARIANTS: [&str; 8] = [
     "audio-es",
 ];
 
+/// What the dashboard, which asks Python, takes for true (contract, "falsy").
+pub fn truthy(value: &serde_json::Value) -> bool {
+    use serde_json::Value;
+    match value {
+        Value::Null => false,
+        Value::Bool(truth) => *truth,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+    }
+}
+
 /// The file name under which the dashboard keeps an id's audio: every `yt:` removed, then every
 /// `:` (contract D, "Id for file"). Not yet safe for a path: whoever stores must see to that.
 pub fn audio_file_stem(video_id: &str) -> String {
@@ -65,6 +78,19 @@ pub fn audio_public_url(video_id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn emptiness_and_nought_are_not_true() {
+        use serde_json::json;
+        for falsy in
+            [json!(null), json!(false), json!(0), json!(0.0), json!(""), json!([]), json!({})]
+        {
+            assert!(!truthy(&falsy), "{falsy}");
+        }
+        for true_ in [json!(true), json!(1), json!(-0.5), json!(" "), json!([0]), json!({"a": 0})] {
+            assert!(truthy(&true_), "{true_}");
+        }
+    }
 
     #[test]
     fn the_audio_name_of_an_id_loses_its_colons() {

@@ -17,7 +17,8 @@ pub async fn compose(desk: &Desk, now_ms: i64) -> Result<Status, OutboxError> {
     let targets: Vec<_> = desk.lanes.iter().map(|lane| target_of(&lane.borrow(), &tally)).collect();
     let disk_full = desk.outbox.health().await?.disk_full;
     let warned = tally.items.iter().map(|items| items.warned).sum();
-    let reasons = reasons(&roots, &targets, warned, disk_full.is_some());
+    let broken = tally.invalid - tally.not_ours;
+    let reasons = reasons(&roots, &targets, broken, warned, disk_full.is_some());
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_s: (now_ms - desk.started_ms) / 1000,
@@ -102,6 +103,7 @@ fn target_of(lane: &LaneStatus, tally: &Tally) -> wire::Target {
 fn reasons(
     roots: &[wire::Root],
     targets: &[wire::Target],
+    broken: usize,
     warned: usize,
     disk_full: bool,
 ) -> Vec<String> {
@@ -110,7 +112,7 @@ fn reasons(
         reasons.push("the outbox's volume is full (disk_full): make room".to_owned());
     }
     for root in roots.iter().filter(|root| !root.seen) {
-        reasons.push(format!("{} is not seen: {}", root.root, root.state));
+        reasons.push(format!("{}: {}", root.root, root.state));
     }
     let most = |state: ItemState| {
         targets.iter().filter_map(|target| target.counts.get(state.as_str())).max().copied()
@@ -120,13 +122,13 @@ fn reasons(
             reasons.push(format!("{} is {}: {why}", target.name, target.state));
         }
     }
-    for (state, what) in [
-        (ItemState::Parked, "items are parked; ytv2d list --state parked says why"),
-        (ItemState::Invalid, "files cannot be delivered; ytv2d list --state invalid says why"),
-    ] {
-        if let Some(count) = most(state).filter(|count| *count > 0) {
-            reasons.push(format!("{count} {what}"));
-        }
+    if let Some(count) = most(ItemState::Parked).filter(|count| *count > 0) {
+        reasons.push(format!("{count} items are parked; ytv2d list --state parked says why"));
+    }
+    if broken > 0 {
+        reasons.push(format!(
+            "{broken} files cannot be delivered; ytv2d list --state invalid says why"
+        ));
     }
     if warned > 0 {
         reasons.push(format!("{warned} acknowledged with a reservation; ytv2d list shows them"));

@@ -81,7 +81,7 @@ impl From<Transport> for Verdict {
 /// proxy in front may say, RFC 9110.
 pub fn judge(kind: Kind, answer: &Answer) -> Verdict {
     let words = words(answer);
-    let later = || Verdict::Later { after: answer.retry_after, why: words.clone() };
+    let later = |after| Verdict::Later { after, why: words.clone() };
     match answer.status {
         200..=299 => proof(kind, answer),
         300..=399 => Verdict::Misdirected(match &answer.location {
@@ -94,9 +94,9 @@ pub fn judge(kind: Kind, answer: &Answer) -> Verdict {
         401 | 403 | 407 => Verdict::Denied(words),
         // The route itself is missing: the dashboard never answers these for an item.
         404 | 410 | 501 | 505 => Verdict::Misdirected(words),
-        408 | 421 | 425 | 429 => later(),
+        408 | 421 | 425 | 429 | 503 => later(answer.retry_after),
         400..=499 => Verdict::Refused(words),
-        _ => later(),
+        _ => later(None),
     }
 }
 

@@ -8,9 +8,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::contract::Action;
 use crate::delivery::Verdict;
-use crate::file::Root;
 use crate::id::Kind;
-use crate::intake::path_of;
 use crate::outbox::{Due, Outbox, OutboxError, Parcel, Taken};
 use crate::target::{AudioBody, Sent, Target};
 
@@ -105,7 +103,7 @@ impl Attempt {
     }
 
     async fn audio(&self, parcel: &Arc<Parcel>) -> Result<(Flight, Verdict), Unpacked> {
-        let (root, source) = (path_of(Root::Exports, &self.config), parcel.source.clone());
+        let (root, source) = (self.config.watch.exports.clone(), parcel.source.clone());
         let opened = tokio::task::spawn_blocking(move || open(&root, &source))
             .await
             .expect("opening does not panic")?;

@@ -292,12 +292,27 @@ impl Dispatcher {
                 if !was_open {
                     self.news.push(News::Paused { why: why.clone(), until_ms });
                 }
-                Ruling::Untouched { why }
+                self.asked_to_wait(due, why, until_ms)
             }
             Verdict::Later { after: None, why } => self.failed(due, why, false, now_ms),
             Verdict::Unreachable(why) => self.failed(due, why, false, now_ms),
             Verdict::Unproven(why) => self.failed(due, why, true, now_ms),
         }
+    }
+
+    /// An item that alone is asked to wait, time and again while others pass, is no better than one
+    /// that fails; and the next probe is to be made with another.
+    fn asked_to_wait(&mut self, due: &Due, why: String, until_ms: i64) -> Ruling {
+        let strikes = match self.evidence.failed(due.item, due.strikes) {
+            Blame::Item => strikes_after(due.strikes),
+            Blame::ItemIfHealthy | Blame::Target => due.strikes,
+        };
+        if strikes >= self.rules.retry.park_after {
+            self.evidence.forget(due.item);
+            return Ruling::Parked { why };
+        }
+        let failures = due.failures.saturating_add(1);
+        Ruling::Retry { why, failures, strikes, due_ms: until_ms }
     }
 
     fn failed(&mut self, due: &Due, why: String, unproven: bool, now_ms: i64) -> Ruling {
@@ -616,7 +631,8 @@ mod tests {
             after: Some(Duration::from_secs(seconds)),
             why: "429".into(),
         };
-        assert!(matches!(dispatcher.ruling(&due(1), busy(30), 0), Ruling::Untouched { .. }));
+        let ruling = dispatcher.ruling(&due(1), busy(30), 0);
+        assert!(matches!(ruling, Ruling::Retry { strikes: 0, due_ms: 30_000, .. }), "{ruling:?}");
         dispatcher.ruling(&due(2), busy(10), 0);
         assert_eq!(dispatcher.next(0), Next::Wait(30_000));
         assert_eq!(dispatcher.take_news().len(), 1);

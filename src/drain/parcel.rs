@@ -9,7 +9,6 @@ use jiff::Timestamp;
 
 use crate::config::Config;
 use crate::file::FileRef;
-use crate::intake::path_of;
 use crate::outbox::{FileOf, Parcel, Taken};
 use crate::report::{self, KnownAudio, Report, Source, Variant, compose};
 use crate::target::to_json;
@@ -92,7 +91,7 @@ pub fn pack(
 
 /// Reads a report file as it was when it was taken in. Blocking.
 pub fn read(of: &FileOf, config: &Config) -> Result<Report, Unpacked> {
-    let mut opened = open(&path_of(of.file.root, config), of)?;
+    let mut opened = open(config.watch.path(of.file.root), of)?;
     let io = |error| Unpacked::Io(of.file.clone(), error);
     let size = usize::try_from(of.stamp.size).unwrap_or(0);
     let mut bytes = Vec::with_capacity(size);

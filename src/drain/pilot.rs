@@ -210,6 +210,15 @@ impl Pilot {
 
     /// Says a ruling, and what is to be done about it.
     fn ruled(&mut self, parcel: Arc<Parcel>, flight: Flight, ruling: Ruling, now_ms: i64) -> Order {
+        let ruling = match ruling {
+            Ruling::Superseded { kept_no } if !is_credible(kept_no, parcel.want_no) => {
+                let sent = parcel.want_no;
+                let why =
+                    format!("the target says that it keeps version {kept_no}, and was sent {sent}");
+                Ruling::Parked { why }
+            }
+            ruling => ruling,
+        };
         report::ruled(self.target, &parcel, &flight, &ruling);
         match &ruling {
             Ruling::Delivered(_) => self.last_success_ms = Some(now_ms),
@@ -276,5 +285,32 @@ impl Pilot {
             outcome,
         };
         Order::Settle(parcel.id.clone(), settlement)
+    }
+}
+
+/// Whether a target can have a version that is greater than the one sent, and that can be overtaken:
+/// numbers come from clocks in milliseconds, and every JSON can carry them.
+fn is_credible(kept_no: i64, sent_no: i64) -> bool {
+    const LARGEST: i64 = 1 << 53;
+    kept_no > sent_no && kept_no < LARGEST
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_that_no_clock_gave_is_not_overtaken() {
+        let now = 1_800_000_000_000;
+        for (kept, credible) in [
+            (now + 1, true),
+            (now, false),
+            (1, false),
+            (-1, false),
+            (i64::MAX, false),
+            (now + 1000, true),
+        ] {
+            assert_eq!(is_credible(kept, now), credible, "{kept}");
+        }
     }
 }

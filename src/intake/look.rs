@@ -52,21 +52,6 @@ pub struct Seen {
     pub entry: Option<Entry>,
 }
 
-impl Seen {
-    /// Whether it is recorded just as it stands there.
-    pub fn is_known(&self) -> bool {
-        matches!(self.entry, Some(Entry::File(stamp)) if self.known == Some(stamp))
-    }
-}
-
-/// A file to be read.
-#[derive(Debug)]
-pub struct Reading {
-    pub file: FileRef,
-    /// To be sure: it is recorded as it stands there, and what there is to say of it was said.
-    pub again: bool,
-}
-
 /// What a look decided.
 #[derive(Debug)]
 pub enum Looked {
@@ -145,7 +130,10 @@ pub fn decide(
             settling.forget(name);
             return if is_news { Looked::Ready } else { Looked::Nothing };
         }
-        Some(Entry::Other(_, stamp)) if seen.known == Some(stamp) => return Looked::Nothing,
+        Some(Entry::Other(_, stamp)) if seen.known == Some(stamp) => {
+            settling.forget(name);
+            return Looked::Nothing;
+        }
         Some(Entry::Other(what, stamp)) => {
             settling.forget(name);
             let problem = format!("it is {what}: only a regular file is delivered; move it away");
@@ -201,18 +189,14 @@ fn tick(stamp: &Stamp) -> Duration {
 }
 
 /// Reads files, one after the other. Blocking.
-pub fn read(
-    directory: &Directory,
-    readings: Vec<Reading>,
-    rules: &Rules,
-) -> Vec<(FileRef, Outcome)> {
-    readings
+pub fn read(directory: &Directory, files: Vec<FileRef>, rules: &Rules) -> Vec<(FileRef, Outcome)> {
+    files
         .into_iter()
-        .map(|Reading { file, again }| {
+        .map(|file| {
             let outcome = match directory.open_file(&file.name) {
                 Ok(mut opened) => {
                     let outcome = match rules.root {
-                        Root::Reports => report::read(&mut opened, &file, rules, again),
+                        Root::Reports => report::read(&mut opened, &file, rules),
                         Root::Exports => audio::read(&mut opened, &file, rules),
                     };
                     match opened.is_unchanged() {
@@ -233,7 +217,7 @@ pub fn read(
                 }
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                     match directory.look(&file.name) {
-                        Ok(Some(Entry::File(stamp))) => Outcome::Found(Found::Problem(
+                        Ok(Some(Entry::File(stamp))) => Outcome::Found(Found::Obstacle(
                             stamp,
                             "it may not be read: let the user that ytv2d runs as read it"
                                 .to_owned(),

@@ -4,6 +4,7 @@
 
 mod audio;
 mod look;
+mod recent;
 mod reconcile;
 mod report;
 mod sight;
@@ -25,8 +26,9 @@ use crate::clock;
 use crate::config::{Config, FirstRun};
 use crate::file::{FileRef, Root};
 use crate::outbox::{Finding, Found, Outbox, OutboxError};
-use crate::watch::{Deletions, Directory, Eye, Hints, Mounts, Settling, Touch, Vision};
-use look::{Looked, Reading, Rules, Seen, Trigger};
+use crate::watch::{Deletions, Directory, Entry, Eye, Hints, Mounts, Settling, Touch, Vision};
+use look::{Looked, Rules, Seen, Trigger};
+use recent::Recent;
 pub use status::RootStatus;
 
 /// How long a report that does not parse may be quiet before it is called malformed.
@@ -50,6 +52,7 @@ pub struct Intake {
     eye: Eye,
     mounts: Mounts,
     settling: Settling,
+    recent: Recent,
     vision: Vision,
     deletions: Deletions,
     status: watch::Sender<RootStatus>,
@@ -86,7 +89,7 @@ impl Intake {
         hints: Hints,
         status: watch::Sender<RootStatus>,
     ) -> Self {
-        let path = path_of(root, &settings.borrow());
+        let path = settings.borrow().watch.path(root).to_owned();
         let vision = Vision::new(settings.borrow().watch.mode);
         let eye = Eye::new(&path, hints.clone());
         let (settling, now) = (Settling::default(), Instant::now());
@@ -99,6 +102,7 @@ impl Intake {
             eye,
             mounts: Mounts::watch(),
             settling,
+            recent: Recent::default(),
             vision,
             deletions: Deletions::default(),
             status,
@@ -124,6 +128,7 @@ impl Intake {
         stop: CancellationToken,
     ) -> Result<(), OutboxError> {
         let mut reconciled = Some(reconciled);
+        self.lift_obstacles().await?;
         let first_run = self.outbox.is_first_run(self.root).await?;
         self.adopting = first_run && self.settings.borrow().watch.first_run == FirstRun::Adopt;
         loop {
@@ -166,11 +171,20 @@ impl Intake {
                 }
                 // Other names may be ours now, and the root be watched in another way.
                 Ok(()) = self.settings.changed() => {
+                    self.lift_obstacles().await?;
                     self.next_check = Instant::now();
                     self.look_through_now();
                 }
                 () = tokio::time::sleep_until(wake) => {}
             }
+        }
+    }
+
+    /// Has files looked at again that a right or a limit kept from being read.
+    async fn lift_obstacles(&self) -> Result<(), OutboxError> {
+        match self.outbox.lift_obstacles(self.root).await {
+            Err(error) if !error.is_disk_full() => Err(error),
+            _ => Ok(()),
         }
     }
 
@@ -284,47 +298,54 @@ impl Intake {
         let rules = self.rules();
         let mut findings = Vec::new();
         let mut ready = Vec::new();
-        let (mut fresh, mut told) = (HashSet::new(), HashSet::new());
+        let (mut fresh, mut again) = (HashSet::new(), HashSet::new());
         for seen in seen {
             if seen.known.is_none() {
                 fresh.insert(seen.file.clone());
             }
-            let again = trigger == Trigger::Event && seen.is_known();
+            if matches!(seen.entry, Some(Entry::File(stamp)) if seen.known == Some(stamp)) {
+                again.insert(seen.file.clone());
+            }
             match look::decide(&seen, trigger, &rules, &mut self.settling, Instant::now()) {
                 Looked::Nothing => {}
                 Looked::Gone => self.deletions.heard_of(seen.file.name, Instant::now()),
                 Looked::Found(found) => findings.push(Finding { file: seen.file, found }),
-                Looked::Ready => {
-                    if again {
-                        told.insert(seen.file.clone());
-                    }
-                    ready.push(Reading { file: seen.file, again });
-                }
+                Looked::Ready => ready.push(seen.file),
             }
         }
         if !ready.is_empty() {
             let reading =
                 tokio::task::spawn_blocking(move || look::read(&directory, ready, &rules));
             for (file, outcome) in reading.await.expect("reading does not panic") {
-                if let Some(found) = self.weigh(&file, outcome) {
+                let Some(found) = self.weigh(&file, outcome) else { continue };
+                let is_news = self.recent.is_news(&file.name, &found, Instant::now());
+                if is_news || !again.contains(&file) {
                     findings.push(Finding { file, found });
                 }
             }
         }
         let recorded = findings.iter().filter(|finding| fresh.contains(&finding.file)).count();
-        self.record(findings, trigger, &told).await?;
+        self.record(findings, trigger).await?;
         Ok(recorded)
     }
 
-    /// Records findings, and says what there is to say of them, unless it was told already.
+    /// Records findings, and says what there is to say of them.
     async fn record(
         &mut self,
         findings: Vec<Finding>,
         trigger: Trigger,
-        told: &HashSet<FileRef>,
     ) -> Result<(), OutboxError> {
         if findings.is_empty() {
             return Ok(());
+        }
+        // An obstacle is met again at every start, and told once.
+        let mut told = HashSet::new();
+        for finding in &findings {
+            if let Found::Obstacle(_, problem) = &finding.found
+                && self.outbox.problem(finding.file.clone()).await?.as_ref() == Some(problem)
+            {
+                told.insert(finding.file.clone());
+            }
         }
         let adopt = self.adopting && trigger == Trigger::Scan;
         let vanished = self.outbox.record(findings.clone(), adopt, clock::now_ms()).await?;
@@ -397,17 +418,16 @@ async fn ask<T: Send + 'static>(
     }
 }
 
-/// The path of a root.
-pub fn path_of(root: Root, config: &Config) -> PathBuf {
-    match root {
-        Root::Reports => config.watch.reports.clone(),
-        Root::Exports => config.watch.exports.clone(),
-    }
-}
-
 /// Says once what is wrong with a file, when that is found out.
 fn announce(finding: &Finding) {
-    if let Found::Problem(_, problem) = &finding.found {
+    if let Found::Report(_, facts) = &finding.found {
+        for remark in &facts.remarks {
+            warn!(file = %finding.file, remark, "an odd report is delivered all the same");
+        }
+    }
+    if let Found::Problem(_, problem) | Found::Obstacle(_, problem) | Found::NotOurs(_, problem) =
+        &finding.found
+    {
         warn!(file = %finding.file, problem, "this file cannot be delivered");
     }
     if std::str::from_utf8(finding.file.name_bytes()).is_err()

@@ -4,7 +4,6 @@
 //! read that has not changed, nothing is written when nothing has, and memory holds the names
 //! alone.
 
-use std::collections::HashSet;
 use std::ffi::OsString;
 use std::iter::Peekable;
 use std::os::unix::ffi::OsStrExt;
@@ -112,8 +111,7 @@ impl Intake {
         let (pairs, dropped): (Vec<_>, Vec<_>) =
             pairs.into_iter().partition(|(name, _)| look::is_ours(root, name, &ignore));
         let forget = |(name, _)| Finding { file: FileRef::new(root, name), found: Found::Gone };
-        self.record(dropped.into_iter().map(forget).collect(), Trigger::Scan, &HashSet::new())
-            .await?;
+        self.record(dropped.into_iter().map(forget).collect(), Trigger::Scan).await?;
         let stats = ask(move || {
             let with_name = |(name, known)| (FileRef::new(root, name), known);
             Ok(look::see(&directory, pairs.into_iter().map(with_name)))
@@ -178,7 +176,7 @@ impl Intake {
             if group.is_empty() {
                 break;
             }
-            self.record(group, Trigger::Scan, &HashSet::new()).await?;
+            self.record(group, Trigger::Scan).await?;
         }
         self.files += recorded;
         if !untold.is_empty() {

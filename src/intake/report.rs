@@ -2,22 +2,20 @@
 
 use std::io::Read;
 
-use tracing::warn;
-
 use super::look::{Outcome, Rules};
 use crate::file::FileRef;
 use crate::outbox::{Found, ReportFacts};
-use crate::report::{self, Source};
+use crate::report::{self, Problem, Source};
 use crate::watch::OpenedFile;
 
-pub fn read(opened: &mut OpenedFile, file: &FileRef, rules: &Rules, again: bool) -> Outcome {
+pub fn read(opened: &mut OpenedFile, file: &FileRef, rules: &Rules) -> Outcome {
     let stamp = opened.stamp;
     if u64::try_from(stamp.size).unwrap_or(u64::MAX) > rules.report_limit {
         let problem = format!(
             "it has {} bytes, and limits.report is {}: raise that, if this really is a report",
             stamp.size, rules.report_limit
         );
-        return Outcome::Found(Found::Problem(stamp, problem));
+        return Outcome::Found(Found::Obstacle(stamp, problem));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(stamp.size).unwrap_or(0));
     // What grows beyond the limit while it is read is caught by the stamp afterwards.
@@ -28,14 +26,16 @@ pub fn read(opened: &mut OpenedFile, file: &FileRef, rules: &Rules, again: bool)
     let source = Source { file_stem: &stem, zone: &rules.timezone, ids: rules.ids };
     match report::read(&bytes, &source) {
         Ok(report) => {
-            for remark in report.remarks.iter().filter(|_| !again) {
-                warn!(%file, remark, "an odd report is delivered all the same");
-            }
             let made_ms =
                 report.made_at.map_or(stamp.mtime_ns / 1_000_000, |at| at.as_millisecond());
             let variants = report.variants.iter().map(|v| (v.name.clone(), v.digest())).collect();
-            let facts =
-                ReportFacts { id: report.id, made_ms, fields: report.fields.digest(), variants };
+            let facts = ReportFacts {
+                id: report.id,
+                made_ms,
+                fields: report.fields.digest(),
+                variants,
+                remarks: report.remarks,
+            };
             Outcome::Found(Found::Report(stamp, facts))
         }
         Err(problem) => {
@@ -43,7 +43,10 @@ pub fn read(opened: &mut OpenedFile, file: &FileRef, rules: &Rules, again: bool)
             if problem.may_be_unfinished() {
                 Outcome::Unfinished(stamp, text)
             } else {
-                Outcome::Found(Found::Problem(stamp, text))
+                Outcome::Found(match problem {
+                    Problem::NotAReport | Problem::NotAnObject => Found::NotOurs(stamp, text),
+                    _ => Found::Problem(stamp, text),
+                })
             }
         }
     }

@@ -9,6 +9,9 @@ use crate::file::FileRef;
 use crate::id::{ContentId, Kind, Version};
 use crate::report::{FileFacts, merge};
 
+/// How long a version waits that was superseded.
+const SUPERSEDED_WAIT_MS: i64 = 1000;
+
 pub fn add_target(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
     connection.execute("INSERT OR IGNORE INTO target (name) VALUES (?1)", params![name])?;
     let target =
@@ -236,9 +239,9 @@ pub fn resend(
 
 pub fn settle(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<Settled> {
     let Settlement { target, item, sent_no, at_ms, outcome } = settlement;
-    match outcome {
+    let (failures, error, due_ms, strikes, state) = match outcome {
         Outcome::Delivered { version, fields, taken, public_url, warning } => {
-            delivered(connection, settlement, version, *fields, taken, public_url, warning)
+            return delivered(connection, settlement, version, *fields, taken, public_url, warning);
         }
         Outcome::Superseded { kept_no } => {
             connection
@@ -246,50 +249,42 @@ pub fn settle(connection: &Connection, settlement: &Settlement) -> rusqlite::Res
                     "UPDATE item SET want_no = max(want_no, ?2 + 1) WHERE id = ?1 AND want_no = ?3",
                 )?
                 .execute(params![item, kept_no, sent_no])?;
-            Ok(Settled::Open)
+            // A target that says so every time is not asked without pause.
+            connection
+                .prepare_cached(
+                    "UPDATE delivery SET due_ms = ?3 WHERE target = ?1 AND item = ?2 AND state = 1",
+                )?
+                .execute(params![target, item, at_ms + SUPERSEDED_WAIT_MS])?;
+            return Ok(Settled::Open);
         }
-        // What failed, is parked or had changed is the version that was sent. When another is
-        // wanted by now, that one is due already, and has not failed.
         Outcome::Failed { error, due_ms, strikes } => {
-            connection
-                .prepare_cached(
-                    "UPDATE delivery SET failures = failures + 1, error = ?4, due_ms = ?5,
-                            strikes = ?6
-                     WHERE target = ?1 AND item = ?2 AND state = 1
-                     AND ?3 = (SELECT want_no FROM item WHERE id = ?2)",
-                )?
-                .execute(params![target, item, sent_no, error, due_ms, strikes])?;
-            Ok(Settled::Open)
+            (1, Some(error), Some(due_ms), Some(strikes), State::Due)
         }
-        Outcome::Untouched { error } => {
-            connection
-                .prepare_cached(
-                    "UPDATE delivery SET error = ?4 WHERE target = ?1 AND item = ?2 AND state = 1
-                     AND ?3 = (SELECT want_no FROM item WHERE id = ?2)",
-                )?
-                .execute(params![target, item, sent_no, error])?;
-            Ok(Settled::Open)
-        }
-        Outcome::Parked { error } => {
-            connection
-                .prepare_cached(
-                    "UPDATE delivery SET failures = failures + 1, error = ?4, due_ms = ?5, state = 3
-                     WHERE target = ?1 AND item = ?2 AND state = 1
-                     AND ?3 = (SELECT want_no FROM item WHERE id = ?2)",
-                )?
-                .execute(params![target, item, sent_no, error, at_ms])?;
-            Ok(Settled::Open)
-        }
-        Outcome::Changed { due_ms } => {
-            connection
-                .prepare_cached(
-                    "UPDATE delivery SET due_ms = ?4 WHERE target = ?1 AND item = ?2 AND state = 1
-                     AND ?3 = (SELECT want_no FROM item WHERE id = ?2)",
-                )?
-                .execute(params![target, item, sent_no, due_ms])?;
-            Ok(Settled::Open)
-        }
-    }
+        Outcome::Untouched { error } => (0, Some(error), None, None, State::Due),
+        Outcome::Parked { error } => (1, Some(error), Some(at_ms), None, State::Parked),
+        Outcome::Changed { due_ms } => (0, None, Some(due_ms), None, State::Due),
+    };
+    // What failed, is parked or had changed is the version that was sent. When another is wanted by
+    // now, that one is due already, and has not failed.
+    connection
+        .prepare_cached(
+            "UPDATE delivery SET failures = failures + ?4, error = coalesce(?5, error),
+                    due_ms = coalesce(?6, due_ms), strikes = coalesce(?7, strikes), state = ?8
+             WHERE target = ?1 AND item = ?2 AND state = ?9
+             AND ?3 = (SELECT want_no FROM item WHERE id = ?2)",
+        )?
+        .execute(params![
+            target,
+            item,
+            sent_no,
+            failures,
+            error,
+            due_ms,
+            strikes,
+            state,
+            State::Due
+        ])?;
+    Ok(Settled::Open)
 }
 
 fn delivered(

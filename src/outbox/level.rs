@@ -9,6 +9,11 @@ use crate::file::{FileRef, Root, Stamp};
 use crate::id::{ContentId, Kind, Version};
 use crate::report::{FileFacts, Merged, merge};
 
+/// The numbers of `file.cure`.
+const ANOTHER_FILE: i64 = 0;
+const CIRCUMSTANCES: i64 = 1;
+const NOTHING_NEEDED: i64 = 2;
+
 /// The version of an item of which nothing was found yet.
 const NOTHING: Version = Version::from_bytes([0; 16]);
 
@@ -60,6 +65,23 @@ pub fn end_first_run(connection: &Connection, root: Root) -> rusqlite::Result<()
         .prepare_cached("INSERT OR IGNORE INTO first_run (root) VALUES (?1)")?
         .execute(params![root])
         .map(drop)
+}
+
+/// What is recorded to be wrong with a file.
+pub fn problem(connection: &Connection, file: &FileRef) -> rusqlite::Result<Option<String>> {
+    connection
+        .prepare_cached("SELECT problem FROM file WHERE root = ?1 AND name = ?2")?
+        .query_row(params![file.root, file.name_bytes()], |row| row.get(0))
+        .optional()
+        .map(Option::flatten)
+}
+
+/// Circumstances may have changed: forgets the stamps of the files that they kept from being
+/// delivered, so that the next look is one at a changed file.
+pub fn lift_obstacles(connection: &Connection, root: Root) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached("UPDATE file SET ctime_ns = 0 WHERE root = ?1 AND cure = 1")?
+        .execute(params![root])
 }
 
 /// Takes findings in, one after the other. With `adopt`, targets are taken to hold them already.
@@ -133,8 +155,15 @@ impl Desk<'_> {
                 self.execute("DELETE FROM file WHERE id = ?1", params![row])?;
                 self.without(left, heir)
             }
-            Found::Problem(stamp, problem) => {
-                let row = self.keep(file, stamp, &Kept { problem: Some(problem), ..NONE })?;
+            Found::Problem(stamp, problem)
+            | Found::Obstacle(stamp, problem)
+            | Found::NotOurs(stamp, problem) => {
+                let cure = match &finding.found {
+                    Found::Obstacle(..) => CIRCUMSTANCES,
+                    Found::NotOurs(..) => NOTHING_NEEDED,
+                    _ => ANOTHER_FILE,
+                };
+                let row = self.keep(file, stamp, &Kept { problem: Some(problem), cure, ..NONE })?;
                 let heir = self.leave(left, row)?;
                 self.without(left, heir)
             }
@@ -255,14 +284,15 @@ impl Desk<'_> {
         self.connection
             .prepare_cached(
                 "INSERT INTO file (root, name, size, mtime_ns, ctime_ns, inode,
-                                   item, made_ms, digest, variants, seconds, problem)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+                                   item, made_ms, digest, variants, seconds, problem, cure)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
                  ON CONFLICT (root, name) DO UPDATE SET
                      size = excluded.size, mtime_ns = excluded.mtime_ns,
                      ctime_ns = excluded.ctime_ns, inode = excluded.inode,
                      item = excluded.item, made_ms = excluded.made_ms,
                      digest = excluded.digest, variants = excluded.variants,
-                     seconds = excluded.seconds, problem = excluded.problem
+                     seconds = excluded.seconds, problem = excluded.problem,
+                     cure = excluded.cure
                  RETURNING id",
             )?
             .query_row(
@@ -279,6 +309,7 @@ impl Desk<'_> {
                     kept.variants,
                     kept.seconds,
                     kept.problem,
+                    kept.cure,
                 ],
                 |row| row.get(0),
             )
@@ -557,10 +588,18 @@ struct Kept<'a> {
     variants: Option<String>,
     seconds: Option<i64>,
     problem: Option<&'a str>,
+    cure: i64,
 }
 
-const NONE: Kept<'static> =
-    Kept { item: None, made_ms: None, digest: None, variants: None, seconds: None, problem: None };
+const NONE: Kept<'static> = Kept {
+    item: None,
+    made_ms: None,
+    digest: None,
+    variants: None,
+    seconds: None,
+    problem: None,
+    cure: ANOTHER_FILE,
+};
 
 fn newness(row: &FileRow) -> (i64, i64, &[u8]) {
     (row.made_ms, row.mtime_ns, &row.name)

@@ -79,6 +79,8 @@ pub struct Tally {
     pub items: Vec<Tallied>,
     /// Files of which nothing can be delivered.
     pub invalid: usize,
+    /// Those of them that are none of the files that are delivered: no reason to worry.
+    pub not_ours: usize,
     /// Audio files whose report is not known.
     pub unclaimed: usize,
 }
@@ -110,12 +112,18 @@ pub fn tally(connection: &Connection, now_ms: i64) -> rusqlite::Result<Tally> {
             })
         })?
         .collect::<Result<_, _>>()?;
-    let (invalid, unclaimed): (i64, i64) = connection
+    let (invalid, unclaimed, not_ours): (i64, i64, i64) = connection
         .prepare_cached(
-            "SELECT count(problem), count(*) - count(problem) FROM file WHERE item IS NULL",
+            "SELECT count(problem), count(*) - count(problem), count(iif(cure = 2, 1, NULL))
+             FROM file WHERE item IS NULL",
         )?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(Tally { items, invalid: invalid as usize, unclaimed: unclaimed as usize })
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(Tally {
+        items,
+        invalid: invalid as usize,
+        not_ours: not_ours as usize,
+        unclaimed: unclaimed as usize,
+    })
 }
 
 fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {

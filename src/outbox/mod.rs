@@ -233,6 +233,16 @@ impl Outbox {
             .await
     }
 
+    /// What is recorded to be wrong with a file.
+    pub async fn problem(&self, file: FileRef) -> Result<Option<String>, OutboxError> {
+        self.writer.read(move |connection| level::problem(connection, &file)).await
+    }
+
+    /// Has the files of a root looked at again that only circumstances kept from being delivered.
+    pub async fn lift_obstacles(&self, root: Root) -> Result<usize, OutboxError> {
+        self.writer.write(move |connection| level::lift_obstacles(connection, root)).await
+    }
+
     /// Whether a root was never looked through.
     pub async fn is_first_run(&self, root: Root) -> Result<bool, OutboxError> {
         self.writer.read(move |connection| level::is_first_run(connection, root)).await

@@ -16,18 +16,22 @@ pub struct Finding {
 }
 
 /// What a look at a file found.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Found {
     Report(Stamp, ReportFacts),
     Audio(Stamp, AudioFacts),
     /// Nothing can be delivered of it, and why.
     Problem(Stamp, String),
+    /// Something else than the file keeps it from being delivered, and what: a right, a limit.
+    Obstacle(Stamp, String),
+    /// It is none of the files that are delivered, and why.
+    NotOurs(Stamp, String),
     /// It is not there any more.
     Gone,
 }
 
 /// What the outbox keeps of a report file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ReportFacts {
     pub id: ContentId,
     /// When its content was made, in milliseconds since 1970.
@@ -35,10 +39,12 @@ pub struct ReportFacts {
     /// Digest of its fields.
     pub fields: Version,
     pub variants: Taken,
+    /// What was odd about it, to be said once.
+    pub remarks: Vec<String>,
 }
 
 /// What the outbox keeps of an audio file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AudioFacts {
     /// The ids or report names that its name may mean, the likeliest first (contract B.3).
     pub keys: Vec<String>,

@@ -34,9 +34,12 @@ CREATE TABLE file (
     variants TEXT,                         -- of a report: its summaries, {"name": digest}
     seconds  INTEGER,                      -- of an audio file
     problem  TEXT,                         -- why nothing is delivered of it
+    cure     INTEGER NOT NULL DEFAULT 0,   -- what ends the problem: 0 another file, 1 other
+                                           -- circumstances, 2 nothing needs to: it is not for us
     UNIQUE (root, name)
 ) STRICT;
 CREATE INDEX file_item ON file (item) WHERE item IS NOT NULL;
+CREATE INDEX file_obstacle ON file (root) WHERE cure = 1;
 
 -- The ids that an audio file's name may mean, until its report is known.
 CREATE TABLE audio_key (

@@ -34,6 +34,7 @@ fn report(name: &str, id: &str, made: i64, fields: &str, variants: &[(&str, &str
         made_ms: made * 1000,
         fields: version(fields),
         variants,
+        remarks: Vec::new(),
     };
     Finding { file: FileRef::new(Root::Reports, name), found: Found::Report(stamp(made), facts) }
 }

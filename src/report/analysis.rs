@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::pick;
 use super::table::{Column, LIST_COLUMNS, MP3_SECONDS, SUMMARY_IMAGE_URL};
+use crate::contract::truthy;
 
 /// Keys of image tooling at the root that a re-send would wipe (contract C.3).
 const SUMMARY_IMAGE_KEYS: &str = "summary_image_";
@@ -32,7 +33,7 @@ pub(super) fn analysis(root: &Map<String, Value>, column: &Column) -> Map<String
         analysis.insert("audio_duration_seconds".to_owned(), length.into());
     }
     let images = root.iter().filter(|(key, _)| key.starts_with(SUMMARY_IMAGE_KEYS));
-    for (key, value) in images.filter(|(_, value)| pick::truthy(value)) {
+    for (key, value) in images.filter(|(_, value)| truthy(value)) {
         analysis.insert(key.clone(), value.clone());
     }
     if let Some(url) = pick::first_text(root, &SUMMARY_IMAGE_URL) {
@@ -49,7 +50,7 @@ fn from_columns(root: &Map<String, Value>, columns: &[&str]) -> Map<String, Valu
             true => Value::Array(pick::list(value)),
             false => value.clone(),
         };
-        pick::truthy(&value).then(|| (column.to_owned(), value))
+        truthy(&value).then(|| (column.to_owned(), value))
     };
     columns.iter().filter_map(|column| cell(column)).collect()
 }
@@ -75,8 +76,8 @@ fn own_subcategories(root: &Map<String, Value>) -> Option<Value> {
         Value::String(text) => super::tree::parse_embedded(text)?,
         _ => own.clone(),
     };
-    let empty = own.get("categories").is_some_and(|categories| !pick::truthy(categories));
-    ((own.is_object() || own.is_array()) && pick::truthy(&own) && !empty).then_some(own)
+    let empty = own.get("categories").is_some_and(|categories| !truthy(categories));
+    ((own.is_object() || own.is_array()) && truthy(&own) && !empty).then_some(own)
 }
 
 fn from_category(analysis: &Map<String, Value>) -> Vec<Value> {

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::problem::Problem;
 use super::table::{Column, IdAt, OTHER_ID};
 use super::{IdPolicy, Source, pick, stem, youtube};
+use crate::contract::truthy;
 use crate::id::{ContentId, ContentIdError};
 
 /// An id, and what is known about it.
@@ -103,7 +104,7 @@ fn source_said(root: &Map<String, Value>) -> Option<&str> {
 /// What can be told from what is known about the source.
 fn source_implied(root: &Map<String, Value>) -> Option<&'static str> {
     let metadata = root.get("source_metadata")?;
-    PREFIXES.into_iter().find(|name| metadata.get(name).is_some_and(pick::truthy))
+    PREFIXES.into_iter().find(|name| metadata.get(name).is_some_and(truthy))
 }
 
 fn is_youtube(source: &str) -> bool {

@@ -101,18 +101,6 @@ pub(super) fn list(value: &Value) -> Vec<Value> {
     items.into_iter().filter(filled).collect()
 }
 
-/// What Python counts as true.
-pub(super) fn truthy(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Bool(truth) => *truth,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(map) => !map.is_empty(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;

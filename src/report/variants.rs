@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::table::{Column, Summaries};
 use super::{html, pick, variant_name};
+use crate::contract::truthy;
 use crate::id::Version;
 
 /// One summary: a normalised name, and a text that is not empty.
@@ -84,9 +85,9 @@ pub(super) fn variants(
         Summaries::Row => found.row(root),
         Summaries::In(bodies) => {
             let failed = root.get("summary").is_some_and(is_failure);
-            let body = bodies.iter().find_map(|path| {
-                Some((*path, pick::at(root, path).filter(|body| pick::truthy(body))?))
-            });
+            let body = bodies
+                .iter()
+                .find_map(|path| Some((*path, pick::at(root, path).filter(|body| truthy(body))?)));
             if let Some((path, body)) = body.filter(|_| !failed) {
                 // A bare text has no key that could name it, and only a legacy one has any around
                 // it.
@@ -101,7 +102,7 @@ pub(super) fn variants(
 
 /// A summary that could not be made: its texts are placeholders (contract A.1.1).
 fn is_failure(object: &Value) -> bool {
-    object.get("error").is_some_and(pick::truthy)
+    object.get("error").is_some_and(truthy)
 }
 
 struct Found<'a> {

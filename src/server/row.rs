@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::problem::{Problem, Unstorable};
 use super::store::{AudioClaim, Report, Summary};
+use crate::contract::truthy;
 
 type Fields = Map<String, Value>;
 
@@ -194,18 +195,6 @@ fn summaries(fields: &Fields) -> Result<Vec<Summary>, Unstorable> {
         summaries.push(summary);
     }
     Ok(summaries)
-}
-
-/// What Python takes for true, since that is what the dashboard asks.
-fn truthy(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Bool(truth) => *truth,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(fields) => !fields.is_empty(),
-    }
 }
 
 #[cfg(test)]

@@ -71,6 +71,7 @@ fn findings(world: u64, revision: u64) -> Vec<Finding> {
             made_ms: 1_700_000_000_000,
             fields: digest("fields"),
             variants: Taken::from([("comprehensive".to_owned(), digest("text"))]),
+            remarks: Vec::new(),
         };
         let file = FileRef::new(Root::Reports, format!("report {n} {id}.json"));
         findings.push(Finding { file, found: Found::Report(stamp(1), report) });

@@ -152,6 +152,7 @@ impl File {
                         variants: variants.map(|v| (v.name.clone(), v.digest())).collect(),
                         id: report.id,
                         made_ms: *made_ms,
+                        remarks: Vec::new(),
                     },
                 )
             }

@@ -358,7 +358,7 @@ impl Judge {
                     let id = (0..=255).map(content_id).find(|id| id.bare() == facts.keys[0]);
                     ((Kind::Audio, id.expect("an id of ours")), facts.made_ms, stamp)
                 }
-                Found::Problem(..) => {
+                Found::Problem(..) | Found::Obstacle(..) | Found::NotOurs(..) => {
                     self.leave(file, None);
                     self.files.insert(file.clone(), None);
                     continue;
