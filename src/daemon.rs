@@ -27,6 +27,11 @@ use crate::watch::Hints;
 /// The name of the one target, in the outbox, the log and the status.
 const TARGET: &str = "dashboard";
 
+/// What no restart can mend.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Misconfigured(std::io::Error);
+
 /// Runs until a signal ends it.
 ///
 /// # Errors
@@ -74,7 +79,7 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
         ..LaneStatus::default()
     });
     let socket = setting.borrow().control_socket.clone();
-    let listener = control::bind(&socket)?;
+    let listener = control::bind(&socket).map_err(Misconfigured)?;
     let desk = control::Desk {
         outbox: outbox.clone(),
         roots: roots.clone(),

@@ -1,7 +1,7 @@
 //! `ytv2d` keeps a dashboard level with the reports and audio files on a NAS.
 //!
-//! The rooms are listed in the order of a file's journey. A room looks down, never up, and rooms of
-//! one floor do not know each other.
+//! The rooms are listed in the order of a file's journey. A room looks down, never up; the hands do
+//! not know each other, but that what is sent is a file that [`watch`] has opened.
 
 #![forbid(unsafe_code)]
 

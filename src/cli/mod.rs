@@ -84,7 +84,7 @@ fn run(named: Option<PathBuf>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "stopped");
+            tracing::error!(%error, "stopped");
             ExitCode::from(exit_code(&error))
         }
     }
@@ -93,6 +93,9 @@ fn run(named: Option<PathBuf>) -> ExitCode {
 /// What an operator must mend first is no matter for a restart.
 fn exit_code(error: &anyhow::Error) -> u8 {
     use crate::outbox::OutboxError;
+    if error.is::<daemon::Misconfigured>() {
+        return EX_CONFIG;
+    }
     match error.downcast_ref::<OutboxError>() {
         Some(
             OutboxError::Foreign(_)

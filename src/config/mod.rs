@@ -193,6 +193,7 @@ impl Config {
             ("watch.reports", &file.watch.reports),
             ("watch.exports", &file.watch.exports),
             ("outbox.path", &file.outbox.path),
+            ("control.socket", &file.control.socket),
         ] {
             if path.as_os_str().is_empty() {
                 fault(format!("{key}: must name a path"));
@@ -265,7 +266,16 @@ pub fn control_socket(
     environment: Environment<'_>,
 ) -> Result<PathBuf, Vec<Fault>> {
     let file = read(path)?;
-    Ok(place::under(environment("RUNTIME_DIRECTORY"), file.control.socket))
+    let runtime_directory = environment("RUNTIME_DIRECTORY");
+    let is_told = runtime_directory.is_some();
+    let socket = place::under(runtime_directory, file.control.socket);
+    let of_the_service = Path::new(place::SERVICE_RUNTIME_DIRECTORY).join(&socket);
+    // A person's shell does not know where systemd has put it.
+    Ok(if !is_told && !socket.exists() && of_the_service.exists() {
+        of_the_service
+    } else {
+        socket
+    })
 }
 
 /// Environment over file; trimmed, without a trailing slash, http or https (contract I.3, C.1).

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 /// Where a configuration is looked for when none is named, the first that exists.
 pub const DEFAULT_PLACES: [&str; 2] = ["ytv2d.toml", "/etc/ytv2d/ytv2d.toml"];
 
+/// The RuntimeDirectory of the unit that we ship.
+pub(super) const SERVICE_RUNTIME_DIRECTORY: &str = "/run/ytv2d";
+
 /// The configuration file to read: the one named, else the first of [`DEFAULT_PLACES`].
 pub fn find(named: Option<&Path>) -> Option<PathBuf> {
     match named {

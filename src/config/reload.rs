@@ -10,7 +10,9 @@ impl Config {
             ("watch.reports", self.watch.reports != fresh.watch.reports),
             ("watch.exports", self.watch.exports != fresh.watch.exports),
             ("watch.timezone", self.watch.timezone != fresh.watch.timezone),
+            ("watch.first_run", self.watch.first_run != fresh.watch.first_run),
             ("outbox.path", self.outbox != fresh.outbox),
+            ("outbox.allow_network", self.outbox_allow_network != fresh.outbox_allow_network),
             // Another dashboard holds other things than what is recorded of this one.
             ("ingest.url", self.ingest.url != fresh.ingest.url),
             ("ingest.ids", self.ingest.ids != fresh.ingest.ids),

@@ -15,9 +15,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Nobody listens there.
-    #[error("ytv2d is not running, or listens elsewhere than {0}; start it with: ytv2d run")]
+    #[error(
+        "ytv2d is not running, or listens elsewhere than {0}; start it with: ytv2d run, or: \
+         systemctl start ytv2d"
+    )]
     NotRunning(String),
-    #[error("{0}: you may not open it; join its group, or use sudo")]
+    #[error("{0}: you may not open it; use sudo, or join its group")]
     NotAllowed(String),
     #[error("{error} ({hint})")]
     Refused { error: String, hint: String },

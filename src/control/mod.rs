@@ -107,11 +107,8 @@ async fn items(
     };
     let limit = asked.limit.unwrap_or(ROWS_MAX).min(ROWS_MAX);
     // States that only this moment tells apart are sorted out after the rows were read.
-    let filter = Filter {
-        only_open: state.is_some_and(|state| state != ItemState::Current),
-        text: asked.q,
-        limit: if state.is_some() { ROWS_MAX } else { limit },
-    };
+    let filter =
+        Filter { state, text: asked.q, limit: if state.is_some() { ROWS_MAX } else { limit } };
     match desk.outbox.list(filter).await {
         Err(error) => unavailable(&error),
         Ok(rows) => {

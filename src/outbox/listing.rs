@@ -44,8 +44,8 @@ pub enum Standing {
 /// What to list. Nothing asked for is everything.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Only what is not current, or has a reservation.
-    pub only_open: bool,
+    /// Only what may be in this state: whether a request is under way is not written down.
+    pub state: Option<ItemState>,
     /// Only what contains this, in its id or its file's name.
     pub text: Option<String>,
     pub limit: usize,
@@ -61,16 +61,42 @@ pub fn list(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<Li
              FROM delivery JOIN item ON item.id = delivery.item
                            JOIN target ON target.id = delivery.target
                            LEFT JOIN file ON file.id = item.source
-             WHERE (NOT ?1 OR state <> 0 OR warning IS NOT NULL)
+             WHERE (?1 >> state) & 1
              AND (?2 = '' OR instr(content, ?2) OR instr(CAST(file.name AS TEXT), ?2))
              UNION ALL
              SELECT NULL, root, NULL, NULL, 0, root, name, problem, 0, ctime_ns / 1000000, NULL,
                     NULL
-             FROM file WHERE item IS NULL AND (?2 = '' OR instr(CAST(name AS TEXT), ?2))
+             FROM file WHERE item IS NULL AND iif(problem IS NULL, ?4, ?5)
+             AND (?2 = '' OR instr(CAST(name AS TEXT), ?2))
              ORDER BY changed_ms DESC LIMIT ?3",
         )?
-        .query_map(params![filter.only_open, text, filter.limit as i64], listed)?
+        .query_map(
+            params![
+                stored_states(filter.state),
+                text,
+                filter.limit as i64,
+                filter.state.is_none_or(|state| state == ItemState::Waiting),
+                filter.state.is_none_or(|state| state == ItemState::Invalid),
+            ],
+            listed,
+        )?
         .collect()
+}
+
+/// The numbers of `delivery.state` that may be in a state, as bits.
+fn stored_states(state: Option<ItemState>) -> i64 {
+    let bits: &[State] = match state {
+        None => return i64::MAX,
+        Some(ItemState::Current) => &[State::Current],
+        Some(ItemState::Due) => &[State::Due],
+        Some(ItemState::Waiting) => &[State::Due, State::WaitsForReport],
+        // A file may change, or go, while its last version is under way.
+        Some(ItemState::InFlight) => return i64::MAX,
+        Some(ItemState::Parked) => &[State::Parked],
+        Some(ItemState::Vanished) => &[State::Vanished],
+        Some(ItemState::Invalid) => &[],
+    };
+    bits.iter().map(|state| 1 << *state as i64).sum()
 }
 
 /// How many items are in each state at each target, and how many files at none.

@@ -393,7 +393,7 @@ fn a_new_target_wants_everything_reports_first() {
 #[test]
 fn the_listing_has_a_row_for_everything_the_latest_change_first() {
     use super::listing::{Filter, Standing, list};
-    use crate::delivery::Stored;
+    use crate::delivery::{ItemState, Stored};
     let mut bench = Bench::new();
     bench.record(&[report("a.json", "a", 1, "f", TEXT)]);
     bench.deliver_all();
@@ -434,7 +434,17 @@ fn the_listing_has_a_row_for_everything_the_latest_change_first() {
             "current reports/a.json -",
         ]
     );
-    assert_eq!(shown(Filter { only_open: true, ..all.clone() }).len(), 4);
+    for (state, words) in [
+        (ItemState::Current, "current"),
+        (ItemState::Parked, "parked"),
+        (ItemState::Invalid, "invalid"),
+        (ItemState::Waiting, "unclaimed waits"),
+        (ItemState::Vanished, ""),
+    ] {
+        let rows = shown(Filter { state: Some(state), ..all.clone() });
+        let found: Vec<_> = rows.iter().filter_map(|row| row.split(' ').next()).collect();
+        assert_eq!(found.join(" "), words);
+    }
     assert_eq!(shown(Filter { limit: 1, ..all.clone() }).len(), 1);
     assert_eq!(shown(Filter { text: Some("bad".into()), ..all }).len(), 1);
 }
