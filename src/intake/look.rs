@@ -29,6 +29,8 @@ pub struct Rules {
     pub ids: IdPolicy,
     /// What is there counts as delivered.
     pub adopting: bool,
+    /// Events tell of every change.
+    pub events: bool,
 }
 
 /// Why a file is looked at.
@@ -146,9 +148,9 @@ pub fn decide(
         return Looked::Ready;
     }
     match rules.root {
-        // A report proves its own end, so it is tried at once. A look that no event led to lets the
-        // moment pass in which a rewrite would leave the same stamp, since no event may tell of it.
-        Root::Reports if trigger == Trigger::Scan && is_young(&stamp) => {
+        // A report proves its own end, so it is tried at once. Where no event would tell of it, the
+        // moment is let pass in which a rewrite would leave the same stamp.
+        Root::Reports if !rules.events && is_young(&stamp) => {
             settling.touch(name, tick(&stamp), now);
             Looked::Nothing
         }
@@ -244,6 +246,7 @@ mod tests {
             timezone: TimeZone::UTC,
             ids: IdPolicy::default(),
             adopting: false,
+            events: false,
         }
     }
 
@@ -271,7 +274,6 @@ mod tests {
         for (root, known, entry, trigger, expected) in [
             (Root::Reports, None, file(recent), Event, "ready"),
             (Root::Reports, None, file(future), Event, "ready"),
-            (Root::Reports, None, file(just_now), Event, "ready"),
             (Root::Reports, Some(just_now), file(just_now), Event, "ready"),
             (Root::Reports, Some(just_now), file(just_now), Scan, "nothing"),
             (Root::Reports, None, file(just_now), Scan, "nothing"),
@@ -294,6 +296,13 @@ mod tests {
             let mut settling = Settling::default();
             let looked = decide(&seen, trigger, &rules(root), &mut settling, Instant::now());
             assert_eq!(word(&looked), expected, "{seen:?} {trigger:?}");
+        }
+        let seen =
+            Seen { file: FileRef::new(Root::Reports, "x"), known: None, entry: file(just_now) };
+        let rules = Rules { events: true, ..rules(Root::Reports) };
+        for trigger in [Event, Scan] {
+            let looked = decide(&seen, trigger, &rules, &mut Settling::default(), Instant::now());
+            assert_eq!(word(&looked), "ready", "where events come, {trigger:?}");
         }
     }
 

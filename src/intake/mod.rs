@@ -403,6 +403,7 @@ impl Intake {
             timezone: config.watch.timezone.clone(),
             ids: config.ingest.ids,
             adopting: self.adopting,
+            events: self.vision.reason().is_none(),
         }
     }
 }
