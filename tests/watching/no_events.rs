@@ -116,11 +116,11 @@ fn sees_what_looks_the_same(stage: &Stage) {
         fs::write(&path, report.bytes()).unwrap();
         stage.holds(report);
     };
-    for letter in ['a', 'b', 'c', 'd'] {
+    for letter in ['a', 'b'] {
         overwrite(&retitled(1, letter));
     }
     // Twice in one go, of the same size.
-    for (first, last) in [('e', 'f'), ('g', 'h'), ('i', 'j')] {
+    for (first, last) in [('e', 'f'), ('g', 'h')] {
         fs::write(&path, retitled(1, first).bytes()).unwrap();
         overwrite(&retitled(1, last));
     }
