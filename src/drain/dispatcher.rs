@@ -65,8 +65,10 @@ pub enum Ruling {
         due_ms: i64,
     },
     /// Nothing is held against it: it stays due, and goes when the target lets it.
+    /// `due_ms` is when, where the target said so.
     Untouched {
         why: String,
+        due_ms: Option<i64>,
     },
     /// It depends on how the target is.
     AskHealth(Doubt),
@@ -303,10 +305,10 @@ impl Dispatcher {
     /// An item that alone is asked to wait, time and again while others pass, is no better than one
     /// that fails; and the next probe is to be made with another.
     fn asked_to_wait(&mut self, due: &Due, why: String, until_ms: i64) -> Ruling {
-        let strikes = match self.evidence.failed(due.item, due.strikes) {
-            Blame::Item => strikes_after(due.strikes),
-            Blame::ItemIfHealthy | Blame::Target => due.strikes,
-        };
+        if self.evidence.failed(due.item, due.strikes) != Blame::Item {
+            return Ruling::Untouched { why, due_ms: Some(until_ms) };
+        }
+        let strikes = strikes_after(due.strikes);
         if strikes >= self.rules.retry.park_after {
             self.evidence.forget(due.item);
             return Ruling::Parked { why };
@@ -375,12 +377,12 @@ impl Dispatcher {
         let why = cause.why().to_owned();
         if self.aloft.get(&due.id).is_some_and(|(_, began)| *began < self.generation) {
             // It was sent before the reload, which may have mended just this.
-            return Ruling::Untouched { why };
+            return Ruling::Untouched { why, due_ms: None };
         }
         if self.breaker.stop(cause.clone(), now_ms, self.jitter) {
             self.news.push(News::Stopped(cause));
         }
-        Ruling::Untouched { why }
+        Ruling::Untouched { why, due_ms: None }
     }
 
     fn passed(&mut self, due: &Due, now_ms: i64) {
@@ -574,7 +576,7 @@ mod tests {
         let mut dispatcher = dispatcher();
         for item in 1..=4 {
             let ruling = dispatcher.ruling(&due(item), Verdict::Denied("401".into()), 0);
-            assert_eq!(ruling, Ruling::Untouched { why: "401".into() });
+            assert_eq!(ruling, Ruling::Untouched { why: "401".into(), due_ms: None });
         }
         assert_eq!(dispatcher.take_news(), [News::Stopped(Cause::Denied("401".into()))]);
         assert!(matches!(dispatcher.next(0), Next::Wait(_)));
@@ -592,7 +594,7 @@ mod tests {
         dispatcher.ruling(&due(1), Verdict::Denied("401".into()), 0);
         dispatcher.reload(RULES, 1);
         let ruling = dispatcher.ruling(&due(2), Verdict::Denied("401".into()), 2);
-        assert_eq!(ruling, Ruling::Untouched { why: "401".into() });
+        assert_eq!(ruling, Ruling::Untouched { why: "401".into(), due_ms: None });
         dispatcher.settled(&due(1).id);
         dispatcher.settled(&due(2).id);
         assert_eq!(dispatcher.next(2), Next::Probe);
@@ -632,7 +634,8 @@ mod tests {
             why: "429".into(),
         };
         let ruling = dispatcher.ruling(&due(1), busy(30), 0);
-        assert!(matches!(ruling, Ruling::Retry { strikes: 0, due_ms: 30_000, .. }), "{ruling:?}");
+        let due_ms = Some(30_000);
+        assert_eq!(ruling, Ruling::Untouched { why: "429".into(), due_ms });
         dispatcher.ruling(&due(2), busy(10), 0);
         assert_eq!(dispatcher.next(0), Next::Wait(30_000));
         assert_eq!(dispatcher.take_news().len(), 1);

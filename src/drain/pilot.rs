@@ -3,6 +3,7 @@
 //! is told and says what came of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::warn;
 
@@ -11,13 +12,14 @@ use super::dispatcher::{Dispatcher, Doubt, News, Next, Rules, Ruling};
 use super::parcel::Unpacked;
 use super::report;
 use super::status::{LaneStatus, Shut};
-use crate::delivery::{Health, Jitter};
+use crate::delivery::{Backoff, Health, Jitter};
 use crate::file::FileRef;
 use crate::id::{ContentId, Kind};
 use crate::outbox::{Due, Outcome, Parcel, Settlement};
 
-/// How long to leave a file to the intake that is not what it was.
-const CHANGED_WAIT_MS: i64 = 1000;
+/// How long to leave a file to the intake that is not what it was, or that is not there: a moment,
+/// and longer while a lost directory keeps all of them away.
+const CHANGED: Backoff = Backoff { first: Duration::from_secs(1), max: Duration::from_secs(30) };
 
 /// A target's rows of the outbox, as far as they are looked at before anything is started.
 pub trait Rows {
@@ -222,7 +224,7 @@ impl Pilot {
         report::ruled(self.target, &parcel, &flight, &ruling);
         match &ruling {
             Ruling::Delivered(_) => self.last_success_ms = Some(now_ms),
-            Ruling::Parked { why } | Ruling::Retry { why, .. } | Ruling::Untouched { why } => {
+            Ruling::Parked { why } | Ruling::Retry { why, .. } | Ruling::Untouched { why, .. } => {
                 self.last_error = Some((now_ms, why.clone()))
             }
             Ruling::Superseded { .. } | Ruling::AskHealth(_) => {}
@@ -240,7 +242,7 @@ impl Pilot {
             Ruling::Retry { why, strikes, due_ms, .. } => {
                 Outcome::Failed { error: why, due_ms, strikes }
             }
-            Ruling::Untouched { why } => Outcome::Untouched { error: why },
+            Ruling::Untouched { why, due_ms } => Outcome::Untouched { error: why, due_ms },
             Ruling::AskHealth(doubt) => {
                 return Order::AskHealth(Box::new(InDoubt { doubt, parcel, flight }));
             }
@@ -260,7 +262,8 @@ impl Pilot {
             Unpacked::Changed(file) => {
                 self.dispatcher.no_verdict(due, "the file had changed", now_ms);
                 orders.push(Order::Hint(file));
-                Outcome::Changed { due_ms: now_ms + CHANGED_WAIT_MS }
+                let wait = CHANGED.wait(due.failures.saturating_add(1), |half| half);
+                Outcome::Changed { due_ms: now_ms + wait.as_millis() as i64 }
             }
             Unpacked::Io(file, error) => {
                 self.dispatcher.no_verdict(due, "the file cannot be read", now_ms);

@@ -28,7 +28,7 @@ pub fn ruled(target: &str, parcel: &Parcel, flight: &Flight, ruling: &Ruling) {
             let again_in_ms = due_ms - clock::now_ms();
             warn!(%id, %kind, target, why, failures, strikes, again_in_ms, "not delivered");
         }
-        Ruling::Untouched { why } => {
+        Ruling::Untouched { why, .. } => {
             info!(%id, %kind, target, why, "not delivered; it waits for the target");
         }
         Ruling::AskHealth(_) => {}

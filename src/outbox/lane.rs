@@ -260,9 +260,9 @@ pub fn settle(connection: &Connection, settlement: &Settlement) -> rusqlite::Res
         Outcome::Failed { error, due_ms, strikes } => {
             (1, Some(error), Some(due_ms), Some(strikes), State::Due)
         }
-        Outcome::Untouched { error } => (0, Some(error), None, None, State::Due),
+        Outcome::Untouched { error, due_ms } => (0, Some(error), due_ms.as_ref(), None, State::Due),
         Outcome::Parked { error } => (1, Some(error), Some(at_ms), None, State::Parked),
-        Outcome::Changed { due_ms } => (0, None, Some(due_ms), None, State::Due),
+        Outcome::Changed { due_ms } => (1, None, Some(due_ms), None, State::Due),
     };
     // What failed, is parked or had changed is the version that was sent. When another is wanted by
     // now, that one is due already, and has not failed.

@@ -142,7 +142,8 @@ pub enum Outcome {
     /// To be tried again. `strikes` is how many failures speak against the item by now.
     Failed { error: String, due_ms: i64, strikes: u32 },
     /// The target lets nobody in: that is no failure of the item.
-    Untouched { error: String },
+    /// `due_ms` is when to try again, where it said so.
+    Untouched { error: String, due_ms: Option<i64> },
     /// Not to be tried again until the file changes.
     Parked { error: String },
     /// The file is not any more what it was when its version was taken; the intake will look.
