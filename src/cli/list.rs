@@ -11,7 +11,7 @@ use crate::delivery::ItemState;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only one state: current, due, waiting, in_flight, parked, invalid or vanished.
-    #[arg(long, value_name = "STATE", value_parser = state)]
+    #[arg(long, value_name = "STATE")]
     state: Option<ItemState>,
     /// At most so many rows.
     #[arg(long, value_name = "ROWS", default_value_t = 1000)]
@@ -21,13 +21,6 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     at: At,
-}
-
-fn state(name: &str) -> Result<ItemState, String> {
-    ItemState::ALL
-        .into_iter()
-        .find(|state| state.as_str() == name)
-        .ok_or_else(|| format!("one of {}", ItemState::ALL.map(ItemState::as_str).join(", ")))
 }
 
 /// Prints the rows.

@@ -97,13 +97,9 @@ async fn items(
             return refuse(StatusCode::BAD_REQUEST, &error.body_text(), hint);
         }
     };
-    let state = match asked.state.as_deref().map(state_named) {
-        None => None,
-        Some(Some(state)) => Some(state),
-        Some(None) => {
-            let names = ItemState::ALL.map(ItemState::as_str).join(", ");
-            return refuse(StatusCode::BAD_REQUEST, "no such state", &format!("one of {names}"));
-        }
+    let state = match asked.state.as_deref().map(str::parse::<ItemState>).transpose() {
+        Ok(state) => state,
+        Err(names) => return refuse(StatusCode::BAD_REQUEST, "no such state", &names),
     };
     let limit = asked.limit.unwrap_or(ROWS_MAX).min(ROWS_MAX);
     // States that only this moment tells apart are sorted out after the rows were read.
@@ -123,10 +119,6 @@ async fn items(
             Json(Items { items }).into_response()
         }
     }
-}
-
-fn state_named(name: &str) -> Option<ItemState> {
-    ItemState::ALL.into_iter().find(|state| state.as_str() == name)
 }
 
 fn refuse(code: StatusCode, error: &str, hint: &str) -> Response {

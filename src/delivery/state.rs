@@ -1,5 +1,7 @@
 //! How an item stands with a target, in the words that an operator reads.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 /// One of the states that every item, or file, is in at every target.
@@ -44,6 +46,19 @@ impl ItemState {
             ItemState::Invalid => "invalid",
             ItemState::Vanished => "vanished",
         }
+    }
+}
+
+impl FromStr for ItemState {
+    type Err = String;
+
+    /// # Errors
+    /// The words that there are.
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|state| state.as_str() == word)
+            .ok_or_else(|| format!("one of {}", Self::ALL.map(Self::as_str).join(", ")))
     }
 }
 
@@ -96,6 +111,7 @@ mod tests {
     fn the_words_are_those_of_the_wire() {
         for state in ItemState::ALL {
             assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+            assert_eq!(state.as_str().parse(), Ok(state));
         }
     }
 }

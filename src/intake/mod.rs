@@ -319,7 +319,8 @@ impl Intake {
             for (file, outcome) in reading.await.expect("reading does not panic") {
                 let Some(found) = self.weigh(&file, outcome) else { continue };
                 let is_news = self.recent.is_news(&file.name, &found, Instant::now());
-                if is_news || !again.contains(&file) {
+                // What is in doubt is what was recorded, not what was found.
+                if is_news || trigger == Trigger::Doubt || !again.contains(&file) {
                     findings.push(Finding { file, found });
                 }
             }
