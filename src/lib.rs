@@ -12,6 +12,7 @@ pub mod delivery;
 pub mod file;
 pub mod file_system;
 pub mod id;
+pub mod journal;
 pub mod report;
 
 // The desk.

@@ -97,7 +97,7 @@ fn target_lines(target: &Target, now: Timestamp) -> Vec<String> {
         .collect();
     lines.push(format!("  {}", counts.join(", ")));
     for flight in &target.in_flight {
-        lines.push(format!("  sending {flight}"));
+        lines.push(format!("  sending {} {}", flight.kind, flight.id));
     }
     if let (Some(why), Some(at)) = (&target.last_error, target.last_error_at) {
         lines.push(format!("  last error {} ago: {why}", ago(at, now)));

@@ -2,6 +2,7 @@
 //! watches over the NAS. Who may open it may use it.
 
 pub mod client;
+pub mod routes;
 mod socket;
 mod status;
 pub mod wire;
@@ -116,7 +117,7 @@ async fn items(
                 .filter(|item| state.is_none_or(|state| item.state == state))
                 .take(limit)
                 .collect();
-            Json(Items { items }).into_response()
+            Json(Items { items, next: None }).into_response()
         }
     }
 }

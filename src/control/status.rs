@@ -22,6 +22,7 @@ pub async fn compose(desk: &Desk, now_ms: i64) -> Result<Status, OutboxError> {
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_s: (now_ms - desk.started_ms) / 1000,
+        ready: roots.iter().all(|root| root.since.is_some()),
         healthy: reasons.is_empty(),
         reasons,
         roots,
@@ -29,6 +30,9 @@ pub async fn compose(desk: &Desk, now_ms: i64) -> Result<Status, OutboxError> {
         outbox: wire::Outbox {
             path: desk.settings.borrow().outbox.display().to_string(),
             disk_full,
+            size_bytes: 0,
+            schema: 1,
+            counted_at: crate::clock::now(),
         },
     })
 }
@@ -47,6 +51,8 @@ fn root_of(status: &RootStatus) -> wire::Root {
         root: status.root.to_string(),
         path: status.path.display().to_string(),
         file_system: status.file_system.to_owned(),
+        mode: String::new(),
+        why: None,
         state: status
             .sighting
             .as_ref()
@@ -92,7 +98,10 @@ fn target_of(lane: &LaneStatus, tally: &Tally) -> wire::Target {
         why: lane.shut.as_ref().map(|shut| shut.why.clone()),
         until: lane.shut.as_ref().and_then(|shut| at(shut.until_ms)),
         counts,
-        in_flight: lane.in_flight.iter().map(|(kind, id)| format!("{kind} {id}")).collect(),
+        in_flight: Vec::new(),
+        oldest_due: None,
+        delivered: wire::Delivered::default(),
+        latency: None,
         last_success: lane.last_success_ms.and_then(at),
         last_error: lane.last_error.as_ref().map(|(_, why)| why.clone()),
         last_error_at: lane.last_error.as_ref().and_then(|(ms, _)| at(*ms)),

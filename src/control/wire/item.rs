@@ -1,82 +1,21 @@
-//! The JSON of the socket, for both ends of it. Times are RFC 3339, in UTC.
+//! The rows of the listing.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::at;
 use crate::delivery::{ItemState, Stored, state_of};
 use crate::id::Kind;
 use crate::outbox::{Listed, Standing};
-
-/// `GET /status`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Status {
-    pub version: String,
-    pub uptime_s: i64,
-    pub healthy: bool,
-    /// Why it is not.
-    pub reasons: Vec<String>,
-    pub roots: Vec<Root>,
-    pub targets: Vec<Target>,
-    pub outbox: Outbox,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Root {
-    pub root: String,
-    pub path: String,
-    pub file_system: String,
-    /// `events`, or `scanning`, `lost`, `suspicious` with the reason behind a colon.
-    pub state: String,
-    pub seen: bool,
-    pub since: Option<Timestamp>,
-    pub files: usize,
-    pub last_event: Option<Timestamp>,
-    pub last_scan: Option<Timestamp>,
-    pub last_scan_ms: Option<u64>,
-    pub last_canary: Option<Timestamp>,
-    pub canary: Option<String>,
-    /// Files that are still being written.
-    pub unsettled: usize,
-    pub oldest_unsettled_s: u64,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Target {
-    pub name: String,
-    pub url: String,
-    /// `up`, `asleep` (it fails, and is probed), or `stopped` (a person must act).
-    pub state: String,
-    pub why: Option<String>,
-    /// When it is tried again.
-    pub until: Option<Timestamp>,
-    /// How many items are in each state.
-    pub counts: BTreeMap<String, usize>,
-    pub in_flight: Vec<String>,
-    pub last_success: Option<Timestamp>,
-    pub last_error: Option<String>,
-    pub last_error_at: Option<Timestamp>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Outbox {
-    pub path: String,
-    /// Since when its volume is full.
-    pub disk_full: Option<Timestamp>,
-}
-
-/// `GET /healthz`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Health {
-    pub healthy: bool,
-    pub reasons: Vec<String>,
-}
 
 /// `GET /items`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Items {
     pub items: Vec<Item>,
+    /// What to pass as `after` for the rows that follow; nothing behind the last.
+    pub next: Option<String>,
 }
 
 /// An item at a target, or a file of which nothing can be delivered.
@@ -97,18 +36,6 @@ pub struct Item {
     pub parked_since: Option<Timestamp>,
     /// What was acknowledged without being done.
     pub warning: Option<String>,
-}
-
-/// Whatever was asked wrongly.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Fault {
-    pub error: String,
-    pub hint: String,
-}
-
-/// Milliseconds since 1970 as a timestamp; nothing outside of what one holds.
-pub fn at(ms: i64) -> Option<Timestamp> {
-    Timestamp::from_millisecond(ms).ok()
 }
 
 impl Item {

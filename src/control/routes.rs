@@ -1,0 +1,71 @@
+//! Every route of the socket: what it takes and what it gives. The README's table says the same, and
+//! a test holds the two together.
+
+/// One route.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    pub method: &'static str,
+    pub path: &'static str,
+    /// What may stand behind the question mark.
+    pub query: &'static [&'static str],
+    /// The JSON that it takes, by its name in [`wire`](super::wire).
+    pub takes: Option<&'static str>,
+    /// What it gives, likewise, or a media type.
+    pub gives: &'static str,
+    /// What for.
+    pub what: &'static str,
+}
+
+const fn get(
+    path: &'static str,
+    query: &'static [&'static str],
+    gives: &'static str,
+    what: &'static str,
+) -> Route {
+    Route { method: "GET", path, query, takes: None, gives, what }
+}
+
+const fn post(path: &'static str, query: &'static [&'static str], what: &'static str) -> Route {
+    Route { method: "POST", path, query, takes: None, gives: "Done", what }
+}
+
+/// All of them.
+pub const ROUTES: &[Route] = &[
+    get("/status", &[], "Status", "how things are: roots, targets, outbox, and what is wrong"),
+    get(
+        "/items",
+        &["state", "kind", "target", "q", "after", "limit"],
+        "Items",
+        "items and files, the latest change first, paged: pass `next` as `after`",
+    ),
+    get("/items/{id}", &["payload"], "Account", "everything about one id"),
+    get("/why", &["path", "payload"], "Account", "everything about one file"),
+    post("/items/{id}/retry", &["target"], "try again now"),
+    post("/items/{id}/resend", &["target"], "send again though unchanged"),
+    post("/items/{id}/drop", &["target"], "forget it until its file changes"),
+    post("/retry", &["state", "reason", "target"], "try all of a state again now"),
+    post("/resend", &["target"], "send everything again though unchanged"),
+    post("/pause", &["target"], "send nothing until told to resume, across restarts too"),
+    post("/resume", &["target"], "go on"),
+    Route {
+        method: "POST",
+        path: "/rescan",
+        query: &["root", "accept_removals"],
+        takes: None,
+        gives: "Rescanned",
+        what: "look through the directories now",
+    },
+    post("/reload", &[], "read the configuration again"),
+    post("/adopt", &["target", "dry_run"], "take what was never acknowledged as delivered"),
+    Route {
+        method: "POST",
+        path: "/upload",
+        query: &[],
+        takes: Some("Upload"),
+        gives: "Uploaded",
+        what: "deliver a pair now, and say what came of it",
+    },
+    get("/events", &["after"], "text/event-stream", "what happens, as it happens"),
+    get("/metrics", &[], "text/plain", "figures for Prometheus"),
+    get("/healthz", &[], "Health", "200, or 503 with the reasons"),
+];

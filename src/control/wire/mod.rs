@@ -1,0 +1,24 @@
+//! The JSON of the socket, for both ends of it. Times are RFC 3339, in UTC.
+//!
+//! Which route gives and takes what is listed in [`ROUTES`](super::routes::ROUTES).
+
+mod account;
+mod item;
+mod order;
+mod status;
+
+pub use account::{Account, AttemptAccount, DeliveryAccount, FileAccount, Thing, VersionAccount};
+pub use item::{Item, Items};
+pub use order::{Done, Fault, PairOutcome, ThingOutcome, Upload, Uploaded};
+pub use status::{
+    Amount, Delivered, Health, InFlight, Latency, OldestDue, Outbox, Root, Status, Target,
+};
+
+use jiff::Timestamp;
+
+pub use crate::journal::Event;
+
+/// Milliseconds since 1970 as a timestamp; nothing outside of what one holds.
+pub fn at(ms: i64) -> Option<Timestamp> {
+    Timestamp::from_millisecond(ms).ok()
+}

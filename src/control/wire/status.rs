@@ -1,0 +1,141 @@
+//! The status, whole.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::id::Kind;
+
+/// `GET /status`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    pub version: String,
+    pub uptime_s: i64,
+    /// Every root was looked through, or found to be missing, since the start.
+    pub ready: bool,
+    pub healthy: bool,
+    /// Why it is not: each says what is wrong and what to do.
+    pub reasons: Vec<String>,
+    pub roots: Vec<Root>,
+    pub targets: Vec<Target>,
+    pub outbox: Outbox,
+}
+
+/// One watched directory.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Root {
+    /// `reports` or `exports`.
+    pub root: String,
+    pub path: String,
+    pub file_system: String,
+    /// As configured: `auto`, `events` or `scan`.
+    pub mode: String,
+    /// `unknown` before the first look, `events`, `scanning`, `lost` or `suspicious`.
+    pub state: String,
+    /// Why it is so, where there is more to say than the word.
+    pub why: Option<String>,
+    /// Changes in it are seen, one way or the other.
+    pub seen: bool,
+    pub since: Option<Timestamp>,
+    /// Files that are recorded.
+    pub files: usize,
+    pub last_event: Option<Timestamp>,
+    pub last_scan: Option<Timestamp>,
+    pub last_scan_ms: Option<u64>,
+    pub last_canary: Option<Timestamp>,
+    /// What became of it.
+    pub canary: Option<String>,
+    /// Files that are still being written.
+    pub unsettled: usize,
+    pub oldest_unsettled_s: u64,
+}
+
+/// One place that is kept level.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Target {
+    pub name: String,
+    pub url: String,
+    /// `up`, `asleep` (it fails, and is probed), `stopped` (a person must act), `paused` (by order).
+    pub state: String,
+    pub why: Option<String>,
+    /// When it is tried again.
+    pub until: Option<Timestamp>,
+    /// How many items are in each state.
+    pub counts: BTreeMap<String, usize>,
+    pub oldest_due: Option<OldestDue>,
+    pub in_flight: Vec<InFlight>,
+    pub last_success: Option<Timestamp>,
+    pub last_error: Option<String>,
+    pub last_error_at: Option<Timestamp>,
+    /// What was acknowledged since the start, at most.
+    pub delivered: Delivered,
+    /// From the change of a file to its acknowledgement, of the latest deliveries.
+    pub latency: Option<Latency>,
+}
+
+/// The item that has been due the longest.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OldestDue {
+    pub id: String,
+    pub kind: Kind,
+    pub since: Timestamp,
+    pub age_s: i64,
+}
+
+/// A request that is under way.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InFlight {
+    pub id: String,
+    pub kind: Kind,
+    pub since: Timestamp,
+    /// Bytes of the body that were handed to the network.
+    pub done_bytes: u64,
+    /// Nothing before it is known.
+    pub total_bytes: Option<u64>,
+}
+
+/// How much was delivered lately.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Delivered {
+    pub minute: Amount,
+    pub hour: Amount,
+    pub day: Amount,
+    /// Deliveries in each of the last minutes, the present one last.
+    pub per_minute: Vec<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Amount {
+    pub count: u64,
+    pub bytes: u64,
+}
+
+/// Quantiles, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    pub p50_ms: u64,
+    pub p90_ms: u64,
+    pub p99_ms: u64,
+    /// How many deliveries they are of.
+    pub of: usize,
+}
+
+/// The outbox's own file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Outbox {
+    pub path: String,
+    pub size_bytes: u64,
+    pub schema: i32,
+    /// Since when its volume is full.
+    pub disk_full: Option<Timestamp>,
+    /// When the counts of this status were true: a moment ago, where the disk is slow.
+    pub counted_at: Timestamp,
+}
+
+/// `GET /healthz`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Health {
+    pub healthy: bool,
+    pub reasons: Vec<String>,
+}
