@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use futures_util::StreamExt;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_tokio::Signals;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -80,8 +80,11 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
     });
     let socket = setting.borrow().control_socket.clone();
     let listener = control::bind(&socket).map_err(Misconfigured)?;
+    let (ask_reload, mut asked_reload) = mpsc::channel(1);
     let desk = control::Desk {
         outbox: outbox.clone(),
+        hints: [reports.clone(), exports.clone()],
+        reload: ask_reload,
         roots: roots.clone(),
         lanes: vec![lane_seen],
         settings: setting.clone(),
@@ -135,7 +138,8 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
             signal = signals.next() => match signal {
                 Some(SIGHUP) => {
                     systemd::reloading();
-                    reload(config_path.as_deref(), &settings, &target);
+                    // What came of it is in the log.
+                    let _told = reload(config_path.as_deref(), &settings, &target);
                     if is_ready {
                         systemd::ready(&told);
                     }
@@ -145,6 +149,13 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
                     break Ok(());
                 }
             },
+            Some(reply) = asked_reload.recv() => {
+                systemd::reloading();
+                let _asker_gone = reply.send(reload(config_path.as_deref(), &settings, &target));
+                if is_ready {
+                    systemd::ready(&told);
+                }
+            }
             Some(ended) = tasks.join_next() => break match ended {
                 Ok(Ok(())) => Err(anyhow::anyhow!("a part of the daemon ended by itself")),
                 Ok(Err(fault)) => Err(fault.into()),
@@ -225,26 +236,23 @@ fn reload(
     path: Option<&Path>,
     settings: &watch::Sender<Arc<Config>>,
     target: &watch::Sender<Target>,
-) {
-    match Config::load(path, &process_environment) {
-        Err(faults) => {
-            for fault in faults {
-                error!(%fault, "the configuration is not taken over");
-            }
+) -> control::Reloaded {
+    let fresh = Config::load(path, &process_environment).map_err(|faults| {
+        for fault in &faults {
+            error!(%fault, "the configuration is not taken over");
         }
-        Ok(fresh) => {
-            let (taken, fixed) = settings.borrow().reloaded(fresh);
-            for key in fixed {
-                warn!(key, "this change needs a restart");
-            }
-            match Target::new(&taken.ingest) {
-                Ok(fresh) => {
-                    target.send_replace(fresh);
-                    settings.send_replace(Arc::new(taken));
-                    info!("reloaded");
-                }
-                Err(error) => error!(%error, "the configuration is not taken over"),
-            }
-        }
+        faults.iter().map(ToString::to_string).collect::<Vec<_>>()
+    })?;
+    let (taken, fixed) = settings.borrow().reloaded(fresh);
+    for key in &fixed {
+        warn!(key, "this change needs a restart");
     }
+    let fresh = Target::new(&taken.ingest).map_err(|error| {
+        error!(%error, "the configuration is not taken over");
+        vec![error.to_string()]
+    })?;
+    target.send_replace(fresh);
+    settings.send_replace(Arc::new(taken));
+    info!("reloaded");
+    Ok(fixed)
 }

@@ -3,6 +3,7 @@
 //! Each root has its own, so that a large audio file being read holds no report up.
 
 mod audio;
+mod inspect;
 mod look;
 mod recent;
 mod reconcile;
@@ -27,6 +28,7 @@ use crate::config::{Config, FirstRun};
 use crate::file::{FileRef, Root};
 use crate::outbox::{Finding, Found, Outbox, OutboxError};
 use crate::watch::{Deletions, Directory, Entry, Eye, Hints, Mounts, Settling, Touch, Vision};
+pub use inspect::{Inspection, inspect};
 use look::{Looked, Rules, Seen, Trigger};
 use recent::Recent;
 pub use status::RootStatus;
