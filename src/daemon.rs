@@ -32,11 +32,16 @@ const TARGET: &str = "dashboard";
 #[error("{0}")]
 pub struct Misconfigured(std::io::Error);
 
-/// Runs until a signal ends it.
+/// Runs until a signal ends it. `passed` is the control socket, where systemd has made it.
 ///
 /// # Errors
 /// What kept it from starting, or made it stop on its own.
-pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result<()> {
+pub async fn run(
+    config: Config,
+    config_path: Option<PathBuf>,
+    passed: Option<std::os::unix::net::UnixListener>,
+) -> anyhow::Result<()> {
+    let is_ours = passed.is_none();
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("signals")?;
     exit_on_second_signal()?;
     info!(
@@ -78,8 +83,11 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
         url: setting.borrow().ingest.url.to_string(),
         ..LaneStatus::default()
     });
-    let socket = setting.borrow().control_socket.clone();
-    let listener = control::bind(&socket).map_err(Misconfigured)?;
+    let place = setting.borrow().control.clone();
+    let listener = match passed {
+        Some(listener) => control::adopt(listener).map_err(Misconfigured)?,
+        None => control::bind(&place).map_err(Misconfigured)?,
+    };
     let (ask_reload, mut asked_reload) = mpsc::channel(1);
     let desk = control::Desk {
         outbox: outbox.clone(),
@@ -175,7 +183,9 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
         }
     }
     // The thread has closed the file when its end is heard of.
-    let _gone_already = std::fs::remove_file(&socket);
+    if is_ours {
+        let _gone_already = std::fs::remove_file(&place.socket);
+    }
     if outcome.is_ok() {
         let _closed_without_a_fault = guard.failure.await;
         info!("stopped");

@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-pub use socket::bind;
+pub use socket::{adopt, bind};
 
 use crate::clock;
 use crate::config::Config;
