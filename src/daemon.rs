@@ -18,7 +18,7 @@ use crate::config::{Config, process_environment};
 use crate::control;
 use crate::drain::{Lane, LaneStatus};
 use crate::file::Root;
-use crate::intake::{Intake, RootStatus};
+use crate::intake::{self, Intake, RootStatus};
 use crate::outbox::{self, Outbox, OutboxError};
 use crate::systemd;
 use crate::target::Target;
@@ -63,16 +63,20 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
 
     let mut reconciled = Vec::new();
     let mut roots = Vec::new();
+    let mut intakes = Vec::new();
     for (root, hints) in Root::ALL.into_iter().zip(&hints) {
         let (done, first) = oneshot::channel();
         let (status, seen) =
             watch::channel(RootStatus::new(root, setting.borrow().watch.path(root).to_owned()));
-        let intake = Intake::new(root, outbox.clone(), setting.clone(), hints.clone(), status);
+        let (handle, requests) = intake::Handle::new(root);
+        let intake =
+            Intake::new(root, outbox.clone(), setting.clone(), hints.clone(), requests, status);
         roots.push(seen);
+        intakes.push(handle);
         tasks.spawn(intake.run(done, stop.clone()));
         reconciled.push(first);
     }
-    let [reports, exports] = hints;
+    let [reports, exports] = hints.clone();
     let (status, lane_seen) = watch::channel(LaneStatus {
         name: TARGET,
         url: setting.borrow().ingest.url.to_string(),
@@ -83,6 +87,7 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
     let desk = control::Desk {
         outbox: outbox.clone(),
         roots: roots.clone(),
+        intakes,
         lanes: vec![lane_seen],
         settings: setting.clone(),
         started_ms: clock::now_ms(),
@@ -135,7 +140,9 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
             signal = signals.next() => match signal {
                 Some(SIGHUP) => {
                     systemd::reloading();
-                    reload(config_path.as_deref(), &settings, &target);
+                    if !reload(config_path.as_deref(), &settings, &target) {
+                        hints.iter().for_each(Hints::add_everything);
+                    }
                     if is_ready {
                         systemd::ready(&told);
                     }
@@ -220,17 +227,19 @@ fn exit_on_second_signal() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads the configuration again. A faulty one changes nothing.
+/// Reads the configuration again, and says whether it is taken over: who goes by it looks at
+/// everything then. A faulty one changes nothing.
 fn reload(
     path: Option<&Path>,
     settings: &watch::Sender<Arc<Config>>,
     target: &watch::Sender<Target>,
-) {
+) -> bool {
     match Config::load(path, &process_environment) {
         Err(faults) => {
             for fault in faults {
                 error!(%fault, "the configuration is not taken over");
             }
+            false
         }
         Ok(fresh) => {
             let (taken, fixed) = settings.borrow().reloaded(fresh);
@@ -242,8 +251,12 @@ fn reload(
                     target.send_replace(fresh);
                     settings.send_replace(Arc::new(taken));
                     info!("reloaded");
+                    true
                 }
-                Err(error) => error!(%error, "the configuration is not taken over"),
+                Err(error) => {
+                    error!(%error, "the configuration is not taken over");
+                    false
+                }
             }
         }
     }

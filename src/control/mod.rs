@@ -2,6 +2,7 @@
 //! watches over the NAS. Who may open it may use it.
 
 pub mod client;
+pub mod rescan;
 mod socket;
 mod status;
 pub mod wire;
@@ -12,7 +13,7 @@ use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde::Deserialize;
 use tokio::net::UnixListener;
 use tokio::sync::watch;
@@ -25,7 +26,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::delivery::ItemState;
 use crate::drain::LaneStatus;
-use crate::intake::RootStatus;
+use crate::intake::{Handle, RootStatus};
 use crate::outbox::{Filter, Outbox, OutboxError};
 use wire::{Fault, Items};
 
@@ -36,6 +37,7 @@ const ROWS_MAX: usize = 10_000;
 pub struct Desk {
     pub outbox: Outbox,
     pub roots: Vec<watch::Receiver<RootStatus>>,
+    pub intakes: Vec<Handle>,
     pub lanes: Vec<watch::Receiver<LaneStatus>>,
     pub settings: watch::Receiver<Arc<Config>>,
     pub started_ms: i64,
@@ -47,8 +49,9 @@ pub async fn serve(listener: UnixListener, desk: Desk, stop: CancellationToken) 
         .route("/status", get(status))
         .route("/items", get(items))
         .route("/healthz", get(healthz))
+        .route("/rescan", post(rescan::answer))
         .fallback(async || {
-            let hint = "there are /status, /items?state=&q=&limit= and /healthz";
+            let hint = "there are /status, /items?state=&q=&limit=, /healthz and POST /rescan";
             refuse(StatusCode::NOT_FOUND, "no such route", hint)
         })
         .with_state(Arc::new(desk));

@@ -7,6 +7,7 @@ mod look;
 mod recent;
 mod reconcile;
 mod report;
+mod rescan;
 mod sight;
 mod status;
 
@@ -29,6 +30,8 @@ use crate::outbox::{Finding, Found, Outbox, OutboxError};
 use crate::watch::{Deletions, Directory, Entry, Eye, Hints, Mounts, Settling, Touch, Vision};
 use look::{Looked, Rules, Seen, Trigger};
 use recent::Recent;
+use rescan::Request;
+pub use rescan::{Handle, NotLooked, Requests, Rescanned};
 pub use status::RootStatus;
 
 /// How long a report that does not parse may be quiet before it is called malformed.
@@ -49,6 +52,9 @@ pub struct Intake {
     outbox: Outbox,
     settings: watch::Receiver<Arc<Config>>,
     hints: Hints,
+    requests: Requests,
+    /// The one that is to be answered next.
+    asked: Option<Request>,
     eye: Eye,
     mounts: Mounts,
     settling: Settling,
@@ -70,6 +76,11 @@ pub struct Intake {
     looked_through: bool,
     /// What the first look through finds counts as delivered.
     adopting: bool,
+    /// Another directory has taken the place of the one that was looked through, and was not looked
+    /// through itself so far.
+    is_other: bool,
+    /// When it was, none of the files that were recorded was in it, and nor are they by now.
+    is_stand_in: bool,
 }
 
 /// How many files a reconcile found to be what.
@@ -87,6 +98,7 @@ impl Intake {
         outbox: Outbox,
         settings: watch::Receiver<Arc<Config>>,
         hints: Hints,
+        requests: Requests,
         status: watch::Sender<RootStatus>,
     ) -> Self {
         let path = settings.borrow().watch.path(root).to_owned();
@@ -99,6 +111,8 @@ impl Intake {
             outbox,
             settings,
             hints,
+            requests,
+            asked: None,
             eye,
             mounts: Mounts::watch(),
             settling,
@@ -114,6 +128,8 @@ impl Intake {
             files: 0,
             looked_through: false,
             adopting: false,
+            is_other: false,
+            is_stand_in: false,
         }
     }
 
@@ -146,6 +162,9 @@ impl Intake {
                 let _nobody_waits = reconciled.send(());
             }
             if full {
+                if let Some(request) = self.asked.take() {
+                    request.answer(Err(NotLooked::DiskFull));
+                }
                 tokio::select! {
                     () = stop.cancelled() => return Ok(()),
                     room = self.outbox.wait_for_room() => room?,
@@ -165,6 +184,7 @@ impl Intake {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = self.hints.wait() => {}
+                Some(request) = self.requests.recv() => self.asked = Some(request),
                 () = self.mounts.changed() => {
                     self.eye.doubt();
                     self.next_check = Instant::now();
@@ -210,10 +230,14 @@ impl Intake {
         if batch.lost {
             self.say_lost_events();
         }
-        if batch.everything {
+        if self.asked.is_some() {
+            self.lift_obstacles().await?;
+        }
+        let everything = batch.everything || self.asked.is_some();
+        if everything {
             self.look_through_now();
         }
-        if now >= self.next_check || batch.everything {
+        if now >= self.next_check || everything {
             self.check_root().await;
         }
         if self.next_canary.is_some_and(|at| now >= at) {
@@ -225,11 +249,18 @@ impl Intake {
         let is_due = |at: Instant| Instant::now() >= at;
         if is_due(self.next_scan) || self.deletions.judge_at().is_some_and(is_due) {
             // Should this be given up, the next look is as blind.
-            if self.eye.is_open() && self.reconcile().await? {
+            let mut looked = None;
+            if self.eye.is_open() {
+                looked = self.reconcile().await?;
+            }
+            if looked.is_some() {
                 self.blind = false;
                 self.end_first_run().await?;
             }
             self.next_scan = Instant::now() + self.scan_interval();
+            if let Some(request) = self.asked.take() {
+                request.answer(looked.ok_or_else(|| self.unseen()));
+            }
         }
         let due = self.settling.due(Instant::now());
         self.look_at(due, Trigger::Due).await?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::Intake;
+use super::{Intake, NotLooked};
 use crate::clock;
 use crate::config::WatchMode;
 use crate::file::FileRef;
@@ -23,6 +23,9 @@ pub(super) const LOST_CHECK: Duration = Duration::from_millis(500);
 const CANARY: Duration = Duration::from_secs(60 * 60);
 /// How long an event may be on its way.
 const STRAGGLERS: Duration = Duration::from_secs(1);
+/// Why nobody's word is taken for a deletion.
+const STAND_IN: &str = "another directory, or another mount, stands at the path, and none of the known files is in \
+     it: mount the right one; should this be the right one, restart ytv2d and say it again";
 
 impl Intake {
     /// Looks at the root itself. What is new is to be looked through.
@@ -65,6 +68,7 @@ impl Intake {
                 warn!(root = %self.root, path = %self.path.display(), file_system,
                     "another directory, or another mount, stands at the path: it is taken up");
             }
+            self.is_other = self.looked_through;
             self.status.send_modify(|status| status.file_system = file_system);
         }
         let is_watched = no_watch.is_none() && self.settings.borrow().watch.mode == WatchMode::Auto;
@@ -125,25 +129,48 @@ impl Intake {
         }
     }
 
-    /// Files that a look through everything has missed, as far as they are believed to be deleted.
-    pub(super) fn believed(&mut self, gone: Vec<FileRef>) -> Vec<Finding> {
+    /// Files that a look through everything has missed, if they are believed to be deleted, or why
+    /// not. To `accept` it is a person's word, and good for this look alone: it says that the files
+    /// were deleted, not that this is the directory that they were in.
+    pub(super) fn believed(
+        &mut self,
+        gone: Vec<FileRef>,
+        accept: bool,
+    ) -> Result<Vec<Finding>, String> {
         let limit = self.settings.borrow().watch.mass_delete;
         let (count, known) = (gone.len(), self.files);
         let names = gone.iter().map(|file| file.name.as_os_str());
-        match self.deletions.judge(names, known, limit, Instant::now()) {
-            Judgement::TooSoon => return Vec::new(),
-            Judgement::Suspicious => {
-                self.vision.suspect(Some((count, known)));
-                self.say_turn();
-                return Vec::new();
+        if accept && !self.is_stand_in {
+            self.deletions.forget();
+            if count > 0 {
+                warn!(root = %self.root, path = %self.path.display(), gone = count, known,
+                    "files are gone, and that is meant: it was said so");
             }
-            Judgement::Believed => {
-                self.vision.suspect(None);
-                self.say_turn();
+        } else {
+            match self.deletions.judge(names, known, limit, Instant::now()) {
+                Judgement::TooSoon if accept => return Err(STAND_IN.to_owned()),
+                Judgement::TooSoon => return Err("more may follow in a moment".to_owned()),
+                Judgement::Suspicious => {
+                    self.vision.suspect(Some((count, known)));
+                    self.say_turn();
+                    return Err(if accept { STAND_IN.to_owned() } else { self.state() });
+                }
+                Judgement::Believed => {}
             }
         }
+        self.vision.suspect(None);
+        self.say_turn();
         self.files = known.saturating_sub(count);
-        gone.into_iter().map(|file| Finding { file, found: Found::Gone }).collect()
+        Ok(gone.into_iter().map(|file| Finding { file, found: Found::Gone }).collect())
+    }
+
+    /// Why the root was not looked through.
+    pub(super) fn unseen(&self) -> NotLooked {
+        NotLooked::Unseen(self.state())
+    }
+
+    fn state(&self) -> String {
+        self.vision.sighting().to_string()
     }
 
     pub(super) fn say_lost_events(&self) {
@@ -172,7 +199,8 @@ impl Intake {
                  itself once it is there"),
             Sighting::Suspicious { gone, known } => warn!(%root, %path, gone, known,
                 "so many files are gone at once that this is taken for a failed mount: nothing is \
-                 forgotten; if it was meant, all is well; if not, mount the directory again"),
+                 forgotten; mount the directory again, or, if they were deleted on purpose, say so \
+                 with: ytv2d rescan --accept-removals"),
         }
         self.publish();
     }

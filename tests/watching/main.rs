@@ -15,5 +15,6 @@ mod no_events;
 mod quiet;
 mod readiness;
 mod removal;
+mod rescan;
 mod roots;
 mod says;
