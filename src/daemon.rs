@@ -22,7 +22,7 @@ use crate::intake::{self, Intake, RootStatus};
 use crate::outbox::{self, Outbox, OutboxError};
 use crate::systemd;
 use crate::target::Target;
-use crate::watch::Hints;
+use crate::watch::{Hints, Questions};
 
 /// The name of the one target, in the outbox, the log and the status.
 const TARGET: &str = "dashboard";
@@ -58,6 +58,7 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
     let (target, targets) = watch::channel(Target::new(&config.ingest)?);
     let (settings, setting) = watch::channel(Arc::new(config));
     let hints = Root::ALL.map(|_| Hints::default());
+    let questions = Questions::default();
     let stop = CancellationToken::new();
     let mut tasks: JoinSet<Result<(), OutboxError>> = JoinSet::new();
 
@@ -69,8 +70,15 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
         let (status, seen) =
             watch::channel(RootStatus::new(root, setting.borrow().watch.path(root).to_owned()));
         let (handle, requests) = intake::Handle::new(root);
-        let intake =
-            Intake::new(root, outbox.clone(), setting.clone(), hints.clone(), requests, status);
+        let intake = Intake::new(
+            root,
+            outbox.clone(),
+            setting.clone(),
+            hints.clone(),
+            questions.clone(),
+            requests,
+            status,
+        );
         roots.push(seen);
         intakes.push(handle);
         tasks.spawn(intake.run(done, stop.clone()));
@@ -105,6 +113,7 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
         settings: setting,
         reports,
         exports,
+        questions,
         status,
     };
     tasks.spawn(lane.run(stop.clone()));

@@ -2,6 +2,7 @@
 //! watches over the NAS. Who may open it may use it.
 
 pub mod client;
+pub mod pending;
 pub mod rescan;
 mod socket;
 mod status;
@@ -106,6 +107,7 @@ async fn items(
     };
     let limit = asked.limit.unwrap_or(ROWS_MAX).min(ROWS_MAX);
     // States that only this moment tells apart are sorted out after the rows were read.
+    let text = asked.q.clone().unwrap_or_default();
     let filter =
         Filter { state, text: asked.q, limit: if state.is_some() { ROWS_MAX } else { limit } };
     match desk.outbox.list(filter).await {
@@ -113,9 +115,11 @@ async fn items(
         Ok(rows) => {
             let aloft = status::aloft(&desk);
             let now_ms = clock::now_ms();
-            let items = rows
+            let items = status::pending(&desk)
                 .into_iter()
-                .map(|row| wire::Item::new(row, &aloft, now_ms))
+                .filter(|pending| pending.path.contains(&text))
+                .map(wire::Pending::into_item)
+                .chain(rows.into_iter().map(|row| wire::Item::new(row, &aloft, now_ms)))
                 .filter(|item| state.is_none_or(|state| item.state == state))
                 .take(limit)
                 .collect();

@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use tokio::sync::watch;
+use tokio::time::Instant;
+
 use super::Desk;
 use super::wire::{self, Status, at};
 use crate::delivery::ItemState;
@@ -14,7 +17,9 @@ use crate::outbox::{OutboxError, Tally};
 pub async fn compose(desk: &Desk, now_ms: i64) -> Result<Status, OutboxError> {
     let tally = desk.outbox.tally(now_ms).await?;
     let roots: Vec<_> = desk.roots.iter().map(|root| root_of(&root.borrow())).collect();
-    let targets: Vec<_> = desk.lanes.iter().map(|lane| target_of(&lane.borrow(), &tally)).collect();
+    let pending = roots.iter().map(|root| root.unsettled + root.troubled).sum();
+    let targets: Vec<_> =
+        desk.lanes.iter().map(|lane| target_of(&lane.borrow(), &tally, pending)).collect();
     let disk_full = desk.outbox.health().await?.disk_full;
     let warned = tally.items.iter().map(|items| items.warned).sum();
     let broken = tally.invalid - tally.not_ours;
@@ -42,7 +47,20 @@ pub fn aloft(desk: &Desk) -> HashSet<(Kind, String)> {
         .collect()
 }
 
+/// The files that are not taken in yet, by name.
+pub fn pending(desk: &Desk) -> Vec<wire::Pending> {
+    let now = Instant::now();
+    let of_root = |root: &watch::Receiver<RootStatus>| {
+        let status = root.borrow();
+        status.pending.iter().map(|file| wire::Pending::new(file, now)).collect::<Vec<_>>()
+    };
+    desk.roots.iter().flat_map(of_root).collect()
+}
+
 fn root_of(status: &RootStatus) -> wire::Root {
+    let now = Instant::now();
+    let written = status.pending.iter().filter(|file| file.trouble.is_none());
+    let oldest = written.map(|file| file.since).min();
     wire::Root {
         root: status.root.to_string(),
         path: status.path.display().to_string(),
@@ -59,12 +77,14 @@ fn root_of(status: &RootStatus) -> wire::Root {
         last_scan_ms: status.last_scan.map(|(_, took)| took.as_millis() as u64),
         last_canary: status.last_canary.map(|(at, _)| at),
         canary: status.last_canary.map(|(_, word)| word.to_owned()),
-        unsettled: status.unsettled.0,
-        oldest_unsettled_s: status.unsettled.1.as_secs(),
+        unsettled: status.unsettled,
+        oldest_unsettled_s: oldest.map_or(0, |since| (now - since).as_secs()),
+        troubled: status.troubled,
+        pending: status.pending.iter().map(|file| wire::Pending::new(file, now)).collect(),
     }
 }
 
-fn target_of(lane: &LaneStatus, tally: &Tally) -> wire::Target {
+fn target_of(lane: &LaneStatus, tally: &Tally, pending: usize) -> wire::Target {
     let mut counts: BTreeMap<String, usize> =
         ItemState::ALL.map(|state| (state.as_str().to_owned(), 0)).into();
     let mut add = |state: ItemState, count: usize| {
@@ -79,7 +99,7 @@ fn target_of(lane: &LaneStatus, tally: &Tally) -> wire::Target {
         add(items.state, items.count - flying);
     }
     add(ItemState::Invalid, tally.invalid);
-    add(ItemState::Waiting, tally.unclaimed);
+    add(ItemState::Waiting, tally.unclaimed + pending);
     let state = match &lane.shut {
         None => "up",
         Some(shut) if shut.is_stopped => "stopped",
@@ -113,6 +133,12 @@ fn reasons(
     }
     for root in roots.iter().filter(|root| !root.seen) {
         reasons.push(format!("{}: {}", root.root, root.state));
+    }
+    for root in roots.iter().filter(|root| root.troubled > 0) {
+        reasons.push(format!(
+            "{}: {} files cannot be read for now; ytv2d list --state waiting says why",
+            root.root, root.troubled
+        ));
     }
     let most = |state: ItemState| {
         targets.iter().filter_map(|target| target.counts.get(state.as_str())).max().copied()

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use tokio::time::Instant;
-use tracing::warn;
 
 use super::{audio, report};
 use crate::clock;
@@ -15,7 +14,7 @@ use crate::config::Ignore;
 use crate::file::{FileRef, Root, Stamp};
 use crate::outbox::Found;
 use crate::report::{AudioName, IdPolicy, audio_name, ignored_report_name};
-use crate::watch::{Directory, Entry, Settling};
+use crate::watch::{Directory, Entry, Pulse, Settling};
 
 /// What the configuration says about taking in.
 #[derive(Clone, Debug)]
@@ -93,19 +92,19 @@ pub fn is_ours(root: Root, name: &OsStr, ignore: &Ignore) -> bool {
         }
 }
 
-/// Looks at files without opening them, and tells which could not be looked at. Blocking.
+/// Looks at files without opening them; those that could not be looked at come with the reason.
+/// Blocking.
 pub fn see(
     directory: &Directory,
     files: impl Iterator<Item = (FileRef, Option<Stamp>)>,
-) -> (Vec<Seen>, Vec<FileRef>) {
+    pulse: &Pulse,
+) -> (Vec<Seen>, Vec<(FileRef, io::Error)>) {
     let (mut seen, mut unseen) = (Vec::new(), Vec::new());
     for (file, known) in files {
+        pulse.beat();
         match directory.look(&file.name) {
             Ok(entry) => seen.push(Seen { file, known, entry }),
-            Err(error) => {
-                warn!(%file, %error, "a file cannot be looked at; it is tried again in a minute");
-                unseen.push(file);
-            }
+            Err(error) => unseen.push((file, error)),
         }
     }
     (seen, unseen)
@@ -190,48 +189,38 @@ fn tick(stamp: &Stamp) -> Duration {
     }
 }
 
-/// Reads files, one after the other. Blocking.
-pub fn read(directory: &Directory, files: Vec<FileRef>, rules: &Rules) -> Vec<(FileRef, Outcome)> {
-    files
-        .into_iter()
-        .map(|file| {
-            let outcome = match directory.open_file(&file.name) {
-                Ok(mut opened) => {
-                    let outcome = match rules.root {
-                        Root::Reports => report::read(&mut opened, &file, rules),
-                        Root::Exports => audio::read(&mut opened, &file, rules),
-                    };
-                    match opened.is_unchanged() {
-                        Ok(true) => outcome,
-                        Ok(false) => Outcome::Moving,
-                        Err(error) => Outcome::Failed(error),
-                    }
-                }
-                // It went away, or became something else, since it was seen: that is an event of
-                // its own.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::NotFound | io::ErrorKind::InvalidInput
-                    ) =>
-                {
-                    Outcome::Moving
-                }
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    match directory.look(&file.name) {
-                        Ok(Some(Entry::File(stamp))) => Outcome::Found(Found::Obstacle(
-                            stamp,
-                            "it may not be read: let the user that ytv2d runs as read it"
-                                .to_owned(),
-                        )),
-                        _ => Outcome::Moving,
-                    }
-                }
-                Err(error) => Outcome::Failed(error),
-            };
-            (file, outcome)
-        })
-        .collect()
+/// Reads a file. Blocking.
+pub fn read(directory: &Directory, file: &FileRef, rules: &Rules, pulse: &Pulse) -> Outcome {
+    let opened = match directory.open_file(&file.name) {
+        Ok(opened) => opened,
+        Err(error) => return not_opened(directory, file, error),
+    };
+    let outcome = match rules.root {
+        Root::Reports => report::read(&opened, file, rules, pulse),
+        Root::Exports => audio::read(&opened, file, rules, pulse),
+    };
+    match opened.is_unchanged() {
+        Ok(true) => outcome,
+        Ok(false) => Outcome::Moving,
+        Err(error) => Outcome::Failed(error),
+    }
+}
+
+fn not_opened(directory: &Directory, file: &FileRef, error: io::Error) -> Outcome {
+    match error.kind() {
+        // It went away, or became something else, since it was seen: that is an event of its own.
+        io::ErrorKind::NotFound | io::ErrorKind::InvalidInput => Outcome::Moving,
+        // Somebody holds a lease on it, as Samba does for its clients, and is asked to let go.
+        io::ErrorKind::WouldBlock => Outcome::Moving,
+        io::ErrorKind::PermissionDenied => match directory.look(&file.name) {
+            Ok(Some(Entry::File(stamp))) => Outcome::Found(Found::Obstacle(
+                stamp,
+                "it may not be read: let the user that ytv2d runs as read it".to_owned(),
+            )),
+            _ => Outcome::Moving,
+        },
+        _ => Outcome::Failed(error),
+    }
 }
 
 #[cfg(test)]

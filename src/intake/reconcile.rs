@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::look::{self, Seen, Trigger};
-use super::{Counts, Intake, Rescanned, ask};
+use super::{Counts, Intake, Rescanned};
 use crate::clock;
 use crate::file::{FileRef, Stamp};
 use crate::outbox::{Finding, Found, OutboxError};
@@ -50,9 +50,12 @@ impl Intake {
     pub(super) async fn reconcile(&mut self) -> Result<Option<Rescanned>, OutboxError> {
         let (started, root, path) = (Instant::now(), self.root, self.path.clone());
         let ignore = self.settings.borrow().watch.ignore.clone();
-        let listing = ask(move || {
+        let listing = self.questions.ask(root, None, move |pulse| {
             let directory = Directory::open(&path)?;
-            let names = directory.names(|name| look::is_ours(root, name, &ignore))?;
+            let names = directory.names(|name| {
+                pulse.beat();
+                look::is_ours(root, name, &ignore)
+            })?;
             Ok((directory, names))
         });
         let (directory, names) = match listing.await {
@@ -111,9 +114,9 @@ impl Intake {
             pairs.into_iter().partition(|(name, _)| look::is_ours(root, name, &ignore));
         let forget = |(name, _)| Finding { file: FileRef::new(root, name), found: Found::Gone };
         self.record(dropped.into_iter().map(forget).collect(), Trigger::Scan).await?;
-        let stats = ask(move || {
+        let stats = self.questions.ask(root, None, move |pulse| {
             let with_name = |(name, known)| (FileRef::new(root, name), known);
-            Ok(look::see(&directory, pairs.into_iter().map(with_name)))
+            Ok(look::see(&directory, pairs.into_iter().map(with_name), pulse))
         });
         let now_ms = clock::now_ms();
         let mut differing = Vec::new();
@@ -124,7 +127,7 @@ impl Intake {
                 return Ok(false);
             }
         };
-        self.postpone(unseen);
+        unseen.iter().for_each(|(file, error)| self.trouble(file, error));
         for seen in seen {
             let now = seen.entry.map(|(Entry::File(stamp) | Entry::Other(_, stamp))| stamp);
             match (seen.known, now) {
@@ -157,6 +160,10 @@ impl Intake {
             }
             let directory = Arc::clone(&scan.directory);
             scan.recorded += self.take(directory, group, Trigger::Scan).await?;
+            // It may have been lost meanwhile.
+            if !self.eye.is_open() {
+                return Ok(false);
+            }
         }
     }
 

@@ -1,13 +1,13 @@
 //! How the intake keeps sight of its root, and says so.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::{Intake, NotLooked};
+use super::{Intake, NotLooked, Pending, RootStatus};
 use crate::clock;
 use crate::config::WatchMode;
 use crate::file::FileRef;
@@ -21,6 +21,8 @@ pub(super) const ROOT_CHECK: Duration = Duration::from_secs(10);
 pub(super) const LOST_CHECK: Duration = Duration::from_millis(500);
 /// How often a canary is sent.
 const CANARY: Duration = Duration::from_secs(60 * 60);
+/// So many of the files that are waited for are told by name.
+const PENDING_MAX: usize = 100;
 /// How long an event may be on its way.
 const STRAGGLERS: Duration = Duration::from_secs(1);
 /// Why nobody's word is taken for a deletion.
@@ -70,6 +72,7 @@ impl Intake {
             }
             self.is_other = self.looked_through;
             self.status.send_modify(|status| status.file_system = file_system);
+            self.questions.forgive(self.root);
         }
         let is_watched = no_watch.is_none() && self.settings.borrow().watch.mode == WatchMode::Auto;
         self.next_canary = is_watched.then(Instant::now);
@@ -83,6 +86,7 @@ impl Intake {
         // Whatever is found next is taken up as new, and looked through.
         self.eye.close();
         self.settling = Settling::default();
+        self.troubles.clear();
         self.next_canary = None;
         self.deletions.forget();
         self.vision.lost(error.to_string());
@@ -91,7 +95,7 @@ impl Intake {
 
     /// Sends a canary, and believes it.
     pub(super) async fn send_canary(&mut self) {
-        let canary = Canary::send(&self.path, &self.hints).await;
+        let canary = Canary::send(self.root, &self.path, &self.hints, &self.questions).await;
         self.next_canary = Some(Instant::now() + CANARY);
         let word = match &canary {
             Canary::Seen => "seen",
@@ -209,14 +213,38 @@ impl Intake {
     pub(super) fn publish(&self) {
         let sighting = self.vision.sighting();
         let since = self.vision.since().unwrap_or_else(clock::now);
-        let unsettled = self.settling.unsettled(Instant::now());
+        let troubled = self.troubles.len();
+        let unsettled = self.settling.count().saturating_sub(troubled);
         let files = self.files;
+        let pending = self.pending();
         self.status.send_if_modified(|status| {
-            let before = (status.sighting.take(), status.files, status.unsettled);
-            status.sighting = Some((sighting, since));
-            (status.files, status.unsettled) = (files, unsettled);
-            before != (status.sighting.clone(), files, unsettled)
+            let now = RootStatus {
+                sighting: Some((sighting, since)),
+                files,
+                unsettled,
+                troubled,
+                pending,
+                ..status.clone()
+            };
+            let is_news = *status != now;
+            *status = now;
+            is_news
         });
+    }
+
+    /// The files that are waited for, those in trouble first.
+    fn pending(&self) -> Vec<Pending> {
+        let file = |name: &OsStr| FileRef::new(self.root, name);
+        let troubled = self.troubles.iter().map(|(name, (since, why))| Pending {
+            file: file(name),
+            since: *since,
+            trouble: Some(why.clone()),
+        });
+        let written = self.settling.oldest(PENDING_MAX).into_iter();
+        let written = written
+            .filter(|(_, name)| !self.troubles.contains_key(*name))
+            .map(|(since, name)| Pending { file: file(name), since, trouble: None });
+        troubled.chain(written).take(PENDING_MAX).collect()
     }
 }
 

@@ -9,6 +9,7 @@ mod directory;
 mod eye;
 mod hints;
 mod mounts;
+mod questions;
 mod settling;
 mod vision;
 
@@ -18,5 +19,6 @@ pub use directory::{Directory, Entry, OpenedFile};
 pub use eye::{Eye, Sight};
 pub use hints::{Batch, Hints, Touch};
 pub use mounts::Mounts;
+pub use questions::{Pulse, Questions};
 pub use settling::Settling;
 pub use vision::{Reason, Sighting, Vision};

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -61,6 +61,16 @@ impl Stage {
         let output = self.ask(&[arguments, &["--json"]].concat());
         let said = String::from_utf8_lossy(&output.stderr);
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"))
+    }
+
+    /// Waits until no file is known to be still in the making.
+    #[track_caller]
+    pub fn wait_for_end_of_writing(&self) {
+        let begun = Instant::now();
+        let is_writing = |root: &Value| root["unsettled"] != 0;
+        while self.json(&["status"])["roots"].as_array().expect("roots").iter().any(is_writing) {
+            assert!(begun.elapsed() < PATIENCE);
+        }
     }
 
     /// Writes a report as the pipeline does.

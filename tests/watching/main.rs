@@ -8,6 +8,7 @@
 mod support;
 
 mod burst;
+mod hangs;
 mod limits;
 mod machine;
 mod names;
