@@ -36,8 +36,6 @@ use rescan::Request;
 pub use rescan::{Handle, NotLooked, Requests, Rescanned};
 pub use status::{Pending, RootStatus};
 
-/// How long a report that does not parse may be quiet before it is called malformed.
-const REPORT_QUIET: Duration = Duration::from_secs(5);
 /// How many files are looked at between two commits.
 const GROUP: usize = 64;
 /// When a file is tried again that ought to be readable, and was not.
@@ -435,7 +433,8 @@ impl Intake {
                 Some(found)
             }
             look::Outcome::Unfinished(stamp, problem) => {
-                let settled = self.settling.has_settled(&file.name, stamp, REPORT_QUIET, now);
+                let quiet = self.rules().quiet;
+                let settled = self.settling.has_settled(&file.name, stamp, quiet, now);
                 settled.then_some(Found::Problem(stamp, problem))
             }
             look::Outcome::Moving => {
@@ -466,9 +465,10 @@ impl Intake {
         Rules {
             root: self.root,
             quiet: match self.root {
-                Root::Reports => REPORT_QUIET,
-                Root::Exports => config.watch.audio_quiet.max(QUIET_MIN),
-            },
+                Root::Reports => config.watch.report_quiet,
+                Root::Exports => config.watch.audio_quiet,
+            }
+            .max(QUIET_MIN),
             report_limit: config.report_limit,
             timezone: config.watch.timezone.clone(),
             ids: config.ingest.ids,

@@ -51,6 +51,21 @@ fn a_report_in_two_closes_is_one_delivery_and_is_called_malformed_only_after_qui
 }
 
 #[test]
+fn the_quiet_of_a_report_that_does_not_parse_is_configurable() {
+    let mut stage = Stage::new();
+    stage.config = stage.config.with_toml("[watch]\nreport_quiet = '20s'");
+    let daemon = stage.start();
+    let (path, bytes) = (stage.config.report(&report(1).file_name), report(1).bytes());
+    fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    // Longer than the default.
+    pause(6000);
+    fs::write(&path, &bytes).unwrap();
+    stage.holds(&report(1));
+    assert_eq!(daemon.lines_saying(CANNOT).len(), 0);
+    daemon.stop();
+}
+
+#[test]
 fn a_whole_report_is_taken_at_once_closed_or_renamed_in() {
     let stage = Stage::new();
     let daemon = stage.start();
