@@ -14,7 +14,7 @@ use crate::config::Ignore;
 use crate::file::{FileRef, Root, Stamp};
 use crate::outbox::Found;
 use crate::report::{AudioName, IdPolicy, audio_name, ignored_report_name};
-use crate::watch::{Directory, Entry, Pulse, Settling};
+use crate::watch::{A_LINK, Directory, Entry, Pulse, Settling};
 
 /// What the configuration says about taking in.
 #[derive(Clone, Debug)]
@@ -81,7 +81,7 @@ pub enum Outcome {
 pub fn is_ours(root: Root, name: &OsStr, ignore: &Ignore) -> bool {
     let has_ending = std::path::Path::new(name)
         .extension()
-        .is_some_and(|ending| ending.as_bytes() == root.extension().as_bytes());
+        .is_some_and(|ending| ending.eq_ignore_ascii_case(root.extension()));
     has_ending
         && !ignore.matches(name)
         && match root {
@@ -137,7 +137,7 @@ pub fn decide(
         }
         Some(Entry::Other(what, stamp)) => {
             settling.forget(name);
-            let problem = format!("it is {what}: only a regular file is delivered; move it away");
+            let problem = format!("it is {what}: {}", not_a_file(what));
             return Looked::Found(Found::Problem(stamp, problem));
         }
         Some(Entry::File(stamp)) => stamp,
@@ -166,6 +166,16 @@ pub fn decide(
                 Looked::Nothing
             }
         }
+    }
+}
+
+/// Why something is not delivered, and what to do about it. Not even a link within the directory is
+/// followed: what it leads to is delivered by its own name if it is ours, and a link that may be
+/// followed is one that somebody else may turn elsewhere.
+fn not_a_file(what: &str) -> &'static str {
+    match what {
+        A_LINK => "links are not followed; put the file itself here, or take the link away",
+        _ => "only a regular file is delivered; move it away",
     }
 }
 
@@ -301,13 +311,16 @@ mod tests {
         for (root, name, ours) in [
             (Root::Reports, "secret.json", false),
             (Root::Reports, "a.json", true),
-            (Root::Reports, "a.JSON", false),
+            (Root::Reports, "a.JSON", true),
+            (Root::Reports, "SECRET.JSON", false),
             (Root::Reports, ".a.json", false),
             (Root::Reports, "a.json.tmp", false),
             (Root::Reports, "a.mp3", false),
             (Root::Exports, "audio_aB-3_xY9zQk_20250901_101010.mp3", true),
             (Root::Exports, "listen_aB-3_xY9zQk_20250901_101010.mp3", false),
             (Root::Exports, "audio_20250901_101010.mp3", false),
+            (Root::Exports, "audio_20250901_101010.MP3", false),
+            (Root::Exports, "audio_aB-3_xY9zQk_20250901_101010.Mp3", true),
             (Root::Exports, "a.json", false),
         ] {
             assert_eq!(is_ours(root, OsStr::new(name), &ignore), ours, "{name}");

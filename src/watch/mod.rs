@@ -15,7 +15,7 @@ mod vision;
 
 pub use canary::{CANARY, Canary};
 pub use deletions::{Deletions, Judgement};
-pub use directory::{Directory, Entry, OpenedFile};
+pub use directory::{A_LINK, Directory, Entry, OpenedFile};
 pub use eye::{Eye, Sight};
 pub use hints::{Batch, Hints, Touch};
 pub use mounts::Mounts;
