@@ -5,7 +5,9 @@ mod account;
 pub mod client;
 mod items;
 mod orders;
+pub mod pending;
 mod refusal;
+mod rescan;
 pub mod routes;
 mod socket;
 mod status;
@@ -32,7 +34,7 @@ pub use socket::{adopt, bind};
 use crate::clock;
 use crate::config::Config;
 use crate::drain::LaneStatus;
-use crate::intake::RootStatus;
+use crate::intake::{Handle, RootStatus};
 use crate::outbox::Outbox;
 use crate::watch::Hints;
 use refusal::Refusal;
@@ -49,6 +51,7 @@ pub struct Desk {
     /// By the number of their root.
     pub hints: [Hints; 2],
     pub roots: Vec<watch::Receiver<RootStatus>>,
+    pub intakes: Vec<Handle>,
     pub lanes: Vec<watch::Receiver<LaneStatus>>,
     pub settings: watch::Receiver<Arc<Config>>,
     /// Where the daemon is asked to read its configuration again.
@@ -157,6 +160,12 @@ fn router(desk: Desk) -> Router {
             "/adopt",
             post(async |State(desk): Here, Asked(asked)| {
                 orders::adopt(&desk, asked).await.map(Json)
+            }),
+        )
+        .route(
+            "/rescan",
+            post(async |State(desk): Here, Asked(asked)| {
+                rescan::answer(&desk, asked).await.map(Json)
             }),
         )
         .route("/reload", post(async |State(desk): Here| orders::reload(&desk).await.map(Json)))

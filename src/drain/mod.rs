@@ -26,7 +26,7 @@ use crate::config::Config;
 use crate::file::{FileRef, Root};
 use crate::outbox::{Due, Outbox, OutboxError};
 use crate::target::Target;
-use crate::watch::{Hints, Touch};
+use crate::watch::{Hints, Questions, Touch};
 use attempt::Attempt;
 use dispatcher::Rules;
 pub use parcel::payload;
@@ -53,6 +53,7 @@ pub struct Lane {
     /// Where to say that a report, or an audio file, is not what it was.
     pub reports: Hints,
     pub exports: Hints,
+    pub questions: Questions,
     /// Where to say how things are.
     pub status: watch::Sender<LaneStatus>,
 }
@@ -116,7 +117,8 @@ impl Lane {
                 }
                 Order::Attempt(due) => {
                     let config = self.settings.borrow().clone();
-                    let attempt = Attempt { due, row, outbox, target, config };
+                    let questions = self.questions.clone();
+                    let attempt = Attempt { due, row, outbox, target, config, questions };
                     flights.spawn(async move { attempt.run().await.map(Landed::Attempt) });
                 }
                 Order::AskHealth(in_doubt) => {

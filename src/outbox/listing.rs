@@ -64,7 +64,8 @@ pub struct Place {
 
 impl Place {
     /// Before every row.
-    const START: Place = Place { at_ns: i64::MAX, is_item: true, id: i64::MAX, target: i64::MAX };
+    pub const START: Place =
+        Place { at_ns: i64::MAX, is_item: true, id: i64::MAX, target: i64::MAX };
     /// Behind every row.
     const END: Place = Place { at_ns: i64::MIN, is_item: false, id: i64::MIN, target: i64::MIN };
 }
