@@ -68,6 +68,8 @@ pub struct Intake {
     files: usize,
     /// Whether it was looked through since the start.
     looked_through: bool,
+    /// When the last look through it began. What it has missed since was there then.
+    last_look: Instant,
     /// What the first look through finds counts as delivered.
     adopting: bool,
 }
@@ -113,6 +115,7 @@ impl Intake {
             blind: false,
             files: 0,
             looked_through: false,
+            last_look: now,
             adopting: false,
         }
     }
@@ -308,7 +311,10 @@ impl Intake {
             }
             match look::decide(&seen, trigger, &rules, &mut self.settling, Instant::now()) {
                 Looked::Nothing => {}
-                Looked::Gone => self.deletions.heard_of(seen.file.name, Instant::now()),
+                Looked::Gone => {
+                    let now = Instant::now();
+                    self.deletions.heard_of(seen.file.name, now, now);
+                }
                 Looked::Found(found) => findings.push(Finding { file: seen.file, found }),
                 Looked::Ready => ready.push(seen.file),
             }
@@ -433,7 +439,7 @@ fn announce(finding: &Finding) {
         warn!(file = %finding.file, problem, "this file cannot be delivered");
     }
     if std::str::from_utf8(finding.file.name_bytes()).is_err()
-        && !matches!(finding.found, Found::Gone)
+        && !matches!(finding.found, Found::Gone(_))
     {
         warn!(file = %finding.file,
             "the name of this file is not UTF-8: it goes by what is in it; rename it to be rid of \

@@ -128,9 +128,16 @@ impl Intake {
     /// Files that a look through everything has missed, as far as they are believed to be deleted.
     pub(super) fn believed(&mut self, gone: Vec<FileRef>) -> Vec<Finding> {
         let limit = self.settings.borrow().watch.mass_delete;
-        let (count, known) = (gone.len(), self.files);
-        let names = gone.iter().map(|file| file.name.as_os_str());
-        match self.deletions.judge(names, known, limit, Instant::now()) {
+        let (count, known, now) = (gone.len(), self.files, Instant::now());
+        let gone: Vec<Finding> = gone
+            .into_iter()
+            .map(|file| {
+                self.deletions.heard_of(file.name.clone(), self.last_look, now);
+                let until = self.deletions.until(&file.name).unwrap_or(now);
+                Finding { file, found: Found::Gone(wall_ms(until)) }
+            })
+            .collect();
+        match self.deletions.judge(count, known, limit, now) {
             Judgement::TooSoon => return Vec::new(),
             Judgement::Suspicious => {
                 self.vision.suspect(Some((count, known)));
@@ -143,7 +150,7 @@ impl Intake {
             }
         }
         self.files = known.saturating_sub(count);
-        gone.into_iter().map(|file| Finding { file, found: Found::Gone }).collect()
+        gone
     }
 
     pub(super) fn say_lost_events(&self) {
@@ -190,6 +197,11 @@ impl Intake {
             before != (status.sighting.clone(), files, unsettled)
         });
     }
+}
+
+/// A moment of the past, by the system's clock: in milliseconds since 1970, rounded down.
+fn wall_ms(moment: Instant) -> i64 {
+    clock::now_ms() - 1 - moment.elapsed().as_millis() as i64
 }
 
 /// Why the kernel gives no watch, with what an operator can do.

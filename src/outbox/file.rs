@@ -264,7 +264,7 @@ mod tests {
             }),
             ("a column of another name", |path| {
                 let connection = Connection::open(path).unwrap();
-                connection.execute_batch("ALTER TABLE item RENAME made_ms TO made").unwrap();
+                connection.execute_batch("ALTER TABLE file RENAME made_ms TO made").unwrap();
             }),
             ("a number that is not ours over tables that are", |path| {
                 let connection = Connection::open(path).unwrap();

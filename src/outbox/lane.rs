@@ -160,7 +160,8 @@ fn variants(
 ) -> rusqlite::Result<Vec<SendVariant>> {
     let (files, facts): (Vec<FileOf>, Vec<FileFacts>) = connection
         .prepare_cached(
-            "SELECT size, mtime_ns, ctime_ns, inode, root, name, made_ms, digest, variants
+            "SELECT size, mtime_ns, ctime_ns, inode, root, name, made_ms, digest, variants,
+                    stands_ms IS NOT NULL
              FROM file WHERE item = ?1",
         )?
         .query_map(params![item], |row| {
@@ -169,6 +170,7 @@ fn variants(
             let facts = FileFacts {
                 made_at_ms: row.get(6)?,
                 mtime_ns: stamp.mtime_ns,
+                stands: row.get(9)?,
                 name,
                 fields: row.get(7)?,
                 variants: taken_from_text(row.get_ref(8)?.as_str_or_null()?).into_iter().collect(),

@@ -9,9 +9,8 @@ CREATE TABLE item (
     want       BLOB    NOT NULL,           -- the version that targets should hold
     want_no    INTEGER NOT NULL,           -- its number, which only grows (X-Ytv2-Version)
     changed_ms INTEGER NOT NULL,           -- when the file that made it so changed
-    source     INTEGER,                    -- the newest file, which gives the fields; NULL: gone
-    made_ms    INTEGER NOT NULL,           -- how new that file was: when its content was made,
-    mtime_ns   INTEGER NOT NULL,           --   then when it was written
+    source     INTEGER,                    -- the newest file that stands for it, which gives the
+                                           --   fields; NULL: none does
     indexed_ms INTEGER NOT NULL,           -- the date of a report whose file has none
     seconds    INTEGER,                    -- length of the audio, when it could be read
     UNIQUE (kind, content)
@@ -33,6 +32,8 @@ CREATE TABLE file (
     digest   BLOB,                         -- of a report's fields, or of an audio file's bytes
     variants TEXT,                         -- of a report: its summaries, {"name": digest}
     seconds  INTEGER,                      -- of an audio file
+    stands_ms INTEGER,                     -- since when it stands for its item; NULL: it is one of
+                                           --   those that a newer one has left behind
     problem  TEXT,                         -- why nothing is delivered of it
     cure     INTEGER NOT NULL DEFAULT 0,   -- what ends the problem: 0 another file, 1 other
                                            -- circumstances, 2 nothing needs to: it is not for us

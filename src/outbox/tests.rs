@@ -49,8 +49,9 @@ fn audio(name: &str, keys: &[&str], made: i64, bytes: &str) -> Finding {
     Finding { file: FileRef::new(Root::Exports, name), found: Found::Audio(stamp(made), facts) }
 }
 
+/// What was there until it was looked for.
 fn gone(root: Root, name: &str) -> Finding {
-    Finding { file: FileRef::new(root, name), found: Found::Gone }
+    Finding { file: FileRef::new(root, name), found: Found::Gone(i64::MAX) }
 }
 
 impl Bench {
@@ -228,6 +229,71 @@ fn what_is_removed_before_its_delivery_has_vanished_and_nothing_older_takes_its_
     // It comes back as it was, or newer.
     bench.record(&[report("renamed.json", "a", 2, "new", TEXT)]);
     assert_eq!(bench.deliver_all(), ["a reports/renamed.json comprehensive@renamed"]);
+}
+
+#[test]
+fn an_older_file_that_is_put_back_after_a_removal_is_delivered() {
+    for name in ["a.json", "backup.json"] {
+        let mut bench = Bench::new();
+        bench.record(&[report("a.json", "a", 5, "new", TEXT)]);
+        bench.deliver_all();
+        bench.record(&[gone(Root::Reports, "a.json")]);
+        bench.record(&[report(name, "a", 3, "restored", TEXT)]);
+        assert_eq!(bench.state(Kind::Report, "a"), "due");
+        assert_eq!(bench.deliver_all(), [format!("a reports/{name} ")]);
+    }
+}
+
+#[test]
+fn what_lay_beside_a_removed_file_does_not_come_in_its_place_until_it_is_put_there_anew() {
+    let mut bench = Bench::new();
+    let old = report("old.json", "a", 1, "old", TEXT);
+    bench.record(&[old.clone(), report("new.json", "a", 5, "new", TEXT)]);
+    bench.deliver_all();
+    bench.record(&[gone(Root::Reports, "new.json")]);
+    // A change of its rights is none of it, nor is another look.
+    let rights = |ctime_ns| {
+        let Found::Report(stamp, facts) = old.found.clone() else { unreachable!() };
+        Finding { found: Found::Report(Stamp { ctime_ns, ..stamp }, facts), ..old.clone() }
+    };
+    bench.record(&[old.clone(), rights(7)]);
+    assert!(bench.due().is_empty());
+    // Another one in its place is, and so is a still older one beside it.
+    bench.record(&[report("older.json", "a", 0, "older", &[("audio", "x")])]);
+    assert_eq!(bench.deliver_all(), ["a reports/older.json audio@older"]);
+    let Found::Report(stamp, facts) = old.found.clone() else { unreachable!() };
+    let copied = Found::Report(Stamp { inode: 2, ..stamp }, facts);
+    bench.record(&[Finding { found: copied, ..old }]);
+    assert_eq!(bench.deliver_all(), ["a reports/old.json "]);
+}
+
+#[test]
+fn what_is_put_back_before_a_removal_is_believed_came_after_it() {
+    let mut bench = Bench::new();
+    bench.record(&[
+        report("old.json", "a", 1, "old", TEXT),
+        report("new.json", "a", 5, "new", TEXT),
+    ]);
+    bench.deliver_all();
+    let removed_ms = bench.now + 1;
+    bench.record(&[report("backup.json", "a", 3, "restored", TEXT)]);
+    let gone = Found::Gone(removed_ms);
+    bench.record(&[Finding { file: FileRef::new(Root::Reports, "new.json"), found: gone }]);
+    assert_eq!(bench.deliver_all(), ["a reports/backup.json "]);
+}
+
+#[test]
+fn a_file_that_becomes_older_than_one_beside_it_still_stands_before_that() {
+    let mut bench = Bench::new();
+    bench.record(&[
+        report("old.json", "a", 3, "old", TEXT),
+        report("new.json", "a", 5, "new", TEXT),
+    ]);
+    bench.deliver_all();
+    bench.record(&[report("new.json", "a", 1, "restored", TEXT)]);
+    assert_eq!(bench.deliver_all(), ["a reports/new.json "]);
+    bench.record(&[report("old.json", "a", 4, "rewritten", TEXT)]);
+    assert_eq!(bench.deliver_all(), ["a reports/old.json "]);
 }
 
 #[test]

@@ -75,6 +75,12 @@ impl Disk {
                 Some(known) => self.write(report(*file), known.content.clone(), false, now_ms),
                 None => Vec::new(),
             },
+            What::Rights(file) => {
+                let (name, ctime_ns) = (report(*file), self.tick(now_ms));
+                let Some(file) = self.files.get_mut(&name) else { return Vec::new() };
+                file.stamp.ctime_ns = ctime_ns;
+                vec![name]
+            }
             What::Rename(from, to) => {
                 let Some(mut file) = self.files.remove(&report(*from)) else { return Vec::new() };
                 file.stamp.ctime_ns = self.tick(now_ms);
@@ -107,14 +113,10 @@ impl Disk {
         now_ms * 1_000_000 + self.ticks
     }
 
-    /// What a look at a file finds, unless it is `known` as it is.
+    /// What a look at a file that is there finds, unless it is `known` as it is.
     pub fn look(&self, name: &FileRef, known: Option<Stamp>) -> Option<Finding> {
-        let found = match self.files.get(name) {
-            None => known.map(|_| Found::Gone)?,
-            Some(file) if known == Some(file.stamp) => return None,
-            Some(file) => file.found(),
-        };
-        Some(Finding { file: name.clone(), found })
+        let file = self.files.get(name).filter(|file| known != Some(file.stamp))?;
+        Some(Finding { file: name.clone(), found: file.found() })
     }
 
     /// Reads a report file as it was when it was taken in.

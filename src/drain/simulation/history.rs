@@ -46,6 +46,8 @@ pub enum What {
     /// Over whatever is there.
     Rename(u8, u8),
     Touch(u8),
+    /// Nothing of it changes but who may read it.
+    Rights(u8),
     /// Two files may be the audio of an id: 2n and 2n + 1.
     Audio {
         file: u8,
@@ -242,8 +244,11 @@ fn change(ids: u8, chance: &mut Chance) -> What {
         15 => What::DeleteAudio(2 * id + u8::from(chance.one_in(4))),
         16 => What::Rename(chance.below(2 * u64::from(ids)) as u8, file),
         17 => What::Touch(file),
-        18 if chance.one_in(3) => What::Ahead(id),
-        18 => What::Garbage(file),
+        18 => match chance.below(4) {
+            0 => What::Ahead(id),
+            1 => What::Rights(file),
+            _ => What::Garbage(file),
+        },
         _ => What::Reconcile,
     }
 }
@@ -298,6 +303,7 @@ impl fmt::Display for What {
             What::Delete(file) => write!(f, "d{file}"),
             What::Rename(from, to) => write!(f, "m{from}t{to}"),
             What::Touch(file) => write!(f, "t{file}"),
+            What::Rights(file) => write!(f, "r{file}"),
             What::Audio { file, age, bytes } => write!(f, "p{file}{age}n{bytes}"),
             What::DeleteAudio(file) => write!(f, "x{file}"),
             What::Ahead(id) => write!(f, "n{id}"),
@@ -404,6 +410,7 @@ impl FromStr for What {
             [('d', file)] => What::Delete(file as u8),
             [('m', from), ('t', to)] => What::Rename(from as u8, to as u8),
             [('t', file)] => What::Touch(file as u8),
+            [('r', file)] => What::Rights(file as u8),
             [('p', file), (old, made), ('n', bytes)] => {
                 What::Audio { file: file as u8, age: age(old, made), bytes: bytes as u8 }
             }
