@@ -12,6 +12,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::model::{AudioFacts, Finding, Found, ReportFacts, Taken, Vanished};
+use super::pairing;
 use super::sql::{State, taken_from_text, taken_to_text};
 use crate::contract::audio_public_url;
 use crate::file::{FileRef, Root, Stamp};
@@ -166,6 +167,18 @@ struct Former {
 }
 
 impl Former {
+    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            stamp: stamp_of(row)?,
+            id: row.get(4)?,
+            item: row.get(5)?,
+            made_ms: row.get(6)?,
+            digest: row.get(7)?,
+            variants: row.get(8)?,
+            stands_ms: row.get(9)?,
+        })
+    }
+
     /// How new it was: when its content was made, and when it was written.
     fn age(&self) -> (Option<i64>, i64) {
         (self.made_ms, self.stamp.mtime_ns)
@@ -200,7 +213,8 @@ impl Desk<'_> {
                     _ => ANOTHER_FILE,
                 };
                 let kept = Kept { problem: Some(problem), cure, ..NONE };
-                self.place(file, stamp, &kept, former).map(drop)
+                let row = self.place(file, stamp, &kept, former)?;
+                pairing::forget(self.connection, row)
             }
             Found::Report(stamp, facts) => self.report(file, stamp, facts, former),
             Found::Audio(stamp, facts) => self.audio(file, stamp, facts, former),
@@ -224,7 +238,7 @@ impl Desk<'_> {
         };
         self.place(file, stamp, &kept, former)?;
         self.add_up(item, Some(stamp))?;
-        self.claim_audio(&facts.id, &file.stem())
+        self.pair_audio(&facts.id, &file.stem())
     }
 
     fn audio(
@@ -234,8 +248,7 @@ impl Desk<'_> {
         facts: &AudioFacts,
         former: Option<Former>,
     ) -> rusqlite::Result<()> {
-        let content = self.content_of(&facts.keys)?;
-        let item = content.map(|id| self.item(Kind::Audio, &id)).transpose()?;
+        let item = self.paired(&facts.keys, former.as_ref())?;
         let kept = Kept {
             item,
             made_ms: Some(facts.made_ms),
@@ -244,59 +257,48 @@ impl Desk<'_> {
             ..NONE
         };
         let row = self.place(file, stamp, &kept, former)?;
-        self.execute("DELETE FROM audio_key WHERE file = ?1", params![row])?;
-        match item {
-            Some(item) => self.add_up(item, Some(stamp)),
-            None => facts.keys.iter().try_for_each(|key| {
+        pairing::remember(self.connection, row, &facts.keys)?;
+        item.map_or(Ok(()), |item| self.add_up(item, Some(stamp)))
+    }
+
+    /// Gives audio files to the report that their names mean, now that this one is about this id.
+    fn pair_audio(&mut self, id: &ContentId, stem: &str) -> rusqlite::Result<()> {
+        for row in pairing::candidates(self.connection, id, stem)? {
+            let keys = pairing::keys_of(self.connection, row)?;
+            let former = self.former_at(row)?;
+            let item = self.paired(&keys, Some(&former))?;
+            if item != former.item
+                && let Some(item) = item
+            {
                 self.execute(
-                    "INSERT OR IGNORE INTO audio_key (key, file) VALUES (?1, ?2)",
-                    params![key, row],
-                )
-            }),
-        }
-    }
-
-    /// Which content the name of an audio file means: its report must be known (contract B.3).
-    fn content_of(&self, keys: &[String]) -> rusqlite::Result<Option<ContentId>> {
-        let mut by_id = self.connection.prepare_cached(
-            "SELECT content FROM item INDEXED BY item_bare WHERE kind = 0
-             AND substr(content, instr(content, ':') + 1) = ?1
-             ORDER BY content <> ?1, id LIMIT 1",
-        )?;
-        let mut by_name = self.connection.prepare_cached(
-            "SELECT content FROM file JOIN item ON item.id = file.item
-             WHERE file.root = 0 AND file.name = ?1",
-        )?;
-        for key in keys {
-            let found = by_id.query_row(params![key], |row| row.get(0)).optional()?;
-            if found.is_some() {
-                return Ok(found);
-            }
-            let name = format!("{key}.{}", Root::Reports.extension());
-            let found = by_name.query_row(params![name.as_bytes()], |row| row.get(0)).optional()?;
-            if found.is_some() {
-                return Ok(found);
+                    "UPDATE file SET item = ?2, stands_ms = iif(item IS NULL, stands_ms, ?3)
+                     WHERE id = ?1",
+                    params![row, item, self.now_ms],
+                )?;
+                self.left(&former, self.now_ms)?;
+                self.add_up(item, None)?;
             }
         }
-        Ok(None)
+        Ok(())
     }
 
-    /// Gives audio files that were waiting for this report to it.
-    fn claim_audio(&mut self, id: &ContentId, stem: &str) -> rusqlite::Result<()> {
-        let waiting: Vec<i64> = self
-            .connection
-            .prepare_cached("SELECT DISTINCT file FROM audio_key WHERE key IN (?1, ?2, ?3)")?
-            .query_map(params![id.bare(), id, stem], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        if waiting.is_empty() {
-            return Ok(());
-        }
-        let item = self.item(Kind::Audio, id)?;
-        for row in waiting {
-            self.execute("UPDATE file SET item = ?1 WHERE id = ?2", params![item, row])?;
-            self.execute("DELETE FROM audio_key WHERE file = ?1", params![row])?;
-        }
-        self.add_up(item, None)
+    /// The item of an audio file with these keys.
+    fn paired(&self, keys: &[String], former: Option<&Former>) -> rusqlite::Result<Option<i64>> {
+        let had = former.and_then(|former| former.item);
+        let has = had.map(|item| self.item_row(item)).transpose()?.map(|item| item.content);
+        pairing::content_of(self.connection, keys, has)?
+            .map(|content| self.item(Kind::Audio, &content))
+            .transpose()
+    }
+
+    fn former_at(&self, row: i64) -> rusqlite::Result<Former> {
+        self.connection
+            .prepare_cached(
+                "SELECT size, mtime_ns, ctime_ns, inode, id, item, made_ms, digest, variants,
+                        stands_ms
+                 FROM file WHERE id = ?1",
+            )?
+            .query_row([row], Former::of)
     }
 
     fn former(&self, file: &FileRef) -> rusqlite::Result<Option<Former>> {
@@ -306,17 +308,7 @@ impl Desk<'_> {
                         stands_ms
                  FROM file WHERE root = ?1 AND name = ?2",
             )?
-            .query_row(params![file.root, file.name_bytes()], |row| {
-                Ok(Former {
-                    stamp: stamp_of(row)?,
-                    id: row.get(4)?,
-                    item: row.get(5)?,
-                    made_ms: row.get(6)?,
-                    digest: row.get(7)?,
-                    variants: row.get(8)?,
-                    stands_ms: row.get(9)?,
-                })
-            })
+            .query_row(params![file.root, file.name_bytes()], Former::of)
             .optional()
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod level;
 mod listing;
 mod lock;
 mod model;
+mod pairing;
 mod place;
 mod quarantine;
 mod room;

@@ -42,10 +42,12 @@ CREATE TABLE file (
 CREATE INDEX file_item ON file (item) WHERE item IS NOT NULL;
 CREATE INDEX file_obstacle ON file (root) WHERE cure = 1;
 
--- The ids that an audio file's name may mean, until its report is known.
+-- What an audio file's name may mean: a bare id, or the stem of its report's file. Which of them it
+-- does changes with the reports.
 CREATE TABLE audio_key (
-    key  TEXT    NOT NULL,
-    file INTEGER NOT NULL REFERENCES file (id) ON DELETE CASCADE,
+    key   TEXT    NOT NULL,
+    file  INTEGER NOT NULL REFERENCES file (id) ON DELETE CASCADE,
+    place INTEGER NOT NULL,                -- 0 the likeliest
     PRIMARY KEY (key, file)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX audio_key_file ON audio_key (file);

@@ -335,6 +335,63 @@ fn audio_is_found_by_id_first_and_then_by_the_name_of_the_report() {
 }
 
 #[test]
+fn audio_follows_its_report_when_that_is_about_another_id() {
+    let mut bench = Bench::new();
+    bench.record(&[
+        report("slug.json", "a", 1, "f", TEXT),
+        audio("slug.mp3", &["slug"], 1, "bytes"),
+        audio("other.mp3", &["other", "slug"], 2, "newer"),
+    ]);
+    assert_eq!(
+        bench.deliver_all(),
+        ["a reports/slug.json comprehensive@slug", "a exports/other.mp3 "]
+    );
+    bench.record(&[report("slug.json", "b", 2, "f", TEXT)]);
+    assert_eq!(
+        bench.deliver_all(),
+        ["b reports/slug.json comprehensive@slug", "b exports/other.mp3 "]
+    );
+    assert_eq!(bench.state(Kind::Audio, "a"), "current");
+    // A likelier report takes one of them.
+    bench.record(&[report("c.json", "reddit:other", 3, "f", TEXT)]);
+    let mut told = bench.deliver_all();
+    told.sort();
+    assert_eq!(
+        told,
+        ["reddit:other exports/other.mp3 ", "reddit:other reports/c.json comprehensive@c"]
+    );
+}
+
+#[test]
+fn audio_of_an_id_without_its_prefix_follows_the_report_that_is_there() {
+    let mut bench = Bench::new();
+    bench.record(&[report("r.json", "x", 1, "f", TEXT), audio("x.mp3", &["x"], 1, "bytes")]);
+    bench.deliver_all();
+    bench.record(&[report("r.json", "reddit:x", 1, "f", TEXT)]);
+    assert_eq!(
+        bench.deliver_all(),
+        ["reddit:x reports/r.json comprehensive@r", "reddit:x exports/x.mp3 "]
+    );
+    // When that goes away, it keeps what it has.
+    bench.record(&[gone(Root::Reports, "r.json"), audio("x.mp3", &["x"], 2, "more")]);
+    assert_eq!(bench.deliver_all(), ["reddit:x exports/x.mp3 "]);
+}
+
+#[test]
+fn an_audio_file_that_cannot_be_read_waits_for_no_report() {
+    let mut bench = Bench::new();
+    let empty = Found::Problem(stamp(2), "empty".into());
+    bench.record(&[
+        audio("a.mp3", &["a"], 1, "bytes"),
+        Finding { file: FileRef::new(Root::Exports, "a.mp3"), found: empty },
+        report("r.json", "a", 1, "f", TEXT),
+    ]);
+    assert_eq!(bench.deliver_all(), ["a reports/r.json comprehensive@r"]);
+    bench.record(&[audio("a.mp3", &["a"], 3, "bytes")]);
+    assert_eq!(bench.deliver_all(), ["a exports/a.mp3 "]);
+}
+
+#[test]
 fn the_newest_of_several_audio_files_is_delivered_whatever_the_order() {
     let old = audio("audio_a_1.mp3", &["a"], 1, "old");
     let new = audio("audio_a_2.mp3", &["a"], 2, "new");

@@ -28,8 +28,18 @@ pub struct File {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
-    Report { id: u8, made_ms: i64, fields: u8, variants: Vec<(char, u8)> },
-    Audio { id: u8, made_ms: i64, bytes: u8 },
+    Report {
+        id: u8,
+        made_ms: i64,
+        fields: u8,
+        variants: Vec<(char, u8)>,
+    },
+    /// With what its name means.
+    Audio {
+        key: String,
+        made_ms: i64,
+        bytes: u8,
+    },
     Garbage,
 }
 
@@ -38,6 +48,11 @@ pub fn content_id(id: u8) -> ContentId {
     if id % 3 == 2 { format!("reddit:x{id}") } else { format!("video{id}") }
         .parse()
         .expect("a sound id")
+}
+
+/// The audio file that is named after the stem of a report's file.
+pub fn named_audio(stem: &str) -> FileRef {
+    FileRef::new(Root::Exports, format!("of{stem}.mp3"))
 }
 
 pub fn title(fields: u8) -> String {
@@ -64,13 +79,19 @@ impl Disk {
                 self.write(report(*file), content, age.old, now_ms)
             }
             What::Audio { file, age, bytes } => {
-                let content =
-                    Content::Audio { id: file / 2, made_ms: made_ms(*age), bytes: *bytes };
+                let key = content_id(file / 2).bare().to_owned();
+                let content = Content::Audio { key, made_ms: made_ms(*age), bytes: *bytes };
                 self.write(audio(*file), content, age.old, now_ms)
+            }
+            What::Named { file, age, bytes } => {
+                let (name, key) = (named_audio(&file.to_string()), file.to_string());
+                let content = Content::Audio { key, made_ms: made_ms(*age), bytes: *bytes };
+                self.write(name, content, age.old, now_ms)
             }
             What::Garbage(file) => self.write(report(*file), Content::Garbage, false, now_ms),
             What::Delete(file) => self.delete(report(*file)),
             What::DeleteAudio(file) => self.delete(audio(*file)),
+            What::DeleteNamed(file) => self.delete(named_audio(&file.to_string())),
             What::Touch(file) => match self.files.get(&report(*file)) {
                 Some(known) => self.write(report(*file), known.content.clone(), false, now_ms),
                 None => Vec::new(),
@@ -135,10 +156,10 @@ impl File {
     fn found(&self) -> Found {
         match &self.content {
             Content::Garbage => Found::Problem(self.stamp, "garbage".to_owned()),
-            Content::Audio { id, made_ms, bytes } => Found::Audio(
+            Content::Audio { key, made_ms, bytes } => Found::Audio(
                 self.stamp,
                 AudioFacts {
-                    keys: vec![content_id(*id).bare().to_owned()],
+                    keys: vec![key.clone()],
                     made_ms: *made_ms,
                     digest: audio_bytes(*bytes),
                     seconds: Some(i64::from(*bytes)),

@@ -55,6 +55,13 @@ pub enum What {
         bytes: u8,
     },
     DeleteAudio(u8),
+    /// The audio of whatever the report file with this number is about.
+    Named {
+        file: u8,
+        age: Age,
+        bytes: u8,
+    },
+    DeleteNamed(u8),
     /// The target has greater numbers for an id than we do: from before the outbox was lost and the
     /// clock set back.
     Ahead(u8),
@@ -236,11 +243,13 @@ fn change(ids: u8, chance: &mut Chance) -> What {
             let id = if chance.one_in(12) { chance.below(ids.into()) as u8 } else { id };
             What::Report { file, id, age, fields: chance.below(3) as u8, variants }
         }
+        9..14 if chance.one_in(4) => What::Named { file, age, bytes: chance.below(3) as u8 },
         9..14 => {
             let file = 2 * id + u8::from(chance.one_in(4));
             What::Audio { file, age, bytes: chance.below(3) as u8 }
         }
         14 => What::Delete(file),
+        15 if chance.one_in(4) => What::DeleteNamed(file),
         15 => What::DeleteAudio(2 * id + u8::from(chance.one_in(4))),
         16 => What::Rename(chance.below(2 * u64::from(ids)) as u8, file),
         17 => What::Touch(file),
@@ -306,6 +315,8 @@ impl fmt::Display for What {
             What::Rights(file) => write!(f, "r{file}"),
             What::Audio { file, age, bytes } => write!(f, "p{file}{age}n{bytes}"),
             What::DeleteAudio(file) => write!(f, "x{file}"),
+            What::Named { file, age, bytes } => write!(f, "q{file}{age}n{bytes}"),
+            What::DeleteNamed(file) => write!(f, "y{file}"),
             What::Ahead(id) => write!(f, "n{id}"),
             What::Reconcile => f.write_str("reconcile"),
             What::Crash => f.write_str("crash"),
@@ -415,6 +426,10 @@ impl FromStr for What {
                 What::Audio { file: file as u8, age: age(old, made), bytes: bytes as u8 }
             }
             [('x', file)] => What::DeleteAudio(file as u8),
+            [('q', file), (old, made), ('n', bytes)] => {
+                What::Named { file: file as u8, age: age(old, made), bytes: bytes as u8 }
+            }
+            [('y', file)] => What::DeleteNamed(file as u8),
             [('n', id)] => What::Ahead(id as u8),
             _ => return Err(word.to_owned()),
         })

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::Connection;
 
 use super::dashboard::{Dashboard, Request};
-use super::disk::{Content, Disk, audio_bytes, content_id, text, title};
+use super::disk::{Content, Disk, audio_bytes, content_id, named_audio, text, title};
 use super::history::{Fate, History, Mode, variant_name};
 use super::world::{PARK_AFTER, Tally};
 use crate::contract::{VISIBLE_VARIANTS, audio_public_url};
 use crate::delivery::{Answer, Verdict};
-use crate::file::FileRef;
+use crate::file::{FileRef, Root};
 use crate::id::{ContentId, Kind, Version};
 use crate::outbox::{Due, Finding, Found, Outcome, Parcel, Settled, Settlement};
 
@@ -361,8 +361,8 @@ impl Judge {
                     ((Kind::Report, facts.id.clone()), facts.made_ms, stamp)
                 }
                 Found::Audio(stamp, facts) => {
-                    let id = (0..=255).map(content_id).find(|id| id.bare() == facts.keys[0]);
-                    ((Kind::Audio, id.expect("an id of ours")), facts.made_ms, stamp)
+                    let id = self.meant(&facts.keys[0], was.as_ref());
+                    ((Kind::Audio, id), facts.made_ms, stamp)
                 }
                 Found::Problem(..) | Found::Obstacle(..) | Found::NotOurs(..) => {
                     self.gives_way(was, now, now);
@@ -384,8 +384,34 @@ impl Judge {
                 Some(was) if was.age == age && was.inode == inode => filed = was,
                 _ => {}
             }
+            if filed.key.0 == Kind::Report {
+                self.takes_its_audio(file, &filed.key.1, now);
+            }
             self.files.insert(file.clone(), Some(filed));
         }
+    }
+
+    /// The id that the name of an audio file means: one that it says, or that of the report after
+    /// whose file it is named.
+    fn meant(&self, key: &str, was: Option<&Filed>) -> ContentId {
+        let said = (0..=255).map(content_id).find(|id| id.bare() == key);
+        let report = FileRef::new(Root::Reports, format!("{key}.json"));
+        let named = self.files.get(&report).and_then(Option::as_ref).or(was);
+        said.or(named.map(|filed| filed.key.1.clone())).unwrap_or_else(nobody)
+    }
+
+    /// What is named after a report's file is the audio of its id, whatever that was before.
+    fn takes_its_audio(&mut self, report: &FileRef, id: &ContentId, now: i64) {
+        let audio = named_audio(&report.stem());
+        let Some(Some(was)) = self.files.get(&audio).cloned() else { return };
+        if was.key.1 == *id {
+            return;
+        }
+        let found_ms = if was.key.1 == nobody() { was.found_ms } else { now };
+        self.files.remove(&audio);
+        let filed = Filed { key: (Kind::Audio, id.clone()), found_ms, counts: true, ..was };
+        self.gives_way(Some(was), now, now);
+        self.files.insert(audio, Some(filed));
     }
 
     /// A file is not what its id went by until a moment, if it was: nothing that lay beside it then
@@ -486,10 +512,10 @@ impl Judge {
         }
         // Whatever lies on the disk has its row.
         for (file, on_disk) in &disk.files {
-            let key = match &on_disk.content {
-                Content::Report { id, .. } => (Kind::Report, content_id(*id)),
-                Content::Audio { id, .. } => (Kind::Audio, content_id(*id)),
-                Content::Garbage => continue,
+            let key = match (&on_disk.content, self.files.get(file)) {
+                (Content::Garbage, _) => continue,
+                (_, Some(Some(filed))) => filed.key.clone(),
+                _ => return Err(format!("nobody was told of {file}")),
             };
             let report = (Kind::Report, key.1.clone());
             let orphan = key.0 == Kind::Audio && !rows.iter().any(|row| row.key == report);
@@ -512,13 +538,9 @@ impl Judge {
             .files
             .iter()
             .filter_map(|(name, file)| {
-                let (of, made_ms) = match &file.content {
-                    Content::Report { id, made_ms, .. } => ((Kind::Report, *id), *made_ms),
-                    Content::Audio { id, made_ms, .. } => ((Kind::Audio, *id), *made_ms),
-                    Content::Garbage => return None,
-                };
-                let ours = of.0 == *kind && content_id(of.1) == *id;
-                ours.then_some(((made_ms, file.stamp.mtime_ns, name), &file.content))
+                let Content::Report { id: of, made_ms, .. } = &file.content else { return None };
+                let age = (*made_ms, file.stamp.mtime_ns, name);
+                (content_id(*of) == *id).then_some((age, &file.content))
             })
             .collect();
         files.sort_by(|a, b| b.0.cmp(&a.0));
@@ -557,6 +579,11 @@ impl Judge {
         }
         Ok(())
     }
+}
+
+/// Whose audio is that of a report that was never seen.
+fn nobody() -> ContentId {
+    "nobody".parse().expect("an id")
 }
 
 fn is_known(rows: &[Row], id: &ContentId) -> bool {

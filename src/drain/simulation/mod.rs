@@ -244,6 +244,12 @@ fn an_older_file_that_is_put_back_is_delivered() {
     replay("seed=1 | 0:w0i0a3f1c1 1000:p0a3n1 9000:x0 20000:p0a1n2 |");
 }
 
+#[test]
+fn audio_follows_its_report_when_that_is_about_another_id() {
+    replay("seed=1 | 0:w0i0a1f1c1 1000:q0a1n1 9000:w0i1a2f1c1 |");
+    replay("seed=1 | 0:q0a1n1 1000:w0i0a1f1c1 9000:w0i2a2f1c1 20000:q0a2n2 |");
+}
+
 // --- what must stay so
 
 #[test]
