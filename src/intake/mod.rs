@@ -66,6 +66,8 @@ pub struct Intake {
     blind: bool,
     /// How many files are recorded.
     files: usize,
+    /// Whether what is recorded is known to have been read by the rules that hold.
+    rules_known: bool,
     /// Whether it was looked through since the start.
     looked_through: bool,
     /// When the last look through it began. What it has missed since was there then.
@@ -114,6 +116,7 @@ impl Intake {
             next_canary: None,
             blind: false,
             files: 0,
+            rules_known: false,
             looked_through: false,
             last_look: now,
             adopting: false,
@@ -191,6 +194,19 @@ impl Intake {
         }
     }
 
+    /// Has everything read again that was read by other rules: of another configuration, or of
+    /// another version of this program. They do not change while it runs.
+    async fn read_anew(&mut self) -> Result<(), OutboxError> {
+        let files = self.outbox.read_by(self.root, self.rules().reading()).await?;
+        self.rules_known = true;
+        if files > 0 {
+            info!(root = %self.root, files,
+                "the id policy, the time zone or this program is not what it was: all files are \
+                 read again");
+        }
+        Ok(())
+    }
+
     fn look_through_now(&mut self) {
         self.next_scan = Instant::now();
         self.blind = true;
@@ -208,6 +224,9 @@ impl Intake {
 
     /// Does whatever there is to do at this moment.
     async fn turn(&mut self) -> Result<(), OutboxError> {
+        if !self.rules_known {
+            self.read_anew().await?;
+        }
         let now = Instant::now();
         let batch = self.hints.take();
         if batch.lost {

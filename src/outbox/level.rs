@@ -97,6 +97,23 @@ pub fn lift_obstacles(connection: &Connection, root: Root) -> rusqlite::Result<u
         .execute(params![root, READ_ANEW])
 }
 
+/// The files of a root are to be read by these rules. If they were read by others, all of their
+/// stamps are forgotten, so that the next look is one at changed files. Says how many that are.
+pub fn read_by(connection: &Connection, root: Root, rules: &str) -> rusqlite::Result<usize> {
+    let is_news = connection
+        .prepare_cached(
+            "INSERT INTO reading (root, rules) VALUES (?1, ?2)
+             ON CONFLICT (root) DO UPDATE SET rules = excluded.rules WHERE rules <> excluded.rules",
+        )?
+        .execute(params![root, rules])?;
+    if is_news == 0 {
+        return Ok(0);
+    }
+    connection
+        .prepare_cached("UPDATE file SET ctime_ns = ?2 WHERE root = ?1")?
+        .execute(params![root, READ_ANEW])
+}
+
 /// Takes findings in, one after the other. With `adopt`, targets are taken to hold them already.
 pub fn record(
     connection: &Connection,

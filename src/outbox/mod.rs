@@ -244,6 +244,12 @@ impl Outbox {
         self.writer.write(move |connection| level::lift_obstacles(connection, root)).await
     }
 
+    /// Has the files of a root looked at again if they were read by other rules than these, and
+    /// says how many those are.
+    pub async fn read_by(&self, root: Root, rules: String) -> Result<usize, OutboxError> {
+        self.writer.write(move |connection| level::read_by(connection, root, &rules)).await
+    }
+
     /// Whether a root was never looked through.
     pub async fn is_first_run(&self, root: Root) -> Result<bool, OutboxError> {
         self.writer.read(move |connection| level::is_first_run(connection, root)).await

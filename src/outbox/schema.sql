@@ -57,6 +57,12 @@ CREATE TABLE first_run (
     root INTEGER PRIMARY KEY               -- 0 reports, 1 exports
 ) STRICT;
 
+-- By which rules the files of a root were read. Under others they are read again.
+CREATE TABLE reading (
+    root  INTEGER PRIMARY KEY,             -- 0 reports, 1 exports
+    rules TEXT NOT NULL
+) STRICT;
+
 CREATE TABLE target (
     id   INTEGER PRIMARY KEY,
     name TEXT    NOT NULL UNIQUE

@@ -297,6 +297,34 @@ fn a_file_that_becomes_older_than_one_beside_it_still_stands_before_that() {
 }
 
 #[test]
+fn what_was_read_by_other_rules_is_to_be_read_again_and_nothing_comes_back_by_that() {
+    let mut bench = Bench::new();
+    let read_by = |bench: &Bench, rules| level::read_by(&bench.connection, Root::Reports, rules);
+    assert_eq!(read_by(&bench, "old"), Ok(0));
+    let lay_there = report("old.json", "a", 1, "old", TEXT);
+    bench.record(&[lay_there.clone(), report("new.json", "a", 5, "new", TEXT)]);
+    bench.record(&[report("b.json", "x", 1, "b", TEXT), audio("x.mp3", &["x"], 1, "bytes")]);
+    bench.deliver_all();
+    bench.record(&[gone(Root::Reports, "new.json")]);
+    assert_eq!(read_by(&bench, "old"), Ok(0));
+    assert_eq!(read_by(&bench, "new"), Ok(2));
+    assert_eq!(read_by(&bench, "new"), Ok(0));
+    for Finding { file, found } in [&lay_there, &report("b.json", "x", 1, "b", TEXT)] {
+        let Found::Report(stamp, _) = found else { unreachable!() };
+        assert_ne!(level::stamp(&bench.connection, file).unwrap(), Some(*stamp));
+    }
+    // The one is read as something else, and still not a file that somebody put there.
+    bench.record(&[
+        report("old.json", "a", 1, "old, read otherwise", TEXT),
+        report("b.json", "web:x", 1, "b", TEXT),
+    ]);
+    assert_eq!(
+        bench.deliver_all(),
+        ["web:x reports/b.json comprehensive@b", "web:x exports/x.mp3 "]
+    );
+}
+
+#[test]
 fn audio_waits_for_its_report_and_goes_when_that_is_acknowledged() {
     let mut bench = Bench::new();
     bench.record(&[audio("audio_a.mp3", &["a"], 1, "bytes")]);
