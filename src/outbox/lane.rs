@@ -299,19 +299,26 @@ fn delivered(
     warning: &Option<String>,
 ) -> rusqlite::Result<Settled> {
     let Settlement { target, item, sent_no, at_ms, .. } = settlement;
-    let (kind, content, want, mut taken): (Kind, ContentId, Version, Taken) = connection
+    type Wanted = (Kind, ContentId, Version, Option<Version>);
+    let ((kind, content, want, wanted_fields), mut taken): (Wanted, Taken) = connection
         .prepare_cached(
-            "SELECT kind, content, want, taken FROM item
-             JOIN delivery ON delivery.item = item.id
+            "SELECT kind, content, want, file.digest, taken
+             FROM item JOIN delivery ON delivery.item = item.id
+                       LEFT JOIN file ON file.id = item.source
              WHERE item.id = ?2 AND delivery.target = ?1",
         )?
         .query_row(params![target, item], |row| {
-            let taken = taken_from_text(row.get_ref(3)?.as_str_or_null()?);
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, taken))
+            let taken = taken_from_text(row.get_ref(4)?.as_str_or_null()?);
+            Ok(((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?), taken))
         })?;
     taken.extend(sent.iter().map(|(name, digest)| (name.clone(), *digest)));
+    // What is wanted by now may be something else, and all of it have been in what was sent.
+    let level = want == *version
+        || (kind == Kind::Report
+            && fields.is_some()
+            && fields == wanted_fields
+            && variants(connection, *item, &taken)?.is_empty());
     let taken = (kind == Kind::Report).then(|| taken_to_text(&taken));
-    let level = want == *version;
     connection
         .prepare_cached(
             "UPDATE delivery SET known = ?3, known_no = ?4, acked_ms = ?5, fields = ?6, taken = ?7,
@@ -322,7 +329,7 @@ fn delivered(
         .execute(params![
             target,
             item,
-            version,
+            if level { want } else { *version },
             sent_no,
             at_ms,
             fields,

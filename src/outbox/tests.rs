@@ -445,6 +445,21 @@ fn an_attempt_settles_the_version_that_it_sent() {
 }
 
 #[test]
+fn a_version_that_sends_nothing_but_what_was_in_the_last_one_is_not_sent() {
+    let mut bench = Bench::new();
+    bench.record(&[report("a.json", "a", 1, "f", &[("audio", "x"), ("comprehensive", "text")])]);
+    let first = bench.parcel();
+    bench.record(&[report("a.json", "a", 2, "f", TEXT)]);
+    assert_eq!(bench.deliver(&first), Settled::Level);
+    assert_eq!(bench.state(Kind::Report, "a"), "current");
+
+    bench.record(&[report("a.json", "a", 3, "g", TEXT)]);
+    let second = bench.parcel();
+    bench.record(&[gone(Root::Reports, "a.json")]);
+    assert_eq!(bench.deliver(&second), Settled::Level, "that is what was wanted last");
+}
+
+#[test]
 fn the_failure_of_an_old_version_does_not_hold_up_the_new_one() {
     let mut bench = Bench::new();
     bench.record(&[report("a.json", "a", 1, "one", TEXT)]);
