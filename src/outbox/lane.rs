@@ -42,15 +42,21 @@ pub fn due(connection: &Connection, target: i64, limit: usize) -> rusqlite::Resu
 /// since a large upload tells no more than a small one. Then the others in turn, so that one that
 /// always fails cannot speak for those that would not.
 pub fn probe(connection: &Connection, target: i64) -> rusqlite::Result<Option<Due>> {
-    connection
-        .prepare_cached(
-            "SELECT item.id, kind, content, due_ms, failures, strikes
-             FROM delivery JOIN item ON item.id = delivery.item
-             WHERE delivery.target = ?1 AND delivery.state = 1
-             ORDER BY failures > 0, iif(failures = 0, kind, 0), due_ms LIMIT 1",
-        )?
-        .query_row(params![target], due_of)
-        .optional()
+    // Joined in this order, so that the first that fits ends the search.
+    let mut first = connection.prepare_cached(
+        "SELECT item.id, kind, content, due_ms, failures, strikes
+         FROM delivery INDEXED BY delivery_due CROSS JOIN item ON item.id = delivery.item
+         WHERE delivery.target = ?1 AND delivery.state = 1
+         AND (?2 IS NULL OR (failures = 0 AND kind = ?2))
+         ORDER BY delivery.due_ms LIMIT 1",
+    )?;
+    for untried in [Some(Kind::Report), Some(Kind::Audio), None] {
+        let found = first.query_row(params![target, untried], due_of).optional()?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }
 
 fn due_of(row: &Row<'_>) -> rusqlite::Result<Due> {

@@ -17,6 +17,8 @@ mod sql;
 mod writer;
 
 #[cfg(test)]
+mod plans;
+#[cfg(test)]
 mod tests;
 
 use std::io::ErrorKind;
