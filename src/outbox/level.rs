@@ -93,7 +93,9 @@ pub fn problem(connection: &Connection, file: &FileRef) -> rusqlite::Result<Opti
 /// delivered, so that the next look is one at a changed file.
 pub fn lift_obstacles(connection: &Connection, root: Root) -> rusqlite::Result<usize> {
     connection
-        .prepare_cached("UPDATE file SET ctime_ns = ?2 WHERE root = ?1 AND cure = 1")?
+        .prepare_cached(
+            "UPDATE file SET ctime_ns = ?2 WHERE root = ?1 AND problem IS NOT NULL AND cure = 1",
+        )?
         .execute(params![root, READ_ANEW])
 }
 

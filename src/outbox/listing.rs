@@ -4,6 +4,7 @@
 use rusqlite::{Connection, Row, params};
 
 use super::sql::State;
+use super::waiting;
 use crate::delivery::{ItemState, Stored, state_of};
 use crate::file::{FileRef, Root};
 use crate::id::Kind;
@@ -19,7 +20,7 @@ pub struct Listed {
     pub standing: Standing,
     /// The file; nothing when it is gone.
     pub file: Option<FileRef>,
-    /// What is wrong, or was the last time.
+    /// What is wrong, or was the last time; what it waits for.
     pub reason: Option<String>,
     /// Failures in a row.
     pub attempts: u32,
@@ -80,7 +81,25 @@ pub fn list(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<Li
             ],
             listed,
         )?
+        .map(|row| explained(connection, row?))
         .collect()
+}
+
+/// Says of audio that waits what it waits for.
+fn explained(connection: &Connection, mut row: Listed) -> rusqlite::Result<Listed> {
+    match (&row.standing, &row.id, &row.target, &row.file) {
+        (Standing::Item(Stored::WaitsForReport, _), Some(id), Some(target), _) => {
+            // Every id in the outbox was parsed when it came.
+            if let Ok(id) = id.parse() {
+                row.reason = Some(waiting::for_its_report(connection, target, &id)?);
+            }
+        }
+        (Standing::Unclaimed, _, _, Some(file)) => {
+            row.reason = Some(waiting::for_a_report(connection, file)?);
+        }
+        _ => {}
+    }
+    Ok(row)
 }
 
 /// The numbers of `delivery.state` that may be in a state, as bits.

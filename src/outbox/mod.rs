@@ -14,6 +14,7 @@ mod quarantine;
 mod room;
 mod schema;
 mod sql;
+mod waiting;
 mod writer;
 
 #[cfg(test)]

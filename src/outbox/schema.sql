@@ -40,7 +40,7 @@ CREATE TABLE file (
     UNIQUE (root, name)
 ) STRICT;
 CREATE INDEX file_item ON file (item) WHERE item IS NOT NULL;
-CREATE INDEX file_obstacle ON file (root) WHERE cure = 1;
+CREATE INDEX file_problem ON file (root) WHERE problem IS NOT NULL;
 
 -- What an audio file's name may mean: a bare id, or the stem of its report's file. Which of them it
 -- does changes with the reports.

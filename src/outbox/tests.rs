@@ -619,9 +619,9 @@ fn the_listing_has_a_row_for_everything_the_latest_change_first() {
     assert_eq!(
         shown(all.clone()),
         [
-            "unclaimed exports/whose.mp3 -",
+            "unclaimed exports/whose.mp3 waits for a report about whose, or in reports/whose.json",
             "invalid reports/bad.json no JSON",
-            "waits exports/b.mp3 -",
+            "waits exports/b.mp3 waits for its report, which is parked: 422: no",
             "parked reports/b.json 422: no",
             "current reports/a.json -",
         ]
@@ -639,4 +639,40 @@ fn the_listing_has_a_row_for_everything_the_latest_change_first() {
     }
     assert_eq!(shown(Filter { limit: 1, ..all.clone() }).len(), 1);
     assert_eq!(shown(Filter { text: Some("bad".into()), ..all }).len(), 1);
+}
+
+#[test]
+fn audio_that_waits_says_what_is_the_matter_with_its_report() {
+    use super::listing::{Filter, list};
+    use crate::delivery::ItemState;
+    let mut bench = Bench::new();
+    let invalid = |name: &str| Finding {
+        file: FileRef::new(Root::Reports, name),
+        found: Found::Problem(stamp(9), "no JSON".into()),
+    };
+    let reason = |bench: &Bench| {
+        let state = Some(ItemState::Waiting);
+        let filter = Filter { state, limit: 10, text: Some(".mp3".into()) };
+        let rows = list(&bench.connection, &filter).unwrap();
+        assert_eq!(rows.len(), 1);
+        rows[0].reason.clone().unwrap()
+    };
+    bench.record(&[audio("audio_aB3.mp3", &["aB3", "audio_aB3"], 1, "bytes")]);
+    let unknown = "waits for a report about aB3, or in reports/audio_aB3.json";
+    assert_eq!(reason(&bench), unknown);
+    bench.record(&[invalid("slug_aB3.json")]);
+    let culprit = "; reports/slug_aB3.json may be it, and cannot be delivered: no JSON";
+    assert_eq!(reason(&bench), format!("{unknown}{culprit}"));
+
+    bench.record(&[report("slug_aB3.json", "aB3", 1, "f", TEXT)]);
+    assert_eq!(reason(&bench), "waits for its report, which is not delivered yet");
+    let parcel = bench.parcel();
+    let due_ms = bench.now;
+    bench.settle(&parcel, Outcome::Failed { error: "502".into(), due_ms, strikes: 0 });
+    assert_eq!(reason(&bench), "waits for its report, which is not delivered yet: 502");
+    bench.settle(&parcel, Outcome::Parked { error: "422: no".into() });
+    assert_eq!(reason(&bench), "waits for its report, which is parked: 422: no");
+    bench.record(&[invalid("slug_aB3.json")]);
+    let gone = "waits for its report, whose file is gone or cannot be delivered";
+    assert_eq!(reason(&bench), format!("{gone}{culprit}"));
 }
