@@ -240,7 +240,7 @@ fn why_tells_the_whole_story_of_a_parked_report_and_of_the_audio_that_waits_for_
     assert_eq!(attempt["outcome"], "parked");
     assert_eq!(attempt["words"], "400: video_id required");
     let waits = audio["deliveries"][0]["waits_for"].as_str().unwrap();
-    assert_eq!(waits, "its report is parked: 400: video_id required");
+    assert_eq!(waits, "it waits for its report, which is parked: 400: video_id required");
     let verdict = account["verdict"].as_str().unwrap();
     assert!(verdict.contains("is not tried any more at dashboard: 400: video_id"), "{verdict}");
 
@@ -386,7 +386,8 @@ fn who_hands_over_and_waits_is_told_of_a_refusal() {
     let outcome = &uploaded["targets"]["dashboard"];
     assert_eq!(outcome["report"]["state"], "parked");
     assert_eq!(outcome["report"]["reason"], "422: no title");
-    assert_eq!(outcome["audio"]["reason"], "its report is parked: 422: no title");
+    let waits = &outcome["audio"]["reason"];
+    assert_eq!(waits, "it waits for its report, which is parked: 422: no title");
 
     // Nobody waits for a target that a person must see to.
     stage.dashboard.clear_faults();

@@ -79,7 +79,7 @@ fn every_state_is_listed_with_what_it_is_about() {
     stage.wait_for_end_of_writing();
     let waiting = rows(&stage, "waiting", 1).remove(0);
     assert_eq!((waiting["kind"].as_str(), &waiting["id"]), (Some("audio"), &parked["id"]));
-    assert!(waiting["reason"].as_str().unwrap().contains("its report"), "{waiting}");
+    assert_eq!(waiting["reason"], "waits for its report, which is parked: 400: video_id required");
 
     let invalid = rows(&stage, "invalid", 1).remove(0);
     assert_eq!(invalid["path"], "reports/torn.json");

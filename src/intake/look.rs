@@ -13,7 +13,7 @@ use crate::clock;
 use crate::config::Ignore;
 use crate::file::{FileRef, Root, Stamp};
 use crate::outbox::{Found, Pairs};
-use crate::report::{AudioName, IdPolicy, audio_name, ignored_report_name};
+use crate::report::{AudioName, IdPolicy, READING, audio_name, ignored_report_name};
 use crate::watch::{A_LINK, Directory, Entry, Pulse, Settling};
 
 /// What the configuration says about taking in.
@@ -31,6 +31,17 @@ pub struct Rules {
     /// Events tell of every change.
     pub events: bool,
     pub pairs: Pairs,
+}
+
+impl Rules {
+    /// What else than its bytes and its name decides on what is read out of a file, in words.
+    pub fn reading(&self) -> String {
+        let zone = self.timezone.iana_name().unwrap_or("unnamed");
+        match self.root {
+            Root::Reports => format!("{READING}, ids {:?}, times of {zone}", self.ids),
+            Root::Exports => format!("{READING}, times of {zone}"),
+        }
+    }
 }
 
 /// Why a file is looked at.

@@ -78,8 +78,12 @@ pub struct Intake {
     blind: bool,
     /// How many files are recorded.
     files: usize,
+    /// Whether what is recorded is known to have been read by the rules that hold.
+    rules_known: bool,
     /// Whether it was looked through since the start.
     looked_through: bool,
+    /// When the last look through it began. What it has missed since was there then.
+    last_look: Instant,
     /// What the first look through finds counts as delivered.
     adopting: bool,
     /// Another directory has taken the place of the one that was looked through, and was not looked
@@ -136,7 +140,9 @@ impl Intake {
             next_canary: None,
             blind: false,
             files: 0,
+            rules_known: false,
             looked_through: false,
+            last_look: now,
             adopting: false,
             is_other: false,
             is_stand_in: false,
@@ -226,6 +232,19 @@ impl Intake {
         }
     }
 
+    /// Has everything read again that was read by other rules: of another configuration, or of
+    /// another version of this program. They do not change while it runs.
+    async fn read_anew(&mut self) -> Result<(), OutboxError> {
+        let files = self.outbox.read_by(self.root, self.rules().reading()).await?;
+        self.rules_known = true;
+        if files > 0 {
+            info!(root = %self.root, files,
+                "the id policy, the time zone or this program is not what it was: all files are \
+                 read again");
+        }
+        Ok(())
+    }
+
     fn look_through_now(&mut self) {
         self.next_scan = Instant::now();
         self.blind = true;
@@ -243,6 +262,9 @@ impl Intake {
 
     /// Does whatever there is to do at this moment.
     async fn turn(&mut self) -> Result<(), OutboxError> {
+        if !self.rules_known {
+            self.read_anew().await?;
+        }
         let now = Instant::now();
         let batch = self.hints.take();
         if batch.lost {
@@ -367,7 +389,10 @@ impl Intake {
             }
             match look::decide(&seen, trigger, &rules, &mut self.settling, Instant::now()) {
                 Looked::Nothing => {}
-                Looked::Gone => self.deletions.heard_of(seen.file.name, Instant::now()),
+                Looked::Gone => {
+                    let now = Instant::now();
+                    self.deletions.heard_of(seen.file.name, now, now);
+                }
                 Looked::Found(found) => findings.push(Finding { file: seen.file, found }),
                 Looked::Ready => ready.push(seen.file),
             }
@@ -513,7 +538,7 @@ fn announce(finding: &Finding) {
         warn!(file = %finding.file, problem, "this file cannot be delivered");
     }
     if std::str::from_utf8(finding.file.name_bytes()).is_err()
-        && !matches!(finding.found, Found::Gone)
+        && !matches!(finding.found, Found::Gone(_))
     {
         warn!(file = %finding.file,
             "the name of this file is not UTF-8: it goes by what is in it; rename it to be rid of \

@@ -108,19 +108,20 @@ impl Intake {
         scan: &mut Scan,
     ) -> Result<bool, OutboxError> {
         let (root, directory) = (self.root, Arc::clone(&scan.directory));
+        let now_ms = clock::now_ms();
         let ignore = self.settings.borrow().watch.ignore.clone();
         // What is recorded, and not ours any more, since another configuration says so: it is
         // forgotten, be it there or not.
         let (pairs, dropped): (Vec<_>, Vec<_>) = pairs
             .into_iter()
             .partition(|(name, _)| look::is_ours(root, name, &ignore, self.outbox.pairs()));
-        let forget = |(name, _)| Finding { file: FileRef::new(root, name), found: Found::Gone };
+        let forget =
+            |(name, _)| Finding { file: FileRef::new(root, name), found: Found::Gone(now_ms) };
         self.record(dropped.into_iter().map(forget).collect(), Trigger::Scan).await?;
         let stats = self.questions.ask(root, None, move |pulse| {
             let with_name = |(name, known)| (FileRef::new(root, name), known);
             Ok(look::see(&directory, pairs.into_iter().map(with_name), pulse))
         });
-        let now_ms = clock::now_ms();
         let mut differing = Vec::new();
         let (seen, unseen) = match stats.await {
             Ok(stats) => stats,
@@ -186,6 +187,7 @@ impl Intake {
             Err(why) => (Vec::new(), Some(why)),
         };
         let held_back = gone - believed.len();
+        self.last_look = started;
         let is_news = new + changed + believed.len() > 0;
         let mut findings = believed.into_iter();
         loop {

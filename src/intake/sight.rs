@@ -142,8 +142,15 @@ impl Intake {
         accept: bool,
     ) -> Result<Vec<Finding>, String> {
         let limit = self.settings.borrow().watch.mass_delete;
-        let (count, known) = (gone.len(), self.files);
-        let names = gone.iter().map(|file| file.name.as_os_str());
+        let (count, known, now) = (gone.len(), self.files, Instant::now());
+        let gone: Vec<Finding> = gone
+            .into_iter()
+            .map(|file| {
+                self.deletions.heard_of(file.name.clone(), self.last_look, now);
+                let until = self.deletions.until(&file.name).unwrap_or(now);
+                Finding { file, found: Found::Gone(wall_ms(until)) }
+            })
+            .collect();
         if accept && !self.is_stand_in {
             self.deletions.forget();
             if count > 0 {
@@ -151,7 +158,7 @@ impl Intake {
                     "files are gone, and that is meant: it was said so");
             }
         } else {
-            match self.deletions.judge(names, known, limit, Instant::now()) {
+            match self.deletions.judge(count, known, limit, now) {
                 Judgement::TooSoon if accept => return Err(STAND_IN.to_owned()),
                 Judgement::TooSoon => return Err("more may follow in a moment".to_owned()),
                 Judgement::Suspicious => {
@@ -165,7 +172,7 @@ impl Intake {
         self.vision.suspect(None);
         self.say_turn();
         self.files = known.saturating_sub(count);
-        Ok(gone.into_iter().map(|file| Finding { file, found: Found::Gone }).collect())
+        Ok(gone)
     }
 
     /// Why the root was not looked through.
@@ -246,6 +253,11 @@ impl Intake {
             .map(|(since, name)| Pending { file: file(name), since, trouble: None });
         troubled.chain(written).take(PENDING_MAX).collect()
     }
+}
+
+/// A moment of the past, by the system's clock: in milliseconds since 1970, rounded down.
+fn wall_ms(moment: Instant) -> i64 {
+    clock::now_ms() - 1 - moment.elapsed().as_millis() as i64
 }
 
 /// Why the kernel gives no watch, with what an operator can do.

@@ -11,6 +11,7 @@ mod listing;
 mod lock;
 mod model;
 mod orders;
+mod pairing;
 mod pairs;
 mod place;
 mod quarantine;
@@ -18,8 +19,11 @@ mod room;
 mod schema;
 mod sql;
 mod tally;
+mod waiting;
 mod writer;
 
+#[cfg(test)]
+mod plans;
 #[cfg(test)]
 mod tests;
 
@@ -258,6 +262,12 @@ impl Outbox {
     /// Has the files of a root looked at again that only circumstances kept from being delivered.
     pub async fn lift_obstacles(&self, root: Root) -> Result<usize, OutboxError> {
         self.writer.write(move |connection| level::lift_obstacles(connection, root)).await
+    }
+
+    /// Has the files of a root looked at again if they were read by other rules than these, and
+    /// says how many those are.
+    pub async fn read_by(&self, root: Root, rules: String) -> Result<usize, OutboxError> {
+        self.writer.write(move |connection| level::read_by(connection, root, &rules)).await
     }
 
     /// Whether a root was never looked through.

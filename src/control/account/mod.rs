@@ -181,8 +181,7 @@ fn part(kind: Kind, record: Option<&FileRecord>) -> String {
         (_, _, None) if record.problem.is_some() => "nothing is delivered of it".to_owned(),
         (Kind::Report, _, None) => "nothing is delivered of it".to_owned(),
         (Kind::Audio, _, None) => {
-            let keys: Vec<&str> = record.keys.iter().map(String::as_str).collect();
-            format!("audio that waits for a report: its name means {}", keys.join(" or "))
+            format!("audio that {}", record.waits.as_deref().unwrap_or("waits for its report"))
         }
         (Kind::Report, true, _) => match record.summaries.is_empty() {
             true => "gives the record; there is no summary in it".to_owned(),

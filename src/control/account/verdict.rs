@@ -50,7 +50,7 @@ pub fn wait(
         ),
         ItemState::Due | ItemState::Waiting => {
             if delivery.stored == Stored::WaitsForReport {
-                return for_report(record, report);
+                return for_report(record, delivery, report);
             }
             if let Some(wait) = for_target(delivery, lane) {
                 return wait;
@@ -73,34 +73,22 @@ pub fn wait(
 }
 
 /// Audio waits for its report.
-fn for_report(record: &ItemRecord, report: Option<&DeliveryRecord>) -> Wait {
+fn for_report(
+    record: &ItemRecord,
+    audio: &DeliveryRecord,
+    report: Option<&DeliveryRecord>,
+) -> Wait {
     let id = &record.id;
-    let (why, remedy) = match report.map(|report| report.stored) {
-        None => (
-            "no report of this id is on the disk".to_owned(),
-            "when the report is there, both are delivered".to_owned(),
-        ),
-        Some(Stored::Parked) => (
-            format!(
-                "its report is parked: {}",
-                report.and_then(|report| report.error.as_deref()).unwrap_or("no reason was kept")
-            ),
-            format!("mend the report, or: ytv2d retry {id}"),
-        ),
-        Some(Stored::Dropped) => (
-            "its report was dropped by order".to_owned(),
-            format!("to send both after all: ytv2d retry {id}"),
-        ),
-        Some(Stored::Vanished) => (
-            "the file of its report went away before it was delivered".to_owned(),
-            "put the report back".to_owned(),
-        ),
-        Some(Stored::Current | Stored::Due { .. } | Stored::WaitsForReport) => (
-            "its report goes first, and is not acknowledged yet".to_owned(),
-            "nothing need be done".to_owned(),
-        ),
+    let remedy = match report.map(|report| report.stored) {
+        Some(Stored::Parked) => format!("mend the report; to try it at once: ytv2d retry {id}"),
+        Some(Stored::Dropped) => format!("to send both after all: ytv2d retry {id}"),
+        None | Some(Stored::Vanished) => "when the report is there, both are delivered".to_owned(),
+        Some(Stored::Current | Stored::Due { .. } | Stored::WaitsForReport) => {
+            "nothing need be done: the report goes first".to_owned()
+        }
     };
-    Wait { what: Some(why), until_ms: None, remedy: Some(remedy) }
+    let waits = audio.waits.as_deref().unwrap_or("waits for its report");
+    Wait { what: Some(format!("it {waits}")), until_ms: None, remedy: Some(remedy) }
 }
 
 /// Something keeps everything from a target.
@@ -225,6 +213,7 @@ mod tests {
             due_ms: 5000,
             failures: 3,
             error: Some("500: no".to_owned()),
+            waits: None,
             known: None,
             known_no: None,
             acked_ms: None,
@@ -316,23 +305,23 @@ mod tests {
     }
 
     #[test]
-    fn audio_says_how_its_report_stands() {
-        for (report, words) in [
-            (None, "no report of this id"),
-            (Some(Stored::Due { due_ms: 0 }), "its report goes first"),
-            (Some(Stored::Parked), "its report is parked: 500: no"),
-            (Some(Stored::Dropped), "its report was dropped"),
-            (Some(Stored::Vanished), "went away"),
+    fn audio_says_what_it_waits_for_and_what_its_report_needs() {
+        for (report, remedy) in [
+            (None, "when the report is there"),
+            (Some(Stored::Due { due_ms: 0 }), "the report goes first"),
+            (Some(Stored::Parked), "mend the report"),
+            (Some(Stored::Dropped), "ytv2d retry abc"),
+            (Some(Stored::Vanished), "when the report is there"),
         ] {
-            let (audio, report) = (delivery(Stored::WaitsForReport), report.map(delivery));
-            let wait = wait(
-                ItemState::Waiting,
-                &record(Kind::Audio),
-                &audio,
-                report.as_ref(),
-                Some(&lane(None)),
-            );
-            assert!(wait.what.as_deref().unwrap().contains(words), "{wait:?}");
+            let report = report.map(delivery);
+            let audio = DeliveryRecord {
+                waits: Some("waits for its report, which is elsewhere".to_owned()),
+                ..delivery(Stored::WaitsForReport)
+            };
+            let (record, lane) = (record(Kind::Audio), lane(None));
+            let wait = wait(ItemState::Waiting, &record, &audio, report.as_ref(), Some(&lane));
+            assert_eq!(wait.what.as_deref(), Some("it waits for its report, which is elsewhere"));
+            assert!(wait.remedy.as_deref().unwrap().contains(remedy), "{wait:?}");
         }
     }
 }
