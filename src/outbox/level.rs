@@ -237,18 +237,25 @@ impl Desk<'_> {
              ORDER BY content <> ?1, id LIMIT 1",
         )?;
         let mut by_name = self.connection.prepare_cached(
-            "SELECT content FROM file JOIN item ON item.id = file.item
-             WHERE file.root = 0 AND file.name = ?1",
+            "SELECT content, file.name FROM file JOIN item ON item.id = file.item
+             WHERE file.root = 0 AND file.name BETWEEN ?1 AND ?2",
         )?;
         for key in keys {
             let found = by_id.query_row(params![key], |row| row.get(0)).optional()?;
             if found.is_some() {
                 return Ok(found);
             }
+            // Its ending may be in capitals, which come before small letters.
             let name = format!("{key}.{}", Root::Reports.extension());
-            let found = by_name.query_row(params![name.as_bytes()], |row| row.get(0)).optional()?;
-            if found.is_some() {
-                return Ok(found);
+            let first = format!("{key}.{}", Root::Reports.extension().to_uppercase());
+            let mut rows = by_name.query(params![first.as_bytes(), name.as_bytes()])?;
+            while let Some(row) = rows.next()? {
+                let found: Vec<u8> = row.get(1)?;
+                let (stem, ending) = found.split_at(key.len().min(found.len()));
+                let wanted = &name.as_bytes()[key.len()..];
+                if stem == key.as_bytes() && ending.eq_ignore_ascii_case(wanted) {
+                    return row.get(0).map(Some);
+                }
             }
         }
         Ok(None)
