@@ -137,7 +137,7 @@ mod tests {
             "roots": [{
                 "root": "reports", "path": "/nas/reports", "file_system": "ext4",
                 "state": "events", "seen": true, "since": at(0), "files": 12,
-                "last_event": null, "last_scan": null, "last_scan_ms": null,
+                "last_event": null, "overflows": 0, "last_scan": null, "last_scan_ms": null,
                 "last_canary": null, "canary": null, "unsettled": 0, "oldest_unsettled_s": 0,
                 "troubled": 0, "pending": []
             }],

@@ -69,6 +69,7 @@ fn root_of(status: &RootStatus) -> wire::Root {
         since: status.sighting.as_ref().map(|(_, since)| *since),
         files: status.files,
         last_event: status.last_event,
+        overflows: status.overflows,
         last_scan: status.last_scan.map(|(at, _)| at),
         last_scan_ms: status.last_scan.map(|(_, took)| took.as_millis() as u64),
         last_canary: status.last_canary.map(|(at, _)| at),

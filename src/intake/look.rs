@@ -192,7 +192,7 @@ pub fn decide(
 /// followed is one that somebody else may turn elsewhere.
 fn not_a_file(what: &str) -> &'static str {
     match what {
-        A_LINK => "links are not followed; put the file itself here, or take the link away",
+        A_LINK => "links are not followed; put the file itself here, or move it away",
         _ => "only a regular file is delivered; move it away",
     }
 }

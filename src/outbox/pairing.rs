@@ -90,14 +90,22 @@ fn by_id(connection: &Connection, key: &str) -> rusqlite::Result<Option<(Content
         .optional()
 }
 
-/// The report in the file with this stem.
+/// The report in the file with this stem, whose ending may be in capitals.
 fn by_file(connection: &Connection, stem: &str) -> rusqlite::Result<Option<ContentId>> {
-    let name = format!("{stem}.{}", Root::Reports.extension());
-    connection
-        .prepare_cached(
-            "SELECT content FROM file JOIN item ON item.id = file.item
-             WHERE file.root = 0 AND file.name = ?1",
-        )?
-        .query_row([name.as_bytes()], |row| row.get(0))
-        .optional()
+    let ending = Root::Reports.extension();
+    // Capitals come before small letters.
+    let (first, last) = (format!("{stem}.{}", ending.to_uppercase()), format!("{stem}.{ending}"));
+    let mut between = connection.prepare_cached(
+        "SELECT content, file.name FROM file JOIN item ON item.id = file.item
+         WHERE file.root = 0 AND file.name BETWEEN ?1 AND ?2",
+    )?;
+    let mut rows = between.query(params![first.as_bytes(), last.as_bytes()])?;
+    while let Some(row) = rows.next()? {
+        let name: Vec<u8> = row.get(1)?;
+        let (head, tail) = name.split_at(stem.len().min(name.len()));
+        if head == stem.as_bytes() && tail.eq_ignore_ascii_case(&last.as_bytes()[stem.len()..]) {
+            return row.get(0).map(Some);
+        }
+    }
+    Ok(None)
 }

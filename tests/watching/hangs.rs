@@ -1,4 +1,4 @@
-//! A file system that stops answering in the middle of something.
+//! A file system that stops answering in the middle of something, or answers with an error.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -127,4 +127,44 @@ fn a_file_system_that_hangs_during_an_upload_is_the_files_fault_and_not_the_dash
     mount.signal(Signal::CONT);
     daemon.stop();
     mount.unmount();
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named_once_shown_and_taken_when_it_can_be() {
+    let stage = Stage::new();
+    let path = stage.config.report("broken.json");
+    fs::write(&path, report(1).bytes()).unwrap();
+    // A regular file that gives an error, as a bad disk does: nothing is mapped at its beginning.
+    let memory = PathBuf::from(format!("/proc/{}/mem", std::process::id()));
+    let mount = match Mount::bind(&memory, &path) {
+        Ok(mount) => mount,
+        Err(why) => return skipped(&why),
+    };
+    let daemon = stage.start();
+    let says = |line: &Value| line["file"] == "reports/broken.json";
+    let line = daemon.wait_for_line(PATIENCE, says);
+    assert!(line["error"].as_str().unwrap().contains("Input/output error"), "{line}");
+    stage.put(&report(2));
+    stage.holds(&report(2));
+    let (said, code) = stage.said(&["status"]);
+    assert_eq!(code, Some(1), "{said}");
+    for text in [
+        "! reports: 1 files cannot be read for now; ytv2d list --state waiting says why",
+        "reports/broken.json: it cannot be read: Input/output error",
+    ] {
+        assert!(said.contains(text), "{text} in {said}");
+    }
+    let rows = stage.json(&["list", "--state", "waiting"]);
+    assert_eq!(rows[0]["path"], "reports/broken.json", "{rows}");
+    // It is tried again, and that is no news.
+    assert_eq!(stage.said(&["rescan"]).1, Some(0));
+    assert_eq!(daemon.lines().iter().filter(|line| says(line)).count(), 1);
+    mount.unmount();
+    assert_eq!(stage.said(&["rescan"]).1, Some(0));
+    stage.holds(&report(1));
+    let begun = Instant::now();
+    while stage.said(&["status"]).1 != Some(0) {
+        assert!(begun.elapsed() < PATIENCE);
+    }
+    daemon.stop();
 }

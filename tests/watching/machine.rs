@@ -49,6 +49,21 @@ impl Mount {
         Self::new(&["mount", "--bind", text(source)], point)
     }
 
+    /// One directory laid over an empty one: what is written to the upper one behind it gives no
+    /// events.
+    ///
+    /// # Errors
+    /// Why this machine does not allow it.
+    pub fn overlay(upper: &Path, scratch: &Path, point: &Path) -> Result<Self, String> {
+        let [lower, work] = ["lower", "work"].map(|name| scratch.join(name));
+        for directory in [&lower, &work] {
+            fs::create_dir(directory).expect("a scratch directory");
+        }
+        let [lower, upper, work] = [&lower, upper, &work].map(text);
+        let options = format!("lowerdir={lower},upperdir={upper},workdir={work}");
+        Self::new(&["mount", "-t", "overlay", "-o", &options, "none"], point)
+    }
+
     /// Mounts an image that [`image`] made.
     ///
     /// # Errors

@@ -8,6 +8,7 @@
 mod support;
 
 mod burst;
+mod clock;
 mod hangs;
 mod limits;
 mod machine;

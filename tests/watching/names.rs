@@ -103,7 +103,11 @@ fn names_that_end_in_capitals_are_ours_by_events_and_by_looking() {
         put(1, ".JSON", ".MP3");
         let daemon = stage.start();
         put(2, ".Json", ".Mp3");
-        for n in 1..3 {
+        // The audio of a report that has the same name, but for the ending.
+        stage.put_json("by name alone.JSON", &report(3).json);
+        stage.holds(&report(3));
+        stage.put_audio("by name alone.MP3", &mp3(1, 3));
+        for n in 1..4 {
             stage.holds(&report(n));
             stage.holds_audio(&report(n).expected.id, &mp3(1, n as u64));
         }

@@ -41,6 +41,8 @@ pub struct Root {
     /// Files that are recorded.
     pub files: usize,
     pub last_event: Option<Timestamp>,
+    /// How often events were lost.
+    pub overflows: usize,
     pub last_scan: Option<Timestamp>,
     pub last_scan_ms: Option<u64>,
     pub last_canary: Option<Timestamp>,
