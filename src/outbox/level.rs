@@ -214,12 +214,15 @@ impl Former {
     }
 
     /// Whether nobody put anything in its place: at the most its owner, its rights or its links
-    /// changed, or it is us who read it in another way.
+    /// changed, for which it may have been unreadable, or it is us who read it in another way.
     fn is_same(&self, stamp: &Stamp, kept: &Kept<'_>) -> bool {
-        let is_read_anew = self.stamp.ctime_ns == READ_ANEW;
         let circumstances = Stamp { ctime_ns: stamp.ctime_ns, ..self.stamp };
-        let content = self.digest == kept.digest && self.variants == kept.variants;
-        self.item == kept.item && circumstances == *stamp && (content || is_read_anew)
+        let content = self.stamp.ctime_ns == READ_ANEW
+            || (self.digest == kept.digest && self.variants == kept.variants)
+            || self.digest.is_none()
+            || kept.digest.is_none();
+        let item = self.item == kept.item || self.item.is_none() || kept.item.is_none();
+        circumstances == *stamp && content && item
     }
 }
 
@@ -352,14 +355,12 @@ impl Desk<'_> {
         let same = former.as_ref().filter(|former| former.is_same(stamp, kept));
         let stands_ms = same.map_or(Some(self.now_ms), |former| former.stands_ms);
         let row = self.keep(file, stamp, kept, stands_ms)?;
-        if let Some(former) = &former
-            && same.is_none()
-        {
-            if former.item != kept.item {
-                self.left(former, self.now_ms)?;
-            } else if (kept.made_ms, stamp.mtime_ns) < former.age() {
-                self.leave_behind(former, self.now_ms)?;
-            }
+        let became_older =
+            |former: &Former| same.is_none() && (kept.made_ms, stamp.mtime_ns) < former.age();
+        match &former {
+            Some(former) if former.item != kept.item => self.left(former, self.now_ms)?,
+            Some(former) if became_older(former) => self.leave_behind(former, self.now_ms)?,
+            _ => {}
         }
         Ok(row)
     }

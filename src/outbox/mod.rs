@@ -53,6 +53,7 @@ use crate::file::{FileRef, Root, Stamp};
 use crate::id::ContentId;
 use fault::{Fault, fault};
 use lock::Lock;
+use room::fault_at;
 use writer::Writer;
 
 /// Why the outbox cannot be used.
@@ -207,7 +208,13 @@ impl Outbox {
             },
             OutboxError::is_busy,
         )
-        .await?;
+        .await
+        .map_err(|error| match error {
+            OutboxError::Sqlite(inner) if fault_at(path, &inner) == Fault::Full => {
+                OutboxError::DiskFull
+            }
+            error => error,
+        })?;
         let (writer, failure) = Writer::start(connection, path);
         let (changes, _) = watch::channel(());
         let paused = writer.read(orders::paused).await?;

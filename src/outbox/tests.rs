@@ -267,6 +267,11 @@ fn what_lay_beside_a_removed_file_does_not_come_in_its_place_until_it_is_put_the
     };
     bench.record(&[old.clone(), rights(7)]);
     assert!(bench.due().is_empty());
+    // Not even when it cannot be read for a while.
+    let unreadable = Found::Obstacle(Stamp { ctime_ns: 8, ..stamp(1) }, "no right".into());
+    bench.record(&[Finding { found: unreadable, ..old.clone() }]);
+    bench.record(&[rights(9)]);
+    assert!(bench.due().is_empty());
     // Another one in its place is, and so is a still older one beside it.
     bench.record(&[report("older.json", "a", 0, "older", &[("audio", "x")])]);
     assert_eq!(bench.deliver_all(), ["a reports/older.json audio@older"]);
