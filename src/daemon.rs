@@ -16,16 +16,13 @@ use tracing::{error, info, warn};
 use crate::clock;
 use crate::config::{Config, process_environment};
 use crate::control;
-use crate::drain::{Lane, LaneStatus};
+use crate::drain::{Lanes, Targets, add_target};
 use crate::file::Root;
 use crate::intake::{Intake, RootStatus};
 use crate::outbox::{self, Outbox, OutboxError};
 use crate::systemd;
-use crate::target::Target;
+use crate::target::{Target, Throttle};
 use crate::watch::Hints;
-
-/// The name of the one target, in the outbox, the log and the status.
-const TARGET: &str = "dashboard";
 
 /// What no restart can mend.
 #[derive(Debug, thiserror::Error)]
@@ -43,19 +40,22 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
         version = env!("CARGO_PKG_VERSION"),
         config = %config_path.as_deref().unwrap_or(Path::new("built in")).display(),
         outbox = %config.outbox.display(),
-        url = %config.ingest.url,
         "starting"
     );
+
+    tell_warnings(&config);
 
     if !config.outbox_allow_network {
         outbox::check_place(&config.outbox)?;
     }
     // On a full disk this may take until somebody makes room.
-    let (outbox, mut guard, row) = tokio::select! {
-        opened = open(&config.outbox) => opened?,
+    let (outbox, mut guard) = tokio::select! {
+        opened = open(&config) => opened?,
         () = told_to_stop(&mut signals) => return Ok(()),
     };
-    let (target, targets) = watch::channel(Target::new(&config.ingest)?);
+    let throttle = Throttle::default();
+    throttle.set(&config.upload, &config.watch.timezone);
+    let (targets, targeted) = watch::channel(build_targets(&config, &throttle)?);
     let (settings, setting) = watch::channel(Arc::new(config));
     let hints = Root::ALL.map(|_| Hints::default());
     let stop = CancellationToken::new();
@@ -73,17 +73,13 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
         reconciled.push(first);
     }
     let [reports, exports] = hints;
-    let (status, lane_seen) = watch::channel(LaneStatus {
-        name: TARGET,
-        url: setting.borrow().ingest.url.to_string(),
-        ..LaneStatus::default()
-    });
+    let (statuses, lanes) = watch::channel(Vec::new());
     let socket = setting.borrow().control_socket.clone();
     let listener = control::bind(&socket).map_err(Misconfigured)?;
     let desk = control::Desk {
         outbox: outbox.clone(),
         roots: roots.clone(),
-        lanes: vec![lane_seen],
+        lanes,
         settings: setting.clone(),
         started_ms: clock::now_ms(),
     };
@@ -92,17 +88,15 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
         answering.await;
         Ok(())
     });
-    let lane = Lane {
-        name: TARGET,
-        row,
+    let lanes = Lanes {
         outbox: outbox.clone(),
-        target: targets,
+        targets: targeted,
         settings: setting,
         reports,
         exports,
-        status,
+        statuses,
     };
-    tasks.spawn(lane.run(stop.clone()));
+    tasks.spawn(lanes.run(stop.clone()));
     // What is left of the outbox is in the tasks' hands, so that its thread ends with them.
     drop(outbox);
 
@@ -135,7 +129,7 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
             signal = signals.next() => match signal {
                 Some(SIGHUP) => {
                     systemd::reloading();
-                    reload(config_path.as_deref(), &settings, &target);
+                    reload(config_path.as_deref(), &settings, &targets, &throttle);
                     if is_ready {
                         systemd::ready(&told);
                     }
@@ -172,13 +166,28 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
     outcome
 }
 
-async fn open(path: &Path) -> Result<(Outbox, outbox::Guard, i64), OutboxError> {
-    let (outbox, guard) = Outbox::open(path).await?;
-    loop {
-        match outbox.add_target(TARGET).await {
-            Err(fault) if fault.is_disk_full() => outbox.wait_for_room().await?,
-            row => return Ok((outbox, guard, row?)),
-        }
+/// Opens the outbox, and has its targets there before anything is taken in: what is adopted then is
+/// adopted for them.
+async fn open(config: &Config) -> Result<(Outbox, outbox::Guard), OutboxError> {
+    let (outbox, guard) = Outbox::open(&config.outbox).await?;
+    for target in config.targets() {
+        add_target(&outbox, target).await?;
+    }
+    Ok((outbox, guard))
+}
+
+/// The way to every target that is sent to.
+fn build_targets(config: &Config, throttle: &Throttle) -> anyhow::Result<Targets> {
+    config
+        .targets()
+        .filter_map(|name| Some((name, config.endpoint(name)?)))
+        .map(|(name, endpoint)| Target::new(name, endpoint, throttle.clone()))
+        .collect()
+}
+
+fn tell_warnings(config: &Config) {
+    for warning in &config.warnings {
+        warn!(%warning, "the configuration is hardly meant like this");
     }
 }
 
@@ -224,7 +233,8 @@ fn exit_on_second_signal() -> anyhow::Result<()> {
 fn reload(
     path: Option<&Path>,
     settings: &watch::Sender<Arc<Config>>,
-    target: &watch::Sender<Target>,
+    targets: &watch::Sender<Targets>,
+    throttle: &Throttle,
 ) {
     match Config::load(path, &process_environment) {
         Err(faults) => {
@@ -237,9 +247,11 @@ fn reload(
             for key in fixed {
                 warn!(key, "this change needs a restart");
             }
-            match Target::new(&taken.ingest) {
+            match build_targets(&taken, throttle) {
                 Ok(fresh) => {
-                    target.send_replace(fresh);
+                    tell_warnings(&taken);
+                    throttle.set(&taken.upload, &taken.watch.timezone);
+                    targets.send_replace(fresh);
                     settings.send_replace(Arc::new(taken));
                     info!("reloaded");
                 }

@@ -24,7 +24,7 @@ pub use socket::bind;
 use crate::clock;
 use crate::config::Config;
 use crate::delivery::ItemState;
-use crate::drain::LaneStatus;
+use crate::drain::LaneStatuses;
 use crate::intake::RootStatus;
 use crate::outbox::{Filter, Outbox, OutboxError};
 use wire::{Fault, Items};
@@ -36,7 +36,7 @@ const ROWS_MAX: usize = 10_000;
 pub struct Desk {
     pub outbox: Outbox,
     pub roots: Vec<watch::Receiver<RootStatus>>,
-    pub lanes: Vec<watch::Receiver<LaneStatus>>,
+    pub lanes: watch::Receiver<LaneStatuses>,
     pub settings: watch::Receiver<Arc<Config>>,
     pub started_ms: i64,
 }
@@ -103,8 +103,12 @@ async fn items(
     };
     let limit = asked.limit.unwrap_or(ROWS_MAX).min(ROWS_MAX);
     // States that only this moment tells apart are sorted out after the rows were read.
-    let filter =
-        Filter { state, text: asked.q, limit: if state.is_some() { ROWS_MAX } else { limit } };
+    let filter = Filter {
+        state,
+        text: asked.q,
+        targets: Some(status::target_names(&desk)),
+        limit: if state.is_some() { ROWS_MAX } else { limit },
+    };
     match desk.outbox.list(filter).await {
         Err(error) => unavailable(&error),
         Ok(rows) => {

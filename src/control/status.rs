@@ -1,12 +1,11 @@
 //! The status: what every part last said of itself, and what it adds up to.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use super::Desk;
-use super::wire::{self, Status, at};
+use super::wire::{self, Aloft, Status, at};
 use crate::delivery::ItemState;
 use crate::drain::LaneStatus;
-use crate::id::Kind;
 use crate::intake::RootStatus;
 use crate::outbox::{OutboxError, Tally};
 
@@ -14,9 +13,17 @@ use crate::outbox::{OutboxError, Tally};
 pub async fn compose(desk: &Desk, now_ms: i64) -> Result<Status, OutboxError> {
     let tally = desk.outbox.tally(now_ms).await?;
     let roots: Vec<_> = desk.roots.iter().map(|root| root_of(&root.borrow())).collect();
-    let targets: Vec<_> = desk.lanes.iter().map(|lane| target_of(&lane.borrow(), &tally)).collect();
+    let lanes = desk.lanes.borrow().clone();
+    let targets: Vec<_> = lanes.iter().map(|lane| target_of(&lane.borrow(), &tally)).collect();
     let disk_full = desk.outbox.health().await?.disk_full;
-    let warned = tally.items.iter().map(|items| items.warned).sum();
+    // What a target lacks that is not sent to is nobody's worry.
+    let is_sent_to = |name: &str| targets.iter().any(|target| target.name == name);
+    let warned = tally
+        .items
+        .iter()
+        .filter(|items| is_sent_to(&items.target))
+        .map(|items| items.warned)
+        .sum();
     let broken = tally.invalid - tally.not_ours;
     let reasons = reasons(&roots, &targets, broken, warned, disk_full.is_some());
     Ok(Status {
@@ -33,13 +40,20 @@ pub async fn compose(desk: &Desk, now_ms: i64) -> Result<Status, OutboxError> {
     })
 }
 
-/// What is under way, at any target.
-pub fn aloft(desk: &Desk) -> HashSet<(Kind, String)> {
-    desk.lanes
-        .iter()
-        .flat_map(|lane| lane.borrow().in_flight.clone())
-        .map(|(kind, id)| (kind, id.to_string()))
-        .collect()
+/// What is under way.
+pub fn aloft(desk: &Desk) -> Aloft {
+    let lanes = desk.lanes.borrow();
+    let mut aloft = Aloft::default();
+    for lane in lanes.iter().map(|lane| lane.borrow()) {
+        let flights = lane.in_flight.iter();
+        aloft.extend(flights.map(|(kind, id)| (lane.name.to_owned(), *kind, id.to_string())));
+    }
+    aloft
+}
+
+/// The names of the targets that are sent to.
+pub fn target_names(desk: &Desk) -> Vec<String> {
+    desk.lanes.borrow().iter().map(|lane| lane.borrow().name.to_owned()).collect()
 }
 
 fn root_of(status: &RootStatus) -> wire::Root {

@@ -106,6 +106,9 @@ pub struct Fault {
     pub hint: String,
 }
 
+/// What is under way: to which target, and what.
+pub type Aloft = HashSet<(String, Kind, String)>;
+
 /// Milliseconds since 1970 as a timestamp; nothing outside of what one holds.
 pub fn at(ms: i64) -> Option<Timestamp> {
     Timestamp::from_millisecond(ms).ok()
@@ -113,8 +116,11 @@ pub fn at(ms: i64) -> Option<Timestamp> {
 
 impl Item {
     /// How a row of the outbox stands at this moment.
-    pub fn new(row: Listed, aloft: &HashSet<(Kind, String)>, now_ms: i64) -> Self {
-        let in_flight = row.id.as_ref().is_some_and(|id| aloft.contains(&(row.kind, id.clone())));
+    pub fn new(row: Listed, aloft: &Aloft, now_ms: i64) -> Self {
+        let in_flight = match (&row.target, &row.id) {
+            (Some(target), Some(id)) => aloft.contains(&(target.clone(), row.kind, id.clone())),
+            _ => false,
+        };
         let mut item = Self {
             state: ItemState::Invalid,
             path: row.file.as_ref().map(ToString::to_string),

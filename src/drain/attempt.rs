@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use super::parcel::{Packed, Unpacked, open, pack, read};
+use super::parcel::{Packed, Unpacked, open, pack, pack_row, read};
 use super::persist;
 use crate::clock;
 use crate::config::Config;
 use crate::contract::Action;
 use crate::delivery::Verdict;
-use crate::id::Kind;
+use crate::id::{Kind, TargetName, Version};
 use crate::outbox::{Due, Outbox, OutboxError, Parcel, Taken};
-use crate::target::{AudioBody, Sent, Target};
+use crate::target::{AudioBody, Load, Sent, Target};
 
 /// Everything that one attempt needs.
 pub struct Attempt {
@@ -35,6 +35,10 @@ pub enum End {
     Moot,
     /// The files are not what was promised, or cannot be read.
     Unpacked(Arc<Parcel>, Unpacked),
+    /// The target holds all of it already, so that nothing was sent.
+    Level(Arc<Parcel>, Flight),
+    /// The target will never take it, so that nothing was sent, and why.
+    Unfit(Arc<Parcel>, String),
     /// It was sent, and this is what came of it.
     Judged(Arc<Parcel>, Flight, Verdict),
 }
@@ -45,6 +49,8 @@ pub struct Flight {
     pub bytes: u64,
     /// The summaries that the target took with it.
     pub taken: Taken,
+    /// Digest of the row, where the target takes a row in place of fields and summaries.
+    pub row: Option<Version>,
     /// What it acknowledged without doing.
     pub warning: Option<String>,
 }
@@ -60,14 +66,12 @@ impl Attempt {
             None => End::Moot,
             Some(parcel) => {
                 let parcel = Arc::new(parcel);
-                let sent = match parcel.kind {
-                    Kind::Report => self.report(&parcel).await,
-                    Kind::Audio => self.audio(&parcel).await,
+                let end = match (parcel.kind, self.target.name()) {
+                    (Kind::Report, TargetName::Dashboard) => self.report(&parcel).await,
+                    (Kind::Report, TargetName::Legacy) => self.row(&parcel).await,
+                    (Kind::Audio, _) => self.audio(&parcel).await,
                 };
-                match sent {
-                    Ok((flight, verdict)) => End::Judged(parcel, flight, verdict),
-                    Err(unpacked) => End::Unpacked(parcel, unpacked),
-                }
+                end.unwrap_or_else(|unpacked| End::Unpacked(parcel, unpacked))
             }
         };
         Ok(Ended { due: self.due, end })
@@ -76,23 +80,40 @@ impl Attempt {
     /// Sends a report. When the target took fewer summaries than it was sent, they are offered once
     /// more with a revision of our own, since a dashboard without its second migration does not
     /// count them itself (contract C.5).
-    async fn report(&self, parcel: &Arc<Parcel>) -> Result<(Flight, Verdict), Unpacked> {
+    async fn report(&self, parcel: &Arc<Parcel>) -> Result<End, Unpacked> {
         let first = self.pack(parcel, 0).await?;
         let (mut bytes, offered) = (first.json.len() as u64, first.sent.len());
-        let mut verdict = self.target.report(first.json, parcel.want_no).await;
+        let mut verdict = self.deliver(parcel, Load::Report(first.json)).await?;
         if took_fewer(&verdict, offered) {
             let again = self.pack(parcel, clock::now().as_second()).await?;
             bytes += again.json.len() as u64;
-            verdict = self.target.report(again.json, parcel.want_no).await;
+            verdict = self.deliver(parcel, Load::Report(again.json)).await?;
         }
+        let mut flight = Flight { bytes, taken: first.sent, ..Flight::default() };
         if took_fewer(&verdict, offered) {
             let warning = format!(
                 "the dashboard holds the record, but took fewer than the {offered} summaries sent: \
                  it shows older texts; check its migrations (002_fix_triggers)"
             );
-            return Ok((Flight { bytes, taken: Taken::new(), warning: Some(warning) }, verdict));
+            flight = Flight { taken: Taken::new(), warning: Some(warning), ..flight };
         }
-        Ok((Flight { bytes, taken: first.sent, warning: None }, verdict))
+        Ok(End::Judged(Arc::clone(parcel), flight, verdict))
+    }
+
+    /// Sends a row, unless the target has just this one: what changed is a summary that the row has
+    /// no room for, say.
+    async fn row(&self, parcel: &Arc<Parcel>) -> Result<End, Unpacked> {
+        let (moved, config) = (Arc::clone(parcel), Arc::clone(&self.config));
+        let (json, digest) =
+            tokio::task::spawn_blocking(move || pack_row(&moved, |of| read(of, &config)))
+                .await
+                .expect("packing does not panic")?;
+        let flight = Flight { bytes: json.len() as u64, row: Some(digest), ..Flight::default() };
+        if parcel.holds == Some(digest) {
+            return Ok(End::Level(Arc::clone(parcel), flight));
+        }
+        let verdict = self.deliver(parcel, Load::Report(json)).await?;
+        Ok(End::Judged(Arc::clone(parcel), flight, verdict))
     }
 
     async fn pack(&self, parcel: &Arc<Parcel>, revision: i64) -> Result<Packed, Unpacked> {
@@ -102,16 +123,24 @@ impl Attempt {
             .expect("packing does not panic")
     }
 
-    async fn audio(&self, parcel: &Arc<Parcel>) -> Result<(Flight, Verdict), Unpacked> {
+    async fn audio(&self, parcel: &Arc<Parcel>) -> Result<End, Unpacked> {
         let (root, source) = (self.config.watch.exports.clone(), parcel.source.clone());
         let opened = tokio::task::spawn_blocking(move || open(&root, &source))
             .await
             .expect("opening does not panic")?;
         let body = AudioBody::new(opened, parcel.want, parcel.audio_seconds);
+        if let Some(why) = self.target.too_large(body.size()) {
+            return Ok(End::Unfit(Arc::clone(parcel), why));
+        }
         let flight = Flight { bytes: body.size(), ..Flight::default() };
-        match self.target.audio(&parcel.id, parcel.want_no, body).await {
+        let verdict = self.deliver(parcel, Load::Audio(body)).await?;
+        Ok(End::Judged(Arc::clone(parcel), flight, verdict))
+    }
+
+    async fn deliver(&self, parcel: &Parcel, load: Load) -> Result<Verdict, Unpacked> {
+        match self.target.deliver(&parcel.id, parcel.want_no, load).await {
             Sent::Changed => Err(Unpacked::Changed(parcel.source.file.clone())),
-            Sent::Verdict(verdict) => Ok((flight, verdict)),
+            Sent::Verdict(verdict) => Ok(verdict),
         }
     }
 }

@@ -67,14 +67,21 @@ pub fn news(target: &str, news: &News) {
         News::Stopped(Cause::Denied(why)) => error!(
             target,
             why,
-            "authentication failed: the target refuses the token; put the right one into the token \
-             file and reload, or into the systemd credential and restart; nothing is lost meanwhile"
+            "authentication failed: the target refuses the token; put the right one into the file \
+             that the configuration names and reload, or into the systemd credential or the \
+             environment and restart; nothing is lost meanwhile"
+        ),
+        News::Stopped(Cause::Retired(why)) => error!(
+            target,
+            why,
+            "this dashboard is PostgreSQL-only: nothing more is sent to it; switch this target off \
+             (POSTGRES_ONLY=true, or legacy.enabled = false) and reload"
         ),
         News::Stopped(cause) => error!(
             target,
             why = cause.why(),
-            "the address is not that of an ingest endpoint; mend ingest.url and restart; nothing is \
-             lost meanwhile"
+            "the address is not that of such an endpoint; mend ingest.url, or legacy.url, and \
+             restart; nothing is lost meanwhile"
         ),
         News::Back { was_shut: true } => info!(target, "the target is back"),
         News::Back { was_shut: false } => {}

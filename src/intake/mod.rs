@@ -402,7 +402,7 @@ impl Intake {
             },
             report_limit: config.report_limit,
             timezone: config.watch.timezone.clone(),
-            ids: config.ingest.ids,
+            ids: config.ids,
             adopting: self.adopting,
             events: self.vision.reason().is_none(),
         }

@@ -48,12 +48,15 @@ pub struct Filter {
     pub state: Option<ItemState>,
     /// Only what contains this, in its id or its file's name.
     pub text: Option<String>,
+    /// Only of these targets, by their names.
+    pub targets: Option<Vec<String>>,
     pub limit: usize,
 }
 
 /// Rows, the latest change first.
 pub fn list(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<Listed>> {
     let text = filter.text.as_deref().unwrap_or_default();
+    let targets = filter.targets.as_ref().map(|names| serde_json::json!(names).to_string());
     connection
         .prepare_cached(
             "SELECT content, kind, target.name, state, due_ms, root, file.name, error, failures,
@@ -63,6 +66,7 @@ pub fn list(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<Li
                            LEFT JOIN file ON file.id = item.source
              WHERE (?1 >> state) & 1
              AND (?2 = '' OR instr(content, ?2) OR instr(CAST(file.name AS TEXT), ?2))
+             AND (?6 IS NULL OR target.name IN (SELECT value FROM json_each(?6)))
              UNION ALL
              SELECT NULL, root, NULL, NULL, 0, root, name, problem, 0, ctime_ns / 1000000, NULL,
                     NULL
@@ -77,6 +81,7 @@ pub fn list(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<Li
                 filter.limit as i64,
                 filter.state.is_none_or(|state| state == ItemState::Waiting),
                 filter.state.is_none_or(|state| state == ItemState::Invalid),
+                targets,
             ],
             listed,
         )?
@@ -176,7 +181,7 @@ fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
     })
 }
 
-fn stored(state: State, due_ms: i64) -> Stored {
+pub(super) fn stored(state: State, due_ms: i64) -> Stored {
     match state {
         State::Current => Stored::Current,
         State::Due => Stored::Due { due_ms },

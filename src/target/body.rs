@@ -11,6 +11,7 @@ use reqwest::Body;
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
+use super::throttle::Throttle;
 use crate::id::Version;
 use crate::watch::OpenedFile;
 
@@ -52,7 +53,7 @@ impl AudioBody {
     }
 
     /// The body, and the means to look at its progress.
-    pub fn into_stream(self) -> (Body, Arc<Progress>) {
+    pub fn into_stream(self, throttle: Throttle) -> (Body, Arc<Progress>) {
         let progress = Arc::new(Progress {
             bytes: AtomicU64::new(0),
             changed: AtomicBool::new(false),
@@ -64,6 +65,7 @@ impl AudioBody {
             reader: None,
             digest: self.digest,
             hasher: blake3::Hasher::new(),
+            throttle,
             progress: Arc::clone(&progress),
         };
         let stream = try_unfold(state, |mut state| async move {
@@ -79,6 +81,7 @@ struct Reading {
     reader: Option<tokio::fs::File>,
     digest: Version,
     hasher: blake3::Hasher,
+    throttle: Throttle,
     progress: Arc<Progress>,
 }
 
@@ -93,9 +96,13 @@ impl Reading {
             self.reader = Some(tokio::fs::File::from_std(self.file.file.try_clone()?));
         }
         let Some(reader) = self.reader.as_mut() else { return Ok(None) };
-        let mut chunk = Vec::with_capacity(CHUNK.min(usize::try_from(self.left).unwrap_or(CHUNK)));
         // Never more than was announced, however much the file has grown.
-        reader.take(self.left.min(CHUNK as u64)).read_buf(&mut chunk).await?;
+        let most = CHUNK.min(usize::try_from(self.left).unwrap_or(CHUNK));
+        let turn = self.throttle.turn(most);
+        // Whoever waits for a turn has not stalled.
+        self.throttle.wait(turn, || self.progress.moved()).await;
+        let mut chunk = Vec::with_capacity(turn);
+        reader.take(turn as u64).read_buf(&mut chunk).await?;
         if chunk.is_empty() {
             return Err(self.changed());
         }
@@ -160,6 +167,7 @@ mod tests {
             reader: None,
             digest,
             hasher: blake3::Hasher::new(),
+            throttle: Throttle::default(),
             progress: Arc::new(Progress {
                 bytes: AtomicU64::new(0),
                 changed: AtomicBool::new(false),
