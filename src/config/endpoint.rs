@@ -27,6 +27,7 @@ pub const URL_VARIABLES: [&str; 3] =
 
 /// What the file says of a target.
 struct Section<'a> {
+    target: TargetName,
     name: &'static str,
     url: &'a str,
     secret_file: &'a Path,
@@ -50,6 +51,7 @@ pub(super) fn resolve(
         TargetName::Dashboard => {
             let file = &file.ingest;
             let section = Section {
+                target,
                 name: "ingest",
                 url: &file.url,
                 secret_file: &file.token_file,
@@ -61,6 +63,7 @@ pub(super) fn resolve(
         TargetName::Legacy => {
             let file = &file.legacy;
             let section = Section {
+                target,
                 name: "legacy",
                 url: &file.url,
                 secret_file: &file.secret_file,
@@ -72,7 +75,7 @@ pub(super) fn resolve(
     };
     let Section { name, parallel, .. } = section;
     let legacy_is_told = SYNC_SECRET.are_filled(&file.legacy.secret_file, environment);
-    let url = base_url(name, &candidates(target, section.url, legacy_is_told, environment));
+    let url = base_url(name, &candidates(&section, legacy_is_told, environment));
     let secret = Token::find(places, section.secret_file, environment);
 
     let mut faults = Vec::new();
@@ -100,21 +103,16 @@ pub(super) fn resolve(
 /// The two older variables named the legacy dashboard first, and later, where that was gone, the
 /// only one (contract I.1 and I.3). Whoever has a secret for the legacy endpoints means the former.
 fn candidates(
-    target: TargetName,
-    in_file: &str,
+    section: &Section<'_>,
     legacy_is_told: bool,
     environment: Environment<'_>,
 ) -> Vec<(String, String)> {
     let [postgres, render @ ..] = URL_VARIABLES;
     let from = |name: &str| environment(name).map(|value| (name.to_owned(), value));
     let render = render.iter().find_map(|name| from(name));
-    let section = match target {
-        TargetName::Dashboard => "ingest",
-        TargetName::Legacy => "legacy",
-    };
-    let in_file =
-        (!in_file.trim().is_empty()).then(|| (format!("{section}.url"), in_file.to_owned()));
-    let places = match target {
+    let in_file = (!section.url.trim().is_empty())
+        .then(|| (format!("{}.url", section.name), section.url.to_owned()));
+    let places = match section.target {
         TargetName::Dashboard if legacy_is_told => [from(postgres), in_file, render],
         TargetName::Dashboard => [from(postgres), render, in_file],
         TargetName::Legacy => [render, in_file, None],

@@ -4,6 +4,10 @@
 use super::{Environment, Fault};
 use crate::id::TargetName;
 
+/// The variables that are flags.
+pub const FLAGS: [&str; 4] =
+    ["POSTGRES_ONLY", "SQLITE_SYNC_ENABLED", "DUAL_SYNC", "PG_INGEST_ENABLED"];
+
 /// The flags as the environment has them; nothing where a variable is not set.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Flags {
@@ -46,12 +50,9 @@ impl Flags {
             }
             Some(is_true)
         };
-        let flags = Self {
-            postgres_only: flag("POSTGRES_ONLY"),
-            sqlite_sync_enabled: flag("SQLITE_SYNC_ENABLED"),
-            dual_sync: flag("DUAL_SYNC"),
-            pg_ingest_enabled: flag("PG_INGEST_ENABLED"),
-        };
+        let [postgres_only, sqlite_sync_enabled, dual_sync, pg_ingest_enabled] =
+            FLAGS.map(&mut flag);
+        let flags = Self { postgres_only, sqlite_sync_enabled, dual_sync, pg_ingest_enabled };
         (flags, warnings)
     }
 }

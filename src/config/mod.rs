@@ -17,6 +17,7 @@ use tracing_subscriber::filter::EnvFilter;
 
 pub use endpoint::{Endpoint, URL_VARIABLES};
 pub use file::{ConfigFile, FirstRun, LogFormat, Percent, WatchMode};
+pub use flags::FLAGS;
 pub use ignore::Ignore;
 pub use place::{DEFAULT_PLACES, find};
 pub use secret::Token;

@@ -61,7 +61,7 @@ impl Lanes {
             for (name, lane) in &running {
                 if !lane.stop.is_cancelled() && !wanted.iter().any(|target| target.name() == *name)
                 {
-                    info!(target = %name, "no longer sent to; what it should hold is kept in mind");
+                    info!(target = %name, "no longer delivered to; what it should hold is kept in mind");
                     lane.stop.cancel();
                 }
             }
@@ -89,18 +89,20 @@ impl Lanes {
         tasks: &mut JoinSet<Ended>,
     ) -> Running {
         let (name, stop) = (target.name(), stop.child_token());
-        info!(target = %name, url = target.url(), "sent to");
+        info!(target = %name, url = target.url(), "delivered to");
         let (status, seen) = watch::channel(LaneStatus {
             name: name.as_str(),
             url: target.url().to_owned(),
             ..LaneStatus::default()
         });
+        let mut settings = self.settings.clone();
+        settings.mark_unchanged();
         let mut lane = Lane {
             row: 0,
             outbox: self.outbox.clone(),
             target,
             targets: self.targets.clone(),
-            settings: self.settings.clone(),
+            settings,
             reports: self.reports.clone(),
             exports: self.exports.clone(),
             status,

@@ -8,6 +8,7 @@ use super::dispatcher::{News, Ruling};
 use crate::clock;
 use crate::contract::Action;
 use crate::delivery::{Cause, Receipt};
+use crate::id::TargetName;
 use crate::outbox::Parcel;
 
 /// Says how an attempt ended.
@@ -77,11 +78,17 @@ pub fn news(target: &str, news: &News) {
             "this dashboard is PostgreSQL-only: nothing more is sent to it; switch this target off \
              (POSTGRES_ONLY=true, or legacy.enabled = false) and reload"
         ),
+        News::Stopped(cause) if target == TargetName::Legacy.as_str() => error!(
+            target,
+            why = cause.why(),
+            "the address is not that of a legacy dashboard; mend legacy.url and restart; nothing is \
+             lost meanwhile"
+        ),
         News::Stopped(cause) => error!(
             target,
             why = cause.why(),
-            "the address is not that of such an endpoint; mend ingest.url, or legacy.url, and \
-             restart; nothing is lost meanwhile"
+            "the address is not that of an ingest endpoint; mend ingest.url and restart; nothing is \
+             lost meanwhile"
         ),
         News::Back { was_shut: true } => info!(target, "the target is back"),
         News::Back { was_shut: false } => {}
