@@ -354,3 +354,50 @@ fn without_any_target_it_ends_with_78_and_says_which_switches_there_are() {
         assert!(said.contains("no target is enabled") && said.contains("POSTGRES_ONLY"), "{said}");
     }
 }
+
+#[test]
+fn a_row_that_was_taken_without_an_answer_is_not_forgotten_when_the_file_changes_back() {
+    let (mut ends, daemon) = started(false, true, "");
+    ends.put(&report(1));
+    ends.old_is_level();
+    ends.settle();
+    let rows = || Rule::new(Fault::ResetAfterCommit).path("/api/content");
+    ends.old.inject(rows().once());
+    ends.old.inject(Rule::new(Fault::status(503)).path("/api/content"));
+    ends.put(&revised(1));
+    ends.old_is_level();
+    daemon.wait_for_line(PATIENCE, |line| message(line) == "not delivered");
+    ends.put(&report(1));
+    ends.old.clear_faults();
+    ends.old_is_level();
+    daemon.stop();
+}
+
+#[test]
+fn what_was_adopted_gets_its_whole_row_with_its_next_change() {
+    let mut ends = Ends::new();
+    ends.configure(true, true, "[watch]\nfirst_run = 'adopt'");
+    let mut two = report(1);
+    two.json["summary_variants"] = serde_json::json!([
+        {"variant": "audio", "text": "spoken"}, {"variant": "comprehensive", "text": "the whole"},
+    ]);
+    two.expected.variants = [("audio", "spoken"), ("comprehensive", "the whole")]
+        .map(|(name, text)| (name.to_owned(), text.to_owned()))
+        .into();
+    ends.put(&two);
+    let daemon = Daemon::start_ready(&ends.config);
+    ends.put(&report(2));
+    assert!(
+        ends.old.wait_until(PATIENCE, |state| {
+            state.flat(&row_id(&report(2).expected.id)).is_some()
+        })
+    );
+    assert!(ends.old.flat(&row_id(&two.expected.id)).is_none(), "it is taken to be there");
+    // The summary that the row has is not the one that has changed.
+    two.json["summary_variants"][0]["text"] = "spoken again".into();
+    two.json["title"] = "Another title".into();
+    two.expected.title = "Another title".to_owned();
+    ends.put(&two);
+    ends.old_is_level();
+    daemon.stop();
+}

@@ -309,7 +309,7 @@ impl<'h> World<'h> {
                 park_after: PARK_AFTER,
             },
             breaker: Breaker { failures: 5 },
-            limited: self.history.seed % 3 == 0,
+            limited: self.history.seed.is_multiple_of(3),
         };
         self.wake = None;
         self.stopping = false;
