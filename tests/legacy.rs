@@ -218,9 +218,12 @@ fn a_sync_has_one_line_that_says_how_it_ended() {
     ends.put(&audio);
     ends.new_is_level();
     ends.old_is_level();
+    ends.settle();
     ends.put_audio(&audio, 1, mp3(1, 1));
     ends.new_is_level();
     ends.old_is_level();
+    // The row that says so is part of the audio's sync.
+    ends.settle();
     ends.put(&revised(1));
     ends.new_is_level();
     ends.old_is_level();
