@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use futures_util::StreamExt;
@@ -141,7 +142,7 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
             },
             Some(ended) = tasks.join_next() => break match ended {
                 Ok(Ok(())) => Err(anyhow::anyhow!("a part of the daemon ended by itself")),
-                Ok(Err(fault)) => Err(fault.into()),
+                Ok(Err(fault)) => Err(reason(&mut guard, fault).await.into()),
                 Err(panic) => std::panic::resume_unwind(panic.into_panic()),
             },
         }
@@ -174,6 +175,15 @@ async fn open(config: &Config) -> Result<(Outbox, outbox::Guard), OutboxError> {
         add_target(&outbox, target).await?;
     }
     Ok((outbox, guard))
+}
+
+/// What ended the outbox's thread, where that is why a task has ended: word of it may be a moment
+/// behind.
+async fn reason(guard: &mut outbox::Guard, fault: OutboxError) -> OutboxError {
+    match tokio::time::timeout(Duration::from_secs(1), &mut guard.failure).await {
+        Ok(Ok(reason)) => reason,
+        _ => fault,
+    }
 }
 
 /// The way to every target that is sent to.

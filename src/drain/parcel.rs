@@ -65,8 +65,8 @@ pub fn pack(
     Ok(Packed { json, sent })
 }
 
-/// Packs a report as the row of the legacy endpoint, which knows one summary, and none that it was
-/// sent before. Gives the row's digest with it.
+/// Packs a report as the row of the legacy endpoint, which has one summary, the same as before where
+/// only others have changed. Gives the digest of the row with it.
 pub fn pack_row(
     parcel: &Parcel,
     read: impl Fn(&FileOf) -> Result<Report, Unpacked>,
@@ -80,14 +80,12 @@ pub fn pack_row(
     };
     let audio = known_audio(parcel);
     let row = flat_row(&parcel.id, &head.fields, &head.extras, &variants, dates, &audio);
-    let digest = {
-        // A change of anything that is not in the row is none of the row.
-        let row = FlatRow { updated_at: String::new(), ..row.clone() };
-        to_json(&row).map(|json| Version::of(&json))
+    let packed = || {
+        // The time of a change that is not in the row is no change of the row.
+        let timeless = FlatRow { updated_at: String::new(), ..row.clone() };
+        Ok((to_json(&row)?, Version::of(&to_json(&timeless)?)))
     };
-    digest
-        .and_then(|digest| Ok((to_json(&row)?, digest)))
-        .map_err(|error| Unpacked::Io(parcel.source.file.clone(), error))
+    packed().map_err(|error| Unpacked::Io(parcel.source.file.clone(), error))
 }
 
 /// The report of the file that gives the fields.
