@@ -203,8 +203,7 @@ fn audio_follows_its_report_under_a_bare_name_and_its_row_says_so() {
         assert_eq!(request.header("x-ingest-token"), None);
         assert!(request.header("content-length").is_some());
     }
-    let name = reddit.expected.id.replace(':', "");
-    assert_eq!(posts[1].video_id.as_deref(), Some(name.as_str()));
+    assert_eq!(posts[1].video_id.as_deref(), Some(reddit.bare_id()), "its name");
     let row = ends.old.flat(&reddit.expected.id).unwrap();
     assert_eq!(row.columns["audio_duration_seconds"], 3);
     assert_eq!(ends.new.requests().len(), 0, "the other end is not asked anything");

@@ -46,9 +46,11 @@ impl Missed {
         self.reports.extend(self.audios.iter().cloned());
         let told = self.told("content", "upload-audio");
         *self = Self::default();
-        // A file's name has no colon.
+        // A file's name has the id without its prefix.
         let name = |words: String| match words.split_once(' ') {
-            Some(("upload-audio", id)) => format!("upload-audio {}", id.replace(':', "")),
+            Some(("upload-audio", id)) => {
+                format!("upload-audio {}", id.rsplit(':').next().unwrap_or(id))
+            }
             _ => words,
         };
         told.into_iter().map(name).collect()

@@ -66,9 +66,13 @@ pub struct FlatRow {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ContentAnswer {
     pub success: bool,
+    /// As it was sent.
     pub id: String,
+    pub action: Action,
+    pub upserted: bool,
+    /// With `superseded`, which only the ingest side says: the number of the version that it kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub action: Option<Action>,
+    pub version: Option<i64>,
 }
 
 /// The answer to an audio file that was stored.

@@ -166,7 +166,12 @@ fn legacy_proof(kind: Kind, answer: &Answer) -> Option<Receipt> {
     match kind {
         Kind::Report => {
             let body: ContentAnswer = serde_json::from_slice(&answer.body).ok()?;
-            body.success.then_some(Receipt { action: body.action, ..receipt })
+            let taken = body.success && (body.upserted || body.action == Action::Superseded);
+            taken.then_some(Receipt {
+                action: Some(body.action),
+                kept_version: body.version,
+                ..receipt
+            })
         }
         Kind::Audio => {
             let body: UploadAnswer = serde_json::from_slice(&answer.body).ok()?;
@@ -278,7 +283,19 @@ mod tests {
             (Kind::Report, 200, file, "unproven"),
             (Kind::Audio, 200, row, "unproven"),
             (Kind::Report, 200, html, "unproven"),
-            (Kind::Report, 200, r#"{"success":false,"id":"yt:x"}"#, "unproven"),
+            (Kind::Report, 200, r#"{"success":true,"id":"yt:x"}"#, "unproven"),
+            (
+                Kind::Report,
+                200,
+                r#"{"success":false,"id":"yt:x","action":"updated","upserted":true}"#,
+                "unproven",
+            ),
+            (
+                Kind::Report,
+                200,
+                r#"{"success":true,"id":"yt:x","action":"updated","upserted":false}"#,
+                "unproven",
+            ),
             (Kind::Report, 200, r#"{"upserted":1}"#, "unproven"),
             (Kind::Audio, 200, r#"{"success":true,"filename":""}"#, "unproven"),
             (Kind::Report, 400, html, "refused"),
@@ -299,6 +316,10 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(receipt(Kind::Report, row).action, Some(Action::Created));
+        let newer = r#"{"success":true,"id":"yt:x","action":"superseded","upserted":false,
+                        "version":9}"#;
+        let kept = receipt(Kind::Report, newer);
+        assert_eq!((kept.action, kept.kept_version), (Some(Action::Superseded), Some(9)));
         let url = |body| receipt(Kind::Audio, body).public_url.unwrap();
         assert_eq!([url(file), url(later)], ["/exports/audio/x.mp3", "/files/x.mp3"]);
         let Verdict::Retired(why) = judge_at(TargetName::Legacy, Kind::Report, &answer(410, ""))

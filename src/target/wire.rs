@@ -54,20 +54,23 @@ pub fn key(
 
 /// The form of an upload, its file last, under a name that is safe in any directory.
 pub fn form(target: TargetName, id: &ContentId, seconds: Option<i64>, file: Part) -> Form {
-    let file = file
-        .file_name(format!("{}.mp3", audio_file_stem(id.as_str())))
-        .mime_str("audio/mpeg")
-        .expect("a sound media type");
-    let form = match target {
+    let (form, stem) = match target {
         TargetName::Dashboard => {
             let form = Form::new().text(AUDIO_PART_ID, id.as_str().to_owned());
-            match seconds {
+            let form = match seconds {
                 Some(seconds) => form.text(AUDIO_PART_DURATION, seconds.to_string()),
                 None => form,
-            }
+            };
+            (form, audio_file_stem(id.as_str()))
         }
-        TargetName::Legacy => Form::new().text(UPLOAD_AUDIO_PART_ID, id.as_str().to_owned()),
+        // There the name is all that says whose it is, and names carry no prefix (contract B.2).
+        TargetName::Legacy => {
+            let form = Form::new().text(UPLOAD_AUDIO_PART_ID, id.as_str().to_owned());
+            (form, id.bare().to_owned())
+        }
     };
+    let file =
+        file.file_name(format!("{stem}.mp3")).mime_str("audio/mpeg").expect("a sound media type");
     form.part(AUDIO_PART_FILE, file)
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::daemon::{CLEARED, Config, Daemon};
-use super::dashboard::{Dashboard, Request, State};
+use super::dashboard::{Dashboard, Request};
 use super::fixtures::{Report, audio_name, write_in_place};
 use super::stage::{PATIENCE, tell};
 
@@ -89,7 +89,8 @@ impl Ends {
                         && record.has_audio == audios.contains_key(id)
                 })
             };
-            reports.iter().all(|(id, report)| same(id, report)) && has_audios(state, audios)
+            let audio = |id: &String| state.audio(id).map(|audio| audio.hash);
+            reports.iter().all(|(id, report)| same(id, report)) && are_there(audios, audio)
         });
         let ids: Vec<_> = self.new.records().into_iter().map(|record| record.video_id).collect();
         assert!(level, "expected {:?}, found {ids:?}", reports.keys());
@@ -109,7 +110,10 @@ impl Ends {
                         && row.has_audio() == audios.contains_key(id)
                 })
             };
-            reports.iter().all(|(id, report)| same(id, report)) && has_audios(state, audios)
+            // The file's name has the id without its prefix (contract B.2).
+            let name = |id: &str| format!("{}.mp3", id.rsplit(':').next().unwrap_or(id));
+            let audio = |id: &String| state.file(&name(id)).map(|audio| audio.hash);
+            reports.iter().all(|(id, report)| same(id, report)) && are_there(audios, audio)
         });
         assert!(level, "expected {reports:#?}, found {:#?}", self.old.flats());
     }
@@ -150,10 +154,11 @@ impl Ends {
     }
 }
 
-fn has_audios(state: &State, audios: &BTreeMap<String, Vec<u8>>) -> bool {
-    audios
-        .iter()
-        .all(|(id, bytes)| state.audio(id).is_some_and(|audio| audio.hash == blake3::hash(bytes)))
+fn are_there(
+    audios: &BTreeMap<String, Vec<u8>>,
+    found: impl Fn(&String) -> Option<blake3::Hash>,
+) -> bool {
+    audios.iter().all(|(id, bytes)| found(id) == Some(blake3::hash(bytes)))
 }
 
 /// The deliveries among requests, in words, each once.

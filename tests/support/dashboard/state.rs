@@ -47,6 +47,11 @@ impl State {
         self.flat.get(id)
     }
 
+    /// What was uploaded under this name.
+    pub fn file(&self, name: &str) -> Option<&Audio> {
+        self.files.get(name)
+    }
+
     pub fn audio(&self, id: &str) -> Option<&Audio> {
         self.files.get(&file_name(id))
     }
