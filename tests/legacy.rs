@@ -403,3 +403,22 @@ fn what_was_adopted_gets_its_whole_row_with_its_next_change() {
     ends.old_is_level();
     daemon.stop();
 }
+
+#[test]
+fn a_target_that_comes_back_while_its_last_request_is_under_way_waits_for_that() {
+    let (mut ends, daemon) = started(true, true, "");
+    ends.old.inject(Rule::new(Fault::HoldThenRelease).path("/api/content").once());
+    ends.put(&report(1));
+    assert!(ends.old.wait_until(PATIENCE, |state| state.held() == 1), "it is under way");
+    for old in [false, true] {
+        ends.configure(true, old, "");
+        ends.reload(&daemon);
+    }
+    ends.put(&revised(1));
+    ends.new_is_level();
+    assert_eq!(posts(&ends.old.requests()), 1, "two would race each other");
+    ends.old.release();
+    ends.old_is_level();
+    assert_eq!(ends.old.max_in_flight_per_id(), 1);
+    daemon.stop();
+}
