@@ -47,10 +47,11 @@ pub fn due_reports(
     target: i64,
     limit: usize,
 ) -> rusqlite::Result<Vec<Due>> {
+    // Joined in this order, so that the first that fit end the search.
     connection
         .prepare_cached(
             "SELECT item.id, kind, content, due_ms, failures, strikes
-             FROM delivery JOIN item ON item.id = delivery.item
+             FROM delivery INDEXED BY delivery_due CROSS JOIN item ON item.id = delivery.item
              WHERE delivery.target = ?1 AND delivery.state = 1 AND kind = ?3
              ORDER BY delivery.due_ms LIMIT ?2",
         )?
