@@ -93,8 +93,11 @@ fn root_line(root: &Root, now: Timestamp) -> String {
 
 fn target_lines(target: &Target, now: Timestamp) -> Vec<String> {
     let mut lines = vec![format!("{} {}: {}", target.name, target.url, target.state)];
-    if let (Some(why), Some(until)) = (&target.why, target.until) {
-        lines.push(format!("  {why}; tried again in {}", ago(now, until)));
+    if let Some(why) = &target.why {
+        lines.push(match target.until {
+            Some(until) => format!("  {why}; tried again in {}", ago(now, until)),
+            None => format!("  {why}; not tried again"),
+        });
     }
     let order = ["current", "due", "waiting", "in_flight", "parked", "invalid", "vanished"];
     let counts: Vec<String> = order

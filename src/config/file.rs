@@ -19,6 +19,7 @@ pub struct ConfigFile {
     pub watch: Watch,
     pub outbox: Outbox,
     pub ingest: Ingest,
+    pub legacy: Legacy,
     pub retry: Retry,
     pub breaker: Breaker,
     pub limits: Limits,
@@ -147,6 +148,7 @@ impl Default for Outbox {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ingest {
+    pub enabled: bool,
     pub url: String,
     pub token_file: PathBuf,
     pub parallel: usize,
@@ -162,6 +164,7 @@ pub struct Ingest {
 impl Default for Ingest {
     fn default() -> Self {
         Self {
+            enabled: true,
             url: String::new(),
             token_file: PathBuf::new(),
             parallel: 4,
@@ -169,6 +172,35 @@ impl Default for Ingest {
             report_timeout: Duration::from_secs(30),
             audio_timeout: Duration::from_secs(60),
             ids: IdPolicy::default(),
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Legacy {
+    pub enabled: bool,
+    pub url: String,
+    pub secret_file: PathBuf,
+    pub parallel: usize,
+    #[serde(with = "duration")]
+    pub connect_timeout: Duration,
+    #[serde(with = "duration")]
+    pub report_timeout: Duration,
+    #[serde(with = "duration")]
+    pub audio_timeout: Duration,
+}
+
+impl Default for Legacy {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            url: String::new(),
+            secret_file: PathBuf::new(),
+            parallel: 2,
+            connect_timeout: Duration::from_secs(5),
+            report_timeout: Duration::from_secs(30),
+            audio_timeout: Duration::from_secs(30),
         }
     }
 }
@@ -205,11 +237,12 @@ impl Default for Breaker {
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     pub report: ByteSize,
+    pub upload: String,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { report: ByteSize::mb(16) }
+        Self { report: ByteSize::mb(16), upload: "off".into() }
     }
 }
 

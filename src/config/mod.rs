@@ -1,25 +1,32 @@
 //! The configuration: defaults, then the file, then the environment, validated whole.
 
+mod endpoint;
 mod file;
+mod flags;
 mod ignore;
 mod place;
 mod reload;
 mod secret;
+mod timetable;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use reqwest::Url;
 use tracing_subscriber::filter::EnvFilter;
 
+pub use endpoint::{Endpoint, URL_VARIABLES};
 pub use file::{ConfigFile, FirstRun, LogFormat, Percent, WatchMode};
+pub use flags::FLAGS;
 pub use ignore::Ignore;
 pub use place::{DEFAULT_PLACES, find};
 pub use secret::Token;
+pub use timetable::Timetable;
 
 use crate::file::Root;
+use crate::id::TargetName;
 use crate::report::IdPolicy;
+use flags::{Enabled, Flags};
 
 /// Everything the daemon was told, sound and complete.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,13 +35,21 @@ pub struct Config {
     pub outbox: PathBuf,
     /// Whether the outbox may lie on a network file system.
     pub outbox_allow_network: bool,
-    pub ingest: Ingest,
+    /// The ingest endpoints; nothing where they are not sent to.
+    pub ingest: Option<Endpoint>,
+    /// The endpoints from before PostgreSQL; nothing where they are not sent to.
+    pub legacy: Option<Endpoint>,
+    pub ids: IdPolicy,
     pub retry: Retry,
     pub breaker: Breaker,
     /// The largest report that is read, in bytes.
     pub report_limit: u64,
+    /// How fast audio is sent.
+    pub upload: Timetable,
     pub control: Control,
     pub log: Log,
+    /// What can be lived with, and is hardly meant.
+    pub warnings: Vec<String>,
 }
 
 /// What is watched, and how.
@@ -64,18 +79,6 @@ impl Watch {
             Root::Exports => &self.exports,
         }
     }
-}
-
-/// The dashboard, and how it is spoken to.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Ingest {
-    pub url: Url,
-    pub token: Token,
-    pub parallel: usize,
-    pub connect_timeout: Duration,
-    pub report_timeout: Duration,
-    pub audio_timeout: Duration,
-    pub ids: IdPolicy,
 }
 
 /// How long to wait after a failure.
@@ -124,10 +127,6 @@ pub fn process_environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
-/// The variables that may hold the dashboard's address, the strongest first (contract I.3).
-pub const URL_VARIABLES: [&str; 3] =
-    ["POSTGRES_DASHBOARD_URL", "RENDER_DASHBOARD_URL", "RENDER_API_URL"];
-
 impl Config {
     /// Reads the configuration at `path`, or the built-in defaults where there is none, and lets
     /// the environment have its say.
@@ -144,20 +143,23 @@ impl Config {
         let mut faults = Vec::new();
         let mut fault = |text: String| faults.push(Fault(text));
 
-        let url = match base_url(&file.ingest.url, environment) {
-            Ok(url) => Some(url),
-            Err(text) => {
-                fault(text);
-                None
+        let (flags, mut warnings) = Flags::read(environment);
+        let enabled = Enabled { ingest: file.ingest.enabled, legacy: file.legacy.enabled };
+        let mut enabled_targets = None;
+        match flags::targets(&flags, enabled) {
+            Ok(mut targets) => {
+                warnings.append(&mut targets.warnings);
+                enabled_targets = Some(targets);
             }
+            Err(Fault(text)) => fault(text),
+        }
+        let is_on = |target| enabled_targets.as_ref().is_some_and(|targets| targets.has(target));
+        let mut endpoint = |target: TargetName| {
+            let found = is_on(target).then(|| endpoint::resolve(target, &file, environment));
+            found?.map_err(|texts| texts.into_iter().for_each(&mut fault)).ok()
         };
-        let token = match Token::find(&file.ingest.token_file, environment) {
-            Ok(token) => Some(token),
-            Err(text) => {
-                fault(text);
-                None
-            }
-        };
+        let ingest = endpoint(TargetName::Dashboard);
+        let legacy = endpoint(TargetName::Legacy);
         let timezone = match TimeZone::get(&file.watch.timezone) {
             Ok(zone) => Some(zone),
             Err(error) => {
@@ -172,15 +174,16 @@ impl Config {
                 None
             }
         };
-        if !(1..=64).contains(&file.ingest.parallel) {
-            fault(format!("ingest.parallel: {} is not between 1 and 64", file.ingest.parallel));
-        }
+        let upload = match file.limits.upload.parse::<Timetable>() {
+            Ok(upload) => Some(upload),
+            Err(text) => {
+                fault(format!("limits.upload: {text}"));
+                None
+            }
+        };
         for (key, value) in [
             ("watch.rescan", file.watch.rescan),
             ("watch.scan", file.watch.scan),
-            ("ingest.connect_timeout", file.ingest.connect_timeout),
-            ("ingest.report_timeout", file.ingest.report_timeout),
-            ("ingest.audio_timeout", file.ingest.audio_timeout),
             ("retry.first", file.retry.first),
         ] {
             if value.is_zero() {
@@ -226,8 +229,8 @@ impl Config {
             )));
         }
 
-        let (Some(url), Some(token), Some(timezone), Some(ignore), Some(mode), true) =
-            (url, token, timezone, ignore, mode, faults.is_empty())
+        let (Some(timezone), Some(ignore), Some(upload), Some(mode), true) =
+            (timezone, ignore, upload, mode, faults.is_empty())
         else {
             return Err(faults);
         };
@@ -247,15 +250,9 @@ impl Config {
             },
             outbox: place::under(environment("STATE_DIRECTORY"), file.outbox.path),
             outbox_allow_network: file.outbox.allow_network,
-            ingest: Ingest {
-                url,
-                token,
-                parallel: file.ingest.parallel,
-                connect_timeout: file.ingest.connect_timeout,
-                report_timeout: file.ingest.report_timeout,
-                audio_timeout: file.ingest.audio_timeout,
-                ids: file.ingest.ids,
-            },
+            ingest,
+            legacy,
+            ids: file.ingest.ids,
             retry: Retry {
                 first: file.retry.first,
                 max: file.retry.max,
@@ -263,13 +260,28 @@ impl Config {
             },
             breaker: Breaker { failures: file.breaker.failures },
             report_limit: file.limits.report.as_u64(),
+            upload,
             control: Control {
                 socket: place::under(environment("RUNTIME_DIRECTORY"), file.control.socket),
                 mode,
                 group: Some(file.control.group).filter(|group| !group.is_empty()),
             },
             log: Log { filter: file.log.filter, format: file.log.format },
+            warnings,
         })
+    }
+
+    /// How a target is spoken to; nothing where it is not sent to.
+    pub fn endpoint(&self, target: TargetName) -> Option<&Endpoint> {
+        match target {
+            TargetName::Dashboard => self.ingest.as_ref(),
+            TargetName::Legacy => self.legacy.as_ref(),
+        }
+    }
+
+    /// The targets that are sent to, at least one.
+    pub fn targets(&self) -> impl Iterator<Item = TargetName> {
+        TargetName::ALL.into_iter().filter(|target| self.endpoint(*target).is_some())
     }
 }
 
@@ -304,35 +316,6 @@ pub fn control_socket(
     } else {
         socket
     })
-}
-
-/// Environment over file; trimmed, without a trailing slash, http or https (contract I.3, C.1).
-fn base_url(from_file: &str, environment: Environment<'_>) -> Result<Url, String> {
-    let from_environment = URL_VARIABLES
-        .iter()
-        .find_map(|name| environment(name).map(|value| ((*name).to_owned(), value)));
-    let (key, text) =
-        from_environment.unwrap_or_else(|| ("ingest.url".to_owned(), from_file.to_owned()));
-    let text = text.trim().trim_end_matches('/');
-    if text.is_empty() {
-        return Err(format!(
-            "ingest.url: not set: write the dashboard's address there, or into {}",
-            URL_VARIABLES[0]
-        ));
-    }
-    let url = Url::parse(text).map_err(|error| {
-        format!("{key}: {error}: an address looks like https://dashboard.example.org")
-    })?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(format!("{key}: must begin with http:// or https:// and name a host"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(format!("{key}: must not carry a user name or a password"));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(format!("{key}: must not carry a query or a fragment"));
-    }
-    Ok(url)
 }
 
 #[cfg(test)]
@@ -376,7 +359,7 @@ mod tests {
             ),
         ] {
             let config = resolved(file, pairs).unwrap();
-            assert_eq!(config.ingest.url.host_str(), Some(host));
+            assert_eq!(config.ingest.unwrap().url.host_str(), Some(host));
         }
     }
 
@@ -410,6 +393,9 @@ mod tests {
             ("[watch]\nignore = ['a[']", "watch.ignore"),
             ("[log]\nfilter = 'ytv2d=loud'", "log.filter"),
             ("[outbox]\npath = ''", "outbox.path"),
+            ("[limits]\nupload = 'fast'", "limits.upload"),
+            ("[ingest]\nreport_timeout = '0s'", "ingest.report_timeout"),
+            ("[ingest]\nenabled = false", "no target is enabled"),
         ] {
             let faults = resolved(text, &SOUND).expect_err(text);
             assert_eq!(faults.len(), 1, "{faults:?}");
@@ -423,6 +409,31 @@ mod tests {
         let faults = resolved("[ingest]\nurl = 'ftp://x'\nparallel = 100", &[]).unwrap_err();
         let keys: Vec<_> = faults.iter().map(|f| f.split(':').next().unwrap()).collect();
         assert_eq!(keys, ["ingest.url", "ingest.token_file", "ingest.parallel"]);
+    }
+
+    #[test]
+    fn the_old_variables_are_those_of_the_legacy_target_where_its_secret_is_given() {
+        let file = "[ingest]\nurl = 'http://ingest'\n[legacy]\nenabled = true\nurl = 'http://old'";
+        for (api, legacy) in [(None, "old"), (Some("http://api"), "api")] {
+            let mut pairs = vec![("INGEST_TOKEN", "t"), ("SYNC_SECRET", "s")];
+            pairs.extend(api.map(|url| ("RENDER_API_URL", url)));
+            let config = resolved(file, &pairs).unwrap();
+            let host = |endpoint: Option<Endpoint>| endpoint?.url.host_str().map(str::to_owned);
+            assert_eq!(host(config.ingest).as_deref(), Some("ingest"));
+            assert_eq!(host(config.legacy).as_deref(), Some(legacy));
+        }
+    }
+
+    #[test]
+    fn what_is_not_sent_to_need_not_be_told() {
+        let pairs =
+            [("SQLITE_SYNC_ENABLED", "true"), ("DUAL_SYNC", "false"), ("POSTGRES_ONLY", "False")];
+        let faults = resolved("", &pairs).unwrap_err();
+        let keys: Vec<_> = faults.iter().map(|f| f.split(':').next().unwrap()).collect();
+        assert_eq!(keys, ["legacy.url", "legacy.secret_file"]);
+        let told = [("RENDER_API_URL", "http://old"), ("SYNC_SECRET", "s")];
+        let config = resolved("", &[&pairs[..], &told[..]].concat()).unwrap();
+        assert_eq!(config.targets().collect::<Vec<_>>(), [TargetName::Legacy]);
     }
 
     #[test]

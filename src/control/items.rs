@@ -53,7 +53,7 @@ pub async fn list(desk: &Desk, asked: Asked) -> Result<Items, Refusal> {
     let mut filter = Filter {
         state: asked.state,
         kind: asked.kind,
-        target: asked.target,
+        targets: Some(asked.target.map_or_else(|| desk.target_names(), |target| vec![target])),
         text: asked.q,
         after: after.map_err(|hint| Refusal::bad("`after` is no cursor", hint))?,
     };

@@ -35,7 +35,7 @@ pub use socket::{adopt, bind};
 
 use crate::clock;
 use crate::config::Config;
-use crate::drain::LaneStatus;
+use crate::drain::{LaneStatus, LaneStatuses};
 use crate::intake::{Handle, RootStatus};
 use crate::outbox::Outbox;
 use crate::watch::Hints;
@@ -54,7 +54,7 @@ pub struct Desk {
     pub hints: [Hints; 2],
     pub roots: Vec<watch::Receiver<RootStatus>>,
     pub intakes: Vec<Handle>,
-    pub lanes: Vec<watch::Receiver<LaneStatus>>,
+    pub lanes: watch::Receiver<LaneStatuses>,
     pub settings: watch::Receiver<Arc<Config>>,
     /// Where the daemon is asked to read its configuration again.
     pub reload: mpsc::Sender<oneshot::Sender<Reloaded>>,
@@ -64,13 +64,18 @@ pub struct Desk {
 impl Desk {
     /// How each lane is at this moment.
     fn lane_statuses(&self) -> Vec<LaneStatus> {
-        self.lanes.iter().map(|lane| lane.borrow().clone()).collect()
+        self.lanes.borrow().iter().map(|lane| lane.borrow().clone()).collect()
+    }
+
+    /// The names of the targets that are sent to.
+    fn target_names(&self) -> Vec<String> {
+        self.lanes.borrow().iter().map(|lane| lane.borrow().name.to_owned()).collect()
     }
 
     /// Whether there is such a target.
     fn check_target(&self, target: &str) -> Result<(), Refusal> {
-        let names: Vec<&str> = self.lanes.iter().map(|lane| lane.borrow().name).collect();
-        if names.contains(&target) {
+        let names = self.target_names();
+        if names.iter().any(|name| name == target) {
             return Ok(());
         }
         Err(Refusal::bad(

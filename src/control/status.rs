@@ -17,10 +17,17 @@ pub async fn compose(desk: &Desk, now_ms: i64) -> Result<Status, OutboxError> {
     let tally = desk.outbox.tally(now_ms).await?;
     let roots: Vec<_> = desk.roots.iter().map(|root| root_of(&root.borrow())).collect();
     let pending = roots.iter().map(|root| root.unsettled + root.troubled).sum();
-    let targets: Vec<_> =
-        desk.lanes.iter().map(|lane| target_of(&lane.borrow(), &tally, pending)).collect();
+    let lanes = desk.lane_statuses();
+    let targets: Vec<_> = lanes.iter().map(|lane| target_of(lane, &tally, pending)).collect();
     let disk_full = desk.outbox.health().await?.disk_full;
-    let warned = tally.items.iter().map(|items| items.warned).sum();
+    // What a target lacks that is not sent to is nobody's worry.
+    let is_sent_to = |name: &str| targets.iter().any(|target| target.name == name);
+    let warned = tally
+        .items
+        .iter()
+        .filter(|items| is_sent_to(&items.target))
+        .map(|items| items.warned)
+        .sum();
     let broken = tally.invalid - tally.not_ours;
     let reasons = reasons(&roots, &targets, broken, warned, disk_full.is_some());
     Ok(Status {

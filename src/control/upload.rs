@@ -37,17 +37,20 @@ pub async fn upload(desk: &Desk, asked: Upload) -> Result<Uploaded, Refusal> {
 
     let wait = asked.wait.map_or(Duration::ZERO, Duration::from_secs).min(WAIT_MAX);
     let deadline = Instant::now() + wait;
-    let (mut changes, mut lanes) = (desk.outbox.changes(), desk.lanes.clone());
+    let (mut changes, mut lanes) = (desk.outbox.changes(), desk.lanes.borrow().clone());
     loop {
         // Before asking, so that what changes meanwhile is not missed.
         changes.mark_unchanged();
         lanes.iter_mut().for_each(|lane| lane.mark_unchanged());
         let account = account::of_id(desk, &id, false).await?;
         let (uploaded, is_over) = outcome(desk, &id, audio.is_some(), &account.things);
+        if is_over {
+            return Ok(uploaded);
+        }
         // What a lane has under way is written down nowhere but in its status.
         let of_lanes = lanes.iter_mut().map(|lane| Box::pin(lane.changed()));
         let change = select(Box::pin(changes.changed()), select_all(of_lanes));
-        if is_over || timeout_at(deadline, change).await.is_err() {
+        if timeout_at(deadline, change).await.is_err() {
             return Ok(uploaded);
         }
     }

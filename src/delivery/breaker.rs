@@ -12,6 +12,8 @@ const DISTINCT: usize = 2;
 /// No wait is longer than this, in milliseconds. One that is was computed by another clock: the
 /// system's was set back since.
 pub const LONGEST: i64 = RETRY_AFTER_MAX.as_millis() as i64;
+/// When a target is tried again that has retired.
+const NEVER: i64 = i64::MAX;
 /// Between two probes that new items ask for.
 const EARLY_PROBE: Duration = Duration::from_secs(5);
 
@@ -37,12 +39,14 @@ pub enum Cause {
     Denied(String),
     /// The address leads elsewhere.
     Misdirected(String),
+    /// It will never take anything again, so that it is not even probed.
+    Retired(String),
 }
 
 impl Cause {
     /// Whether it takes a person to go on.
     pub fn is_stopped(&self) -> bool {
-        matches!(self, Cause::Denied(_) | Cause::Misdirected(_))
+        matches!(self, Cause::Denied(_) | Cause::Misdirected(_) | Cause::Retired(_))
     }
 
     /// The last words of the target.
@@ -51,7 +55,8 @@ impl Cause {
             Cause::Failing(why)
             | Cause::AskedToWait(why)
             | Cause::Denied(why)
-            | Cause::Misdirected(why) => why,
+            | Cause::Misdirected(why)
+            | Cause::Retired(why) => why,
         }
     }
 }
@@ -106,6 +111,7 @@ impl Breaker {
     pub fn gate(&self, now: i64) -> Gate {
         match self.state {
             State::Closed => Gate::Flow,
+            State::Open { until: NEVER, .. } => Gate::Wait(NEVER),
             State::Open { until, .. } if now >= until || until - now > LONGEST => Gate::Probe,
             State::Open { until, .. } => Gate::Wait(until),
         }
@@ -201,7 +207,13 @@ impl Breaker {
     pub fn stop(&mut self, cause: Cause, now: i64, jitter: Jitter) -> bool {
         let news = !matches!(&self.state, State::Open { cause: known, .. }
             if std::mem::discriminant(known) == std::mem::discriminant(&cause));
+        let retires = matches!(cause, Cause::Retired(_));
         self.wait_on(cause, now, jitter);
+        if let State::Open { until, .. } = &mut self.state
+            && retires
+        {
+            *until = NEVER;
+        }
         news
     }
 
@@ -295,6 +307,26 @@ mod tests {
         assert!(interrupted.alive() && !interrupted.alive());
         assert!((1..=4).all(|item| !fail(&mut interrupted, item, 0)));
         assert_eq!(interrupted.gate(0), Gate::Flow);
+    }
+
+    #[test]
+    fn a_target_that_has_retired_is_left_alone_until_somebody_mends_something() {
+        let mut breaker = breaker();
+        let retired = || Cause::Retired("410".into());
+        assert!(breaker.stop(retired(), 0, FULL));
+        for now in [0, 1_000_000, 10 * LONGEST] {
+            assert_eq!(breaker.gate(now), Gate::Wait(i64::MAX));
+            // What was under way with it tells nothing new.
+            assert!(!breaker.stop(retired(), now, FULL));
+            assert!(!breaker.failed(Some(1), "reset", now, FULL));
+        }
+        let now = 11 * LONGEST;
+        breaker.nudge(now);
+        assert_eq!(breaker.gate(now), Gate::Probe);
+        breaker.stop(retired(), now, FULL);
+        assert_eq!(breaker.gate(now + 1), Gate::Wait(i64::MAX));
+        assert!(breaker.alive());
+        assert_eq!(breaker.gate(now + 2), Gate::Flow);
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub struct Rules {
     pub parallel: usize,
     pub retry: Retry,
     pub breaker: BreakerConfig,
+    /// Audio may have to go slowly, and must then not take all the room there is.
+    pub limited: bool,
 }
 
 /// What may be done next.
@@ -176,15 +178,36 @@ impl Dispatcher {
             if due.due_ms > now_ms && due.due_ms - now_ms <= LONGEST {
                 return (chosen, Some(due.due_ms));
             }
-            if self.aloft.len() >= self.rules.parallel {
+            if !self.has_room(Kind::Report) && !self.has_room(Kind::Audio) {
                 break;
             }
-            if !self.aloft.contains_key(&due.id) {
+            if self.has_room(due.kind) && !self.aloft.contains_key(&due.id) {
                 self.takes_off(&due);
                 chosen.push(due);
             }
         }
         (chosen, None)
+    }
+
+    /// Whether there is room for one of a kind. While there is a limit, audio leaves room for a
+    /// report, and one report goes beside audio that has the only room there is.
+    fn has_room(&self, kind: Kind) -> bool {
+        let room = self.aloft.len() < self.rules.parallel;
+        if !self.rules.limited {
+            return room;
+        }
+        let reports = self.aloft.values().filter(|(kind, _)| *kind == Kind::Report).count();
+        match kind {
+            Kind::Report => room || reports == 0,
+            Kind::Audio => {
+                room && self.aloft.len() - reports < self.rules.parallel.saturating_sub(1).max(1)
+            }
+        }
+    }
+
+    /// Whether reports must be asked for alone, lest audio that comes before them hides them.
+    pub fn wants_reports(&self) -> bool {
+        self.rules.limited && self.has_room(Kind::Report) && !self.has_room(Kind::Audio)
     }
 
     /// Since when a new item would be reason to probe earlier.
@@ -292,6 +315,7 @@ impl Dispatcher {
                 }
                 self.failed(due, why, false, now_ms)
             }
+            Verdict::Retired(why) => self.stopped(due, Cause::Retired(why), now_ms),
             Verdict::Later { after: Some(after), why } => {
                 self.contact_ms = Some(now_ms);
                 let until_ms = now_ms + millis(after);
@@ -434,6 +458,7 @@ mod tests {
             park_after: 8,
         },
         breaker: BreakerConfig { failures: 5 },
+        limited: false,
     };
 
     fn due(item: i64) -> Due {
@@ -502,6 +527,32 @@ mod tests {
         assert_eq!(chosen, [due(3)]);
         dispatcher.settled(&due(1).id);
         assert_eq!(dispatcher.choose(rows[4..].to_vec(), 5), (vec![], Some(9)));
+    }
+
+    #[test]
+    fn slow_audio_leaves_room_for_a_report() {
+        let audio = |item| Due { kind: Kind::Audio, ..due(item) };
+        for (parallel, limited, chosen) in [
+            (1, false, vec![audio(1)]),
+            (3, false, vec![audio(1), audio(2), audio(3)]),
+            (1, true, vec![audio(1), due(5)]),
+            (2, true, vec![audio(1), due(5)]),
+            (3, true, vec![audio(1), audio(2), due(5)]),
+        ] {
+            let mut dispatcher = dispatcher();
+            dispatcher.reload(Rules { parallel, limited, ..RULES }, 0);
+            let rows: Vec<_> = (1..=4).map(audio).chain([due(5), due(6)]).collect();
+            assert_eq!(dispatcher.choose(rows.clone(), 0).0, chosen, "{parallel} {limited}");
+            assert_eq!(dispatcher.choose(rows, 0).0, [], "{parallel} {limited}");
+        }
+        // The only room is a report's: audio does not go beside it.
+        let mut dispatcher = dispatcher();
+        dispatcher.reload(Rules { parallel: 1, limited: true, ..RULES }, 0);
+        assert_eq!(dispatcher.choose(vec![due(1), audio(2), due(3)], 0).0, [due(1)]);
+        assert!(!dispatcher.wants_reports());
+        dispatcher.settled(&due(1).id);
+        dispatcher.choose(vec![audio(2)], 0);
+        assert!(dispatcher.wants_reports());
     }
 
     #[test]

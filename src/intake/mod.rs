@@ -344,7 +344,7 @@ impl Intake {
             .max(QUIET_MIN),
             report_limit: config.report_limit,
             timezone: config.watch.timezone.clone(),
-            ids: config.ingest.ids,
+            ids: config.ids,
             adopting: self.adopting,
             events: self.vision.reason().is_none(),
             pairs: self.outbox.pairs().clone(),

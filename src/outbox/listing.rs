@@ -101,8 +101,8 @@ pub struct Filter {
     /// Only what may be in this state: whether a request is under way is not written down.
     pub state: Option<ItemState>,
     pub kind: Option<Kind>,
-    /// Only what concerns this target.
-    pub target: Option<String>,
+    /// Only of these targets, by their names, and what concerns all of them.
+    pub targets: Option<Vec<String>>,
     /// Only what contains this, in its id or its file's name.
     pub text: Option<String>,
     /// Only what comes after.
@@ -149,6 +149,7 @@ fn items(
         .query_row((ms, id, LOOKED_AT), |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let (last_ms, last_id) = last.unwrap_or((i64::MIN, i64::MIN));
+    let names = filter.targets.as_ref().map(|names| serde_json::json!(names).to_string());
     let rows = connection
         .prepare_cached(
             "SELECT content, kind, target.name, delivery.state, due_ms, root, file.name, error,
@@ -160,14 +161,15 @@ fn items(
              WHERE (changed_ms, item.id) <= (:ms, :id) AND (changed_ms, item.id) >= (:last_ms, :last_id)
              AND (changed_ms, item.id, delivery.target) < (:ms, :id, :target)
              AND (:states >> delivery.state) & 1
-             AND (:kind IS NULL OR kind = :kind) AND (:name IS NULL OR target.name = :name)
+             AND (:kind IS NULL OR kind = :kind)
+             AND (:names IS NULL OR target.name IN (SELECT value FROM json_each(:names)))
              AND (:text = '' OR instr(content, :text) OR instr(CAST(file.name AS TEXT), :text))",
         )?
         .query_map(
             named_params! {
                 ":ms": ms, ":id": id, ":target": target, ":last_ms": last_ms,
                 ":last_id": last_id, ":states": stored_states(filter.state),
-                ":kind": filter.kind, ":name": filter.target,
+                ":kind": filter.kind, ":names": names,
                 ":text": filter.text.as_deref().unwrap_or_default(),
             },
             item_row,

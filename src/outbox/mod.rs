@@ -42,8 +42,8 @@ pub use account::{DeliveryRecord, FileRecord, ItemRecord};
 pub use history::{Attempted, Ended};
 pub use listing::{Filter, Listed, Page, Place, Standing};
 pub use model::{
-    AudioFacts, Due, FileOf, Finding, Found, Outcome, Parcel, ReportFacts, SendVariant, Settled,
-    Settlement, Taken, Vanished,
+    AudioFacts, Concluded, Due, FileOf, Finding, Found, Outcome, Parcel, ReportFacts, SendVariant,
+    Settled, Settlement, Taken, Vanished,
 };
 pub use orders::{Ordered, Retry, Scope};
 pub use pairs::Pairs;
@@ -312,6 +312,11 @@ impl Outbox {
         self.writer.read(move |connection| lane::due(connection, target, limit)).await
     }
 
+    /// The same of reports alone.
+    pub async fn due_reports(&self, target: i64, limit: usize) -> Result<Vec<Due>, OutboxError> {
+        self.writer.read(move |connection| lane::due_reports(connection, target, limit)).await
+    }
+
     /// The item to probe a target with, due or not.
     pub async fn probe(&self, target: i64) -> Result<Option<Due>, OutboxError> {
         self.writer.read(move |connection| lane::probe(connection, target)).await
@@ -453,10 +458,14 @@ impl Outbox {
         self.writer.read(move |connection| tally::tally(connection, now_ms)).await
     }
 
-    /// Keeps what an attempt came to.
-    pub async fn settle(&self, settlement: Settlement) -> Result<Settled, OutboxError> {
+    /// Keeps what an attempt came to. Where that is the end of an item's way to a target, and not
+    /// one that it had come to before, it tells how all targets stand with the item.
+    pub async fn settle(
+        &self,
+        settlement: Settlement,
+    ) -> Result<(Settled, Option<Concluded>), OutboxError> {
         let settled =
-            self.writer.write(move |connection| lane::settle(connection, &settlement)).await?;
+            self.writer.write(move |connection| lane::conclude(connection, &settlement)).await?;
         self.changes.send_replace(());
         Ok(settled)
     }

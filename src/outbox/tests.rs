@@ -588,9 +588,118 @@ fn a_new_target_wants_everything_reports_first() {
     let mut bench = Bench::new();
     bench.record(&[report("r.json", "a", 1, "f", TEXT), audio("a.mp3", &["a"], 1, "b")]);
     bench.deliver_all();
-    bench.target = lane::add_target(&bench.connection, "legacy").unwrap();
+    // What is gone by now is nothing to want, unless it comes back.
+    let lost = || report("b.json", "b", 1, "f", TEXT);
+    bench.record(&[lost()]);
+    bench.deliver_all();
+    bench.record(&[gone(Root::Reports, "b.json")]);
+
+    bench.target = lane::add_target(&bench.connection, "other").unwrap();
     let told = bench.deliver_all();
     assert_eq!(told, ["a reports/r.json comprehensive@r", "a exports/a.mp3 "]);
+    bench.record(&[lost()]);
+    assert_eq!(bench.deliver_all(), ["b reports/b.json comprehensive@b"]);
+}
+
+#[test]
+fn a_target_that_was_left_alone_for_a_while_gets_the_difference_and_nothing_more() {
+    let mut bench = Bench::new();
+    let dashboard = bench.target;
+    let legacy = lane::add_target(&bench.connection, "legacy").unwrap();
+    let (a, b) =
+        (|made| report("a.json", "a", made, "f", TEXT), report("b.json", "b", 1, "f", TEXT));
+    bench.record(&[a(1), b]);
+    assert_eq!(bench.deliver_all().len(), 2);
+    bench.target = legacy;
+    assert_eq!(bench.deliver_all().len(), 2);
+    // Meanwhile one changes there and back, one for good, and one is new.
+    bench.target = dashboard;
+    for fields in ["g", "f"] {
+        bench.record(&[report("a.json", "a", 2, fields, TEXT)]);
+        assert_eq!(bench.deliver_all().len(), 1);
+    }
+    bench.record(&[report("b.json", "b", 2, "g", TEXT), report("c.json", "c", 2, "f", TEXT)]);
+    assert_eq!(bench.deliver_all().len(), 2);
+
+    bench.target = lane::add_target(&bench.connection, "legacy").unwrap();
+    assert_eq!(bench.target, legacy);
+    assert_eq!(bench.due(), ["report b", "report c"]);
+    bench.deliver_all();
+    bench.target = dashboard;
+    assert_eq!(bench.due(), [""; 0]);
+}
+
+#[test]
+fn a_legacy_dashboard_hears_of_audio_by_its_report() {
+    for (name, again) in [("dashboard", vec![]), ("legacy", vec!["report a"])] {
+        let mut bench = Bench::new();
+        bench.target = lane::add_target(&bench.connection, name).unwrap();
+        bench.record(&[report("a.json", "a", 1, "f", TEXT)]);
+        bench.deliver_all();
+        bench.record(&[audio("a.mp3", &["a"], 1, "bytes")]);
+        let parcel = bench.parcel();
+        bench.deliver(&parcel);
+        assert_eq!(bench.due(), again, "{name}");
+        if !again.is_empty() {
+            let parcel = bench.parcel();
+            assert_eq!(parcel.audio_url.as_deref(), Some("/exports/audio/a.mp3"));
+            // What it surely has, so that nothing is sent that would change nothing.
+            assert_eq!(parcel.holds, Some(version("f")));
+            assert_eq!((parcel.variants.len(), parcel.taken.len()), (0, 1));
+            // Nobody knows what became of this attempt.
+            assert_eq!(bench.parcel().holds, None);
+            // A change there and back does not make it forget.
+            bench.record(&[report("a.json", "a", 2, "g", TEXT)]);
+            bench.record(&[report("a.json", "a", 3, "f", TEXT)]);
+            assert_eq!(bench.due(), again);
+        }
+    }
+}
+
+#[test]
+fn the_end_of_a_way_is_told_once_with_how_all_targets_stand() {
+    use crate::delivery::Stored;
+    let mut bench = Bench::new();
+    let dashboard = bench.target;
+    let legacy = lane::add_target(&bench.connection, "legacy").unwrap();
+    bench.record(&[report("a.json", "a", 1, "f", TEXT)]);
+    let due_ms = bench.now;
+    let conclude = |bench: &Bench, outcome: Option<Outcome>| {
+        let parcel = bench.parcel();
+        let outcome = outcome.unwrap_or(Outcome::Delivered {
+            version: parcel.want,
+            fields: None,
+            taken: Taken::new(),
+            public_url: None,
+            warning: None,
+        });
+        let (target, item, sent_no, at_ms) = (bench.target, parcel.item, parcel.want_no, 5);
+        let settlement = Settlement { target, item, sent_no, at_ms, status: None, outcome };
+        lane::conclude(&bench.connection, &settlement).unwrap().1.map(|concluded| {
+            assert_eq!((concluded.kind, concluded.id.as_str()), (Kind::Report, "a"));
+            concluded.at.into_iter().collect::<std::collections::BTreeMap<_, _>>()
+        })
+    };
+    let at = |dashboard, legacy| {
+        Some([("dashboard".to_owned(), dashboard), ("legacy".to_owned(), legacy)].into())
+    };
+    let failed = Outcome::Failed { error: "500".into(), due_ms: 9, strikes: 1 };
+    assert_eq!(conclude(&bench, Some(failed)), None);
+    assert_eq!(conclude(&bench, None), at(Stored::Current, Stored::Due { due_ms }));
+    bench.target = legacy;
+    assert_eq!(conclude(&bench, None), at(Stored::Current, Stored::Current));
+    // The same once more is no news.
+    let scope = Scope { target: Some("legacy".into()), ..Scope::default() };
+    orders::resend(&bench.connection, &scope, 7).unwrap();
+    conclude(&bench, None);
+    bench.connection.execute("UPDATE delivery SET state = 1 WHERE target = ?1", [legacy]).unwrap();
+    assert_eq!(conclude(&bench, None), None);
+    bench.record(&[report("a.json", "a", 2, "g", TEXT)]);
+    let parked = Outcome::Parked { error: "422".into() };
+    let now = bench.now;
+    assert_eq!(conclude(&bench, Some(parked)), at(Stored::Due { due_ms: now }, Stored::Parked),);
+    bench.target = dashboard;
+    assert_eq!(conclude(&bench, None), at(Stored::Current, Stored::Parked));
 }
 
 #[test]
@@ -650,7 +759,7 @@ fn the_listing_has_a_row_for_everything_the_latest_change_first() {
         assert_eq!(found.join(" "), words);
     }
     assert_eq!(shown(Filter { text: Some("bad".into()), ..Filter::default() }).len(), 1);
-    let elsewhere = Filter { target: Some("elsewhere".into()), ..Filter::default() };
+    let elsewhere = Filter { targets: Some(vec!["elsewhere".into()]), ..Filter::default() };
     assert_eq!(shown(elsewhere).len(), 2, "what no target can have concerns all of them");
     assert_eq!(shown(Filter { kind: Some(Kind::Report), ..Filter::default() }).len(), 3);
 }

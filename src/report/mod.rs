@@ -7,7 +7,9 @@
 mod analysis;
 mod audio_name;
 mod compose;
+mod extras;
 mod fields;
+mod flat;
 mod html;
 mod identity;
 mod merge;
@@ -33,7 +35,9 @@ use serde_json::{Map, Value};
 
 pub use audio_name::{AudioName, audio_name};
 pub use compose::{KnownAudio, compose};
+pub use extras::Extras;
 pub use fields::Fields;
+pub use flat::{Dates, flat_row};
 pub use merge::{Chosen, FileFacts, Merged, merge};
 pub use names::ignored_report_name;
 pub use problem::Problem;
@@ -77,6 +81,7 @@ pub struct Report {
     /// does not say, and the caller takes its mtime.
     pub made_at: Option<Timestamp>,
     pub fields: Fields,
+    pub extras: Extras,
     /// Each name once, none without a text; a copy for visibility is [`merge()`]'s affair.
     pub variants: Vec<Variant>,
     /// What was odd and could be lived with.
@@ -110,6 +115,7 @@ pub fn read(bytes: &[u8], source: &Source<'_>) -> Result<Report, Problem> {
         made_at: made_at(root, &fields, &variants, source.zone),
         id: identity.id,
         fields,
+        extras: extras::extras(root, shape, source.zone),
         variants,
         remarks: remarks.into_iter().flatten().map(str::to_owned).collect(),
     })

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::stream::try_unfold;
 use reqwest::Body;
 
+use super::throttle::Throttle;
 use crate::file::FileRef;
 use crate::id::Version;
 use crate::watch::{OpenedFile, Pulse, Questions};
@@ -70,15 +71,15 @@ impl AudioBody {
     }
 
     /// The body, and the means to look at its progress.
-    pub fn into_stream(self) -> (Body, Arc<Progress>) {
-        let (reading, progress) = self.into_reading();
+    pub fn into_stream(self, throttle: Throttle) -> (Body, Arc<Progress>) {
+        let (reading, progress) = self.into_reading(throttle);
         let stream = try_unfold(reading, |mut reading| async move {
             Ok::<_, io::Error>(reading.next().await?.map(|chunk| (chunk, reading)))
         });
         (Body::wrap_stream(stream), progress)
     }
 
-    fn into_reading(self) -> (Reading, Arc<Progress>) {
+    fn into_reading(self, throttle: Throttle) -> (Reading, Arc<Progress>) {
         let progress = Arc::new(Progress {
             bytes: AtomicU64::new(0),
             broken: Mutex::new(None),
@@ -92,6 +93,7 @@ impl AudioBody {
             digest: self.digest,
             hasher: blake3::Hasher::new(),
             questions: self.questions,
+            throttle,
             progress: Arc::clone(&progress),
         };
         (reading, progress)
@@ -105,6 +107,7 @@ struct Reading {
     digest: Version,
     hasher: blake3::Hasher,
     questions: Questions,
+    throttle: Throttle,
     progress: Arc<Progress>,
 }
 
@@ -115,8 +118,12 @@ impl Reading {
             self.progress.pulse.beat();
             return Ok(None);
         }
+        let most = usize::try_from(self.left.min(CHUNK)).unwrap_or(usize::MAX);
+        let turn = self.throttle.turn(most);
+        // Whoever waits for a turn has not stalled.
+        self.throttle.wait(turn, || self.progress.pulse.beat()).await;
         self.progress.reads(true);
-        let chunk = self.read().await;
+        let chunk = self.read(turn as u64).await;
         self.progress.reads(false);
         let (chunk, is_unchanged) =
             chunk.map_err(|error| self.broken_off(Broken::Unreadable(error)))?;
@@ -131,10 +138,10 @@ impl Reading {
         Ok(Some(chunk))
     }
 
-    /// Bytes that stand next in the file, and with the last of them whether it is unchanged.
-    async fn read(&self) -> io::Result<(Vec<u8>, bool)> {
+    /// So many bytes that stand next in the file, and with the last of them whether it is unchanged.
+    async fn read(&self, size: u64) -> io::Result<(Vec<u8>, bool)> {
         // Never more than was announced, however much the file has grown.
-        let (size, is_last) = (self.left.min(CHUNK), self.left <= CHUNK);
+        let is_last = self.left <= size;
         let opened = Arc::clone(&self.opened);
         let reading = move |_: &Pulse| {
             let mut chunk = Vec::with_capacity(size as usize);
@@ -190,7 +197,9 @@ mod tests {
     fn body(root: &Path, digest: Version) -> Reading {
         let file = FileRef::new(Root::Exports, "a.mp3");
         let opened = Directory::open(root).unwrap().open_file(&file.name).unwrap();
-        AudioBody::new(file, opened, digest, None, Questions::default()).into_reading().0
+        AudioBody::new(file, opened, digest, None, Questions::default())
+            .into_reading(Throttle::default())
+            .0
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use crate::drain::parcel::Unpacked;
 use crate::file::{FileRef, Root, Stamp};
 use crate::id::{ContentId, Version};
 use crate::outbox::{AudioFacts, FileOf, Finding, Found, ReportFacts};
-use crate::report::{Fields, Report, Shape, Variant};
+use crate::report::{Extras, Fields, Report, Shape, Variant};
 
 #[derive(Default)]
 pub struct Disk {
@@ -211,6 +211,7 @@ impl Content {
                 media: None,
             },
             variants: variants.iter().map(variant).collect(),
+            extras: Extras::default(),
             remarks: Vec::new(),
         })
     }

@@ -319,6 +319,7 @@ impl<'h> World<'h> {
                 park_after: PARK_AFTER,
             },
             breaker: Breaker { failures: 5 },
+            limited: self.history.seed.is_multiple_of(3),
         };
         self.wake = None;
         self.stopping = false;
@@ -457,7 +458,7 @@ impl<'h> World<'h> {
             Kind::Report => match pack(&parcel, 0, |of| self.disk.read(of)) {
                 Ok(packed) => {
                     let bytes = packed.json.len() as u64;
-                    let flight = Flight { bytes, taken: packed.sent, warning: None };
+                    let flight = Flight { bytes, taken: packed.sent, ..Flight::default() };
                     (Body::Report(packed.json), flight)
                 }
                 Err(unpacked) => {
@@ -656,6 +657,10 @@ impl Rows for LaneRows<'_> {
 
     fn due(&self, limit: usize) -> impl Future<Output = rusqlite::Result<Vec<Due>>> + Send {
         ready(lane::due(self.outbox, self.row, limit))
+    }
+
+    fn due_reports(&self, limit: usize) -> impl Future<Output = rusqlite::Result<Vec<Due>>> + Send {
+        ready(lane::due_reports(self.outbox, self.row, limit))
     }
 
     fn has_fresh(
