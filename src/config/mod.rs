@@ -2,6 +2,7 @@
 
 mod file;
 mod ignore;
+mod origin;
 mod place;
 mod reload;
 mod secret;
@@ -15,6 +16,7 @@ use tracing_subscriber::filter::EnvFilter;
 
 pub use file::{ConfigFile, FirstRun, LogFormat, Percent, WatchMode};
 pub use ignore::Ignore;
+pub use origin::{Origin, Setting, explain};
 pub use place::{DEFAULT_PLACES, find};
 pub use secret::Token;
 
@@ -247,11 +249,21 @@ impl Config {
 
 /// Reads the file at `path`, or takes the defaults where there is none.
 fn read(path: Option<&Path>) -> Result<ConfigFile, Vec<Fault>> {
-    let Some(path) = path else { return Ok(ConfigFile::default()) };
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| vec![Fault(format!("{}: cannot be read: {error}", path.display()))])?;
-    ConfigFile::parse(&text).map_err(|faults| {
-        let at = |fault: Fault| Fault(format!("{}, {fault}", path.display()));
+    parse(path, &path.map(read_text).transpose()?.unwrap_or_default())
+}
+
+fn read_text(path: &Path) -> Result<String, Vec<Fault>> {
+    std::fs::read_to_string(path)
+        .map_err(|error| vec![Fault(format!("{}: cannot be read: {error}", path.display()))])
+}
+
+/// Reads the text that stands at `path`.
+fn parse(path: Option<&Path>, text: &str) -> Result<ConfigFile, Vec<Fault>> {
+    ConfigFile::parse(text).map_err(|faults| {
+        let at = |fault: Fault| match path {
+            Some(path) => Fault(format!("{}, {fault}", path.display())),
+            None => fault,
+        };
         faults.into_iter().map(at).collect()
     })
 }
@@ -278,13 +290,15 @@ pub fn control_socket(
     })
 }
 
+/// The strongest variable that holds the dashboard's address, and the address.
+fn url_variable(environment: Environment<'_>) -> Option<(&'static str, String)> {
+    URL_VARIABLES.iter().find_map(|name| environment(name).map(|value| (*name, value)))
+}
+
 /// Environment over file; trimmed, without a trailing slash, http or https (contract I.3, C.1).
 fn base_url(from_file: &str, environment: Environment<'_>) -> Result<Url, String> {
-    let from_environment = URL_VARIABLES
-        .iter()
-        .find_map(|name| environment(name).map(|value| ((*name).to_owned(), value)));
     let (key, text) =
-        from_environment.unwrap_or_else(|| ("ingest.url".to_owned(), from_file.to_owned()));
+        url_variable(environment).unwrap_or_else(|| ("ingest.url", from_file.to_owned()));
     let text = text.trim().trim_end_matches('/');
     if text.is_empty() {
         return Err(format!(

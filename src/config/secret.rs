@@ -1,7 +1,7 @@
 //! The token, in a type that cannot be printed.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -15,24 +15,43 @@ pub struct Token(SecretString);
 /// The name of the systemd credential that holds the token.
 const CREDENTIAL: &str = "token";
 
-impl Token {
-    /// Finds the token: the systemd credential, then the environment, then the file.
-    pub(super) fn find(file: &Path, environment: Environment<'_>) -> Result<Self, String> {
+/// The variable that may hold it.
+pub(super) const VARIABLE: &str = "INGEST_TOKEN";
+
+/// Where the token comes from.
+#[derive(Debug)]
+pub(super) enum TokenPlace {
+    Credential(PathBuf),
+    /// [`VARIABLE`], with what it holds.
+    Variable(SecretString),
+    File(PathBuf),
+}
+
+impl TokenPlace {
+    /// The strongest place that there is, whatever stands there.
+    pub(super) fn find(file: &Path, environment: Environment<'_>) -> Option<Self> {
         let credential = environment("CREDENTIALS_DIRECTORY")
             .map(|directory| Path::new(&directory).join(CREDENTIAL))
             .filter(|path| path.exists());
-        if let Some(path) = credential {
-            return Self::read("the systemd credential \"token\"", &path);
+        let variable = || environment(VARIABLE).map(|text| Self::Variable(text.into()));
+        let named = || (!file.as_os_str().is_empty()).then(|| Self::File(file.to_owned()));
+        credential.map(Self::Credential).or_else(variable).or_else(named)
+    }
+}
+
+impl Token {
+    /// Finds the token: the systemd credential, then the environment, then the file.
+    pub(super) fn find(file: &Path, environment: Environment<'_>) -> Result<Self, String> {
+        match TokenPlace::find(file, environment) {
+            Some(TokenPlace::Credential(path)) => {
+                Self::read("the systemd credential \"token\"", &path)
+            }
+            Some(TokenPlace::Variable(text)) => Self::parse(VARIABLE, text.expose_secret()),
+            Some(TokenPlace::File(path)) => Self::read("ingest.token_file", &path),
+            None => Err("ingest.token_file: not set: write the path of a file with the token \
+                         there, or the token itself into the environment's INGEST_TOKEN"
+                .to_owned()),
         }
-        if let Some(text) = environment("INGEST_TOKEN") {
-            return Self::parse("INGEST_TOKEN", &text);
-        }
-        if file.as_os_str().is_empty() {
-            return Err("ingest.token_file: not set: write the path of a file with the token \
-                        there, or the token itself into the environment's INGEST_TOKEN"
-                .to_owned());
-        }
-        Self::read("ingest.token_file", file)
     }
 
     fn read(key: &str, path: &Path) -> Result<Self, String> {
