@@ -2,6 +2,8 @@
 
 use jiff::{Timestamp, Unit, Zoned};
 
+use crate::control::pending::span;
+
 /// With a comma between the thousands.
 pub fn grouped(number: impl TryInto<u64>) -> String {
     let digits = number.try_into().unwrap_or(u64::MAX).to_string();
@@ -52,13 +54,7 @@ pub fn between(then: Timestamp, now: Timestamp) -> String {
 
 /// Seconds, in their largest unit.
 pub fn seconds(seconds: i64) -> String {
-    match seconds.max(0) {
-        s @ 0..60 => format!("{s} s"),
-        s @ 60..3600 => format!("{} min", s / 60),
-        s @ 3600..86_400 => format!("{} h", s / 3600),
-        s @ 86_400..172_800 => format!("{} day", s / 86_400),
-        s => format!("{} days", s / 86_400),
-    }
+    span(seconds.max(0).unsigned_abs())
 }
 
 /// The time of day, with the date where that is not today's.

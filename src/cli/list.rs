@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 use jiff::Zoned;
 use jiff::tz::TimeZone;
 use unicode_width::UnicodeWidthStr;
@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(long, value_name = "TEXT")]
     q: Option<String>,
     /// At most so many rows; without it 1,000, and how many more there may be.
-    #[arg(long, value_name = "ROWS")]
+    #[arg(long, value_name = "ROWS", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     limit: Option<usize>,
     /// Print a JSON array.
     #[arg(long)]
@@ -88,23 +88,34 @@ async fn rows(client: &Client, args: &Args) -> Result<(Vec<Item>, bool), Failure
     let mut rows = Vec::new();
     let mut after: Option<String> = None;
     while rows.len() < limit {
-        let count = (limit - rows.len()).min(PAGE).to_string();
-        let query = [
-            ("state", args.state.map(ItemState::as_str)),
-            ("kind", args.kind.as_deref()),
-            ("target", args.target.as_deref()),
-            ("q", args.q.as_deref()),
-            ("after", after.as_deref()),
-            ("limit", Some(count.as_str())),
-        ];
-        let items: Items = client.get(&["items"], &query).await?;
+        let items = ask(client, args, after.as_deref(), (limit - rows.len()).min(PAGE)).await?;
         rows.extend(items.items);
         match items.next {
             Some(next) => after = Some(next),
             None => return Ok((rows, true)),
         }
     }
-    Ok((rows, false))
+    // A full page has a next one, which may be empty.
+    let rest = ask(client, args, after.as_deref(), 1).await?;
+    Ok((rows, rest.items.is_empty()))
+}
+
+async fn ask(
+    client: &Client,
+    args: &Args,
+    after: Option<&str>,
+    rows: usize,
+) -> Result<Items, Failure> {
+    let rows = rows.to_string();
+    let query = [
+        ("state", args.state.map(ItemState::as_str)),
+        ("kind", args.kind.as_deref()),
+        ("target", args.target.as_deref()),
+        ("q", args.q.as_deref()),
+        ("after", after),
+        ("limit", Some(rows.as_str())),
+    ];
+    Ok(client.get(&["items"], &query).await?)
 }
 
 /// How many more there may be: at most as many as the status counts of this state, whatever else
@@ -149,7 +160,7 @@ fn row_lines(page: &mut Page, row: &Item, with_target: bool, now: &Zoned) {
     let style = match row.state {
         ItemState::Current => GOOD,
         ItemState::Due | ItemState::InFlight => PLAIN,
-        ItemState::Waiting | ItemState::Vanished => NOTED,
+        ItemState::Waiting | ItemState::Vanished | ItemState::Dropped => NOTED,
         ItemState::Parked | ItemState::Invalid => BAD,
     };
     let state = styled(style, &format!("{:<9}", row.state.as_str()));

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, process_environment};
-use crate::{daemon, telemetry};
+use crate::{daemon, systemd, telemetry};
 
 mod amount;
 mod ask;
@@ -18,6 +18,7 @@ mod list;
 mod orders;
 mod output;
 mod paper;
+mod rescan;
 mod screen;
 #[cfg(test)]
 mod snapshot;
@@ -69,6 +70,9 @@ enum Command {
     /// Go on after a pause.
     #[command(after_help = "Example: ytv2d resume --target dashboard")]
     Resume(orders::Common),
+    /// Look through the directories now, and say what came of it.
+    #[command(after_help = "Example: ytv2d rescan --root reports")]
+    Rescan(rescan::Args),
     /// Read the configuration again, as SIGHUP does.
     #[command(after_help = "Example: ytv2d reload")]
     Reload(orders::Reload),
@@ -117,6 +121,7 @@ pub fn main() -> ExitCode {
         Command::Drop(args) => orders::forget(&args, &at),
         Command::Pause(args) => orders::pause(&args, &at),
         Command::Resume(args) => orders::resume(&args, &at),
+        Command::Rescan(args) => rescan::main(&args, &at),
         Command::Reload(args) => orders::reload(&args, &at),
         Command::Adopt(args) => orders::adopt(&args, &at),
         Command::Events(args) => events::main(&args, &at),
@@ -134,9 +139,11 @@ fn run(at: &At) -> Result<ExitCode, Failure> {
     let path = at.file();
     let config = Config::load(path.as_deref(), &process_environment)?;
     telemetry::init(&config.log);
+    // Before there are threads, since it takes the variables out of the environment.
+    let passed = systemd::passed_socket();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let outcome = runtime.block_on(daemon::run(config, path));
+    let outcome = runtime.block_on(daemon::run(config, path, passed));
     // What still hangs in a blocking read of a dead mount must not keep the process.
     runtime.shutdown_background();
     Ok(match outcome {

@@ -32,6 +32,8 @@ pub struct Watch {
     pub reports: PathBuf,
     pub exports: PathBuf,
     #[serde(with = "duration")]
+    pub report_quiet: Duration,
+    #[serde(with = "duration")]
     pub audio_quiet: Duration,
     #[serde(with = "duration")]
     pub rescan: Duration,
@@ -116,6 +118,7 @@ impl Default for Watch {
         Self {
             reports: "data/reports".into(),
             exports: "exports".into(),
+            report_quiet: Duration::from_secs(5),
             audio_quiet: Duration::from_secs(2),
             rescan: Duration::from_secs(5 * 60),
             mode: WatchMode::Auto,
@@ -225,11 +228,13 @@ impl Default for Limits {
 #[serde(default, deny_unknown_fields)]
 pub struct Control {
     pub socket: PathBuf,
+    pub mode: String,
+    pub group: String,
 }
 
 impl Default for Control {
     fn default() -> Self {
-        Self { socket: "ytv2d.sock".into() }
+        Self { socket: "ytv2d.sock".into(), mode: "0660".into(), group: String::new() }
     }
 }
 

@@ -35,7 +35,7 @@ pub struct Config {
     pub breaker: Breaker,
     /// The largest report that is read, in bytes.
     pub report_limit: u64,
-    pub control_socket: PathBuf,
+    pub control: Control,
     pub log: Log,
 }
 
@@ -44,6 +44,8 @@ pub struct Config {
 pub struct Watch {
     pub reports: PathBuf,
     pub exports: PathBuf,
+    /// How long a report that does not parse may be quiet before it is called malformed.
+    pub report_quiet: Duration,
     pub audio_quiet: Duration,
     pub rescan: Duration,
     pub mode: WatchMode,
@@ -92,6 +94,16 @@ pub struct Retry {
 pub struct Breaker {
     /// Failures in a row, of different items.
     pub failures: u32,
+}
+
+/// The local socket, and who may open it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Control {
+    pub socket: PathBuf,
+    /// Of the socket's file; so much as `chmod` takes.
+    pub mode: u32,
+    /// The group that it belongs to; without one that of the process.
+    pub group: Option<String>,
 }
 
 /// What is logged, and how it looks.
@@ -201,12 +213,23 @@ impl Config {
                 fault(format!("{key}: must name a path"));
             }
         }
-        if file.watch.reports == file.watch.exports {
+        if place::is_same(&file.watch.reports, &file.watch.exports) {
             fault("watch.exports: must be another directory than watch.reports".to_owned());
         }
+        if file.limits.report.as_u64() == 0 {
+            fault("limits.report: must be more than nothing".to_owned());
+        }
 
-        let (Some(url), Some(token), Some(timezone), Some(ignore), true) =
-            (url, token, timezone, ignore, faults.is_empty())
+        let mode = u32::from_str_radix(&file.control.mode, 8).ok().filter(|mode| *mode <= 0o777);
+        if mode.is_none() {
+            faults.push(Fault(format!(
+                "control.mode: {:?} is no mode; the socket's owner and group are let in by \"0660\"",
+                file.control.mode
+            )));
+        }
+
+        let (Some(url), Some(token), Some(timezone), Some(ignore), Some(mode), true) =
+            (url, token, timezone, ignore, mode, faults.is_empty())
         else {
             return Err(faults);
         };
@@ -214,6 +237,7 @@ impl Config {
             watch: Watch {
                 reports: file.watch.reports,
                 exports: file.watch.exports,
+                report_quiet: file.watch.report_quiet,
                 audio_quiet: file.watch.audio_quiet,
                 rescan: file.watch.rescan,
                 mode: file.watch.mode,
@@ -241,7 +265,11 @@ impl Config {
             },
             breaker: Breaker { failures: file.breaker.failures },
             report_limit: file.limits.report.as_u64(),
-            control_socket: place::under(environment("RUNTIME_DIRECTORY"), file.control.socket),
+            control: Control {
+                socket: place::under(environment("RUNTIME_DIRECTORY"), file.control.socket),
+                mode,
+                group: Some(file.control.group).filter(|group| !group.is_empty()),
+            },
             log: Log { filter: file.log.filter, format: file.log.format },
         })
     }
@@ -373,7 +401,7 @@ mod tests {
         pairs.push(("RUNTIME_DIRECTORY", "/run/ytv2d"));
         let config = resolved("", &pairs).unwrap();
         assert_eq!(config.outbox, Path::new("/var/lib/ytv2d/outbox.db"));
-        assert_eq!(config.control_socket, Path::new("/run/ytv2d/ytv2d.sock"));
+        assert_eq!(config.control.socket, Path::new("/run/ytv2d/ytv2d.sock"));
         let config = resolved("[outbox]\npath = '/data/o.db'", &pairs).unwrap();
         assert_eq!(config.outbox, Path::new("/data/o.db"));
     }
@@ -388,6 +416,9 @@ mod tests {
             ("[breaker]\nfailures = 0", "breaker.failures"),
             ("[watch]\ntimezone = 'Mars/Olympus'", "watch.timezone"),
             ("[watch]\nexports = 'data/reports'", "watch.exports"),
+            ("[watch]\nexports = './data//x/../reports/'", "watch.exports"),
+            ("[limits]\nreport = 0", "limits.report"),
+            ("[limits]\nreport = '0 KB'", "limits.report"),
             ("[watch]\nrescan = '0s'", "watch.rescan"),
             ("[watch]\nscan = '0s'", "watch.scan"),
             ("[watch]\nignore = ['a[']", "watch.ignore"),

@@ -18,7 +18,7 @@ use super::wire::Fault;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long an order may take that changes every row of a large outbox, or looks at every file.
-const PATIENCE_WITH_ORDERS: Duration = Duration::from_secs(120);
+const PATIENCE_WITH_ORDERS: Duration = Duration::from_secs(60 * 60);
 
 /// What a daemon answers to a route that it does not have.
 const NO_SUCH_ROUTE: &str = "no such route";

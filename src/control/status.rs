@@ -1,12 +1,14 @@
 //! The status: what every part last said of itself, and what it adds up to.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::Desk;
 use super::wire::{self, Status, at};
 use crate::delivery::ItemState;
 use crate::drain::LaneStatus;
-use crate::id::Kind;
 use crate::intake::RootStatus;
 use crate::outbox::{OutboxError, Tally};
 
@@ -14,7 +16,9 @@ use crate::outbox::{OutboxError, Tally};
 pub async fn compose(desk: &Desk, now_ms: i64) -> Result<Status, OutboxError> {
     let tally = desk.outbox.tally(now_ms).await?;
     let roots: Vec<_> = desk.roots.iter().map(|root| root_of(&root.borrow())).collect();
-    let targets: Vec<_> = desk.lanes.iter().map(|lane| target_of(&lane.borrow(), &tally)).collect();
+    let pending = roots.iter().map(|root| root.unsettled + root.troubled).sum();
+    let targets: Vec<_> =
+        desk.lanes.iter().map(|lane| target_of(&lane.borrow(), &tally, pending)).collect();
     let disk_full = desk.outbox.health().await?.disk_full;
     let warned = tally.items.iter().map(|items| items.warned).sum();
     let broken = tally.invalid - tally.not_ours;
@@ -37,16 +41,20 @@ pub async fn compose(desk: &Desk, now_ms: i64) -> Result<Status, OutboxError> {
     })
 }
 
-/// What is under way, at any target.
-pub fn aloft(desk: &Desk) -> HashSet<(Kind, String)> {
-    desk.lanes
-        .iter()
-        .flat_map(|lane| lane.borrow().in_flight.clone())
-        .map(|(kind, id)| (kind, id.to_string()))
-        .collect()
+/// The files that are not taken in yet, by name.
+pub fn pending(desk: &Desk) -> Vec<wire::Pending> {
+    let now = Instant::now();
+    let of_root = |root: &watch::Receiver<RootStatus>| {
+        let status = root.borrow();
+        status.pending.iter().map(|file| wire::Pending::new(file, now)).collect::<Vec<_>>()
+    };
+    desk.roots.iter().flat_map(of_root).collect()
 }
 
 fn root_of(status: &RootStatus) -> wire::Root {
+    let now = Instant::now();
+    let written = status.pending.iter().filter(|file| file.trouble.is_none());
+    let oldest = written.map(|file| file.since).min();
     wire::Root {
         root: status.root.to_string(),
         path: status.path.display().to_string(),
@@ -65,12 +73,14 @@ fn root_of(status: &RootStatus) -> wire::Root {
         last_scan_ms: status.last_scan.map(|(_, took)| took.as_millis() as u64),
         last_canary: status.last_canary.map(|(at, _)| at),
         canary: status.last_canary.map(|(_, word)| word.to_owned()),
-        unsettled: status.unsettled.0,
-        oldest_unsettled_s: status.unsettled.1.as_secs(),
+        unsettled: status.unsettled,
+        oldest_unsettled_s: oldest.map_or(0, |since| (now - since).as_secs()),
+        troubled: status.troubled,
+        pending: status.pending.iter().map(|file| wire::Pending::new(file, now)).collect(),
     }
 }
 
-fn target_of(lane: &LaneStatus, tally: &Tally) -> wire::Target {
+fn target_of(lane: &LaneStatus, tally: &Tally, pending: usize) -> wire::Target {
     let mut counts: BTreeMap<String, usize> =
         ItemState::ALL.map(|state| (state.as_str().to_owned(), 0)).into();
     let mut add = |state: ItemState, count: usize| {
@@ -85,8 +95,9 @@ fn target_of(lane: &LaneStatus, tally: &Tally) -> wire::Target {
         add(items.state, items.count - flying);
     }
     add(ItemState::Invalid, tally.invalid);
-    add(ItemState::Waiting, tally.unclaimed);
+    add(ItemState::Waiting, tally.unclaimed + pending);
     let state = match &lane.shut {
+        _ if lane.paused_ms.is_some() => "paused",
         None => "up",
         Some(shut) if shut.is_stopped => "stopped",
         Some(_) => "asleep",
@@ -95,7 +106,10 @@ fn target_of(lane: &LaneStatus, tally: &Tally) -> wire::Target {
         name: lane.name.to_owned(),
         url: lane.url.clone(),
         state: state.to_owned(),
-        why: lane.shut.as_ref().map(|shut| shut.why.clone()),
+        why: match lane.paused_ms {
+            Some(_) => Some("by order; to go on: ytv2d resume".to_owned()),
+            None => lane.shut.as_ref().map(|shut| shut.why.clone()),
+        },
         until: lane.shut.as_ref().and_then(|shut| at(shut.until_ms)),
         counts,
         in_flight: Vec::new(),
@@ -122,6 +136,12 @@ fn reasons(
     }
     for root in roots.iter().filter(|root| !root.seen) {
         reasons.push(format!("{}: {}", root.root, root.state));
+    }
+    for root in roots.iter().filter(|root| root.troubled > 0) {
+        reasons.push(format!(
+            "{}: {} files cannot be read for now; ytv2d list --state waiting says why",
+            root.root, root.troubled
+        ));
     }
     let most = |state: ItemState| {
         targets.iter().filter_map(|target| target.counts.get(state.as_str())).max().copied()

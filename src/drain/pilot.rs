@@ -285,6 +285,7 @@ impl Pilot {
             item: parcel.item,
             sent_no: parcel.want_no,
             at_ms: now_ms,
+            status: None,
             outcome,
         };
         Order::Settle(parcel.id.clone(), settlement)

@@ -9,10 +9,19 @@ pub struct LaneStatus {
     pub url: String,
     /// Why nothing is sent but probes, and until when; nothing while the target is up.
     pub shut: Option<Shut>,
+    /// Since when nothing is sent, by order.
+    pub paused_ms: Option<i64>,
     /// What is under way.
     pub in_flight: Vec<(Kind, ContentId)>,
     pub last_success_ms: Option<i64>,
     pub last_error: Option<(i64, String)>,
+}
+
+impl LaneStatus {
+    /// Whether a request for this is under way.
+    pub fn is_sending(&self, kind: Kind, id: &ContentId) -> bool {
+        self.in_flight.iter().any(|(sent, content)| *sent == kind && content == id)
+    }
 }
 
 /// Why a target is left alone.

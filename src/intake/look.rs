@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use tokio::time::Instant;
-use tracing::warn;
 
 use super::{audio, report};
 use crate::clock;
@@ -15,7 +14,7 @@ use crate::config::Ignore;
 use crate::file::{FileRef, Root, Stamp};
 use crate::outbox::Found;
 use crate::report::{AudioName, IdPolicy, audio_name, ignored_report_name};
-use crate::watch::{Directory, Entry, Settling};
+use crate::watch::{A_LINK, Directory, Entry, Pulse, Settling};
 
 /// What the configuration says about taking in.
 #[derive(Clone, Debug)]
@@ -82,7 +81,7 @@ pub enum Outcome {
 pub fn is_ours(root: Root, name: &OsStr, ignore: &Ignore) -> bool {
     let has_ending = std::path::Path::new(name)
         .extension()
-        .is_some_and(|ending| ending.as_bytes() == root.extension().as_bytes());
+        .is_some_and(|ending| ending.eq_ignore_ascii_case(root.extension()));
     has_ending
         && !ignore.matches(name)
         && match root {
@@ -93,19 +92,19 @@ pub fn is_ours(root: Root, name: &OsStr, ignore: &Ignore) -> bool {
         }
 }
 
-/// Looks at files without opening them, and tells which could not be looked at. Blocking.
+/// Looks at files without opening them; those that could not be looked at come with the reason.
+/// Blocking.
 pub fn see(
     directory: &Directory,
     files: impl Iterator<Item = (FileRef, Option<Stamp>)>,
-) -> (Vec<Seen>, Vec<FileRef>) {
+    pulse: &Pulse,
+) -> (Vec<Seen>, Vec<(FileRef, io::Error)>) {
     let (mut seen, mut unseen) = (Vec::new(), Vec::new());
     for (file, known) in files {
+        pulse.beat();
         match directory.look(&file.name) {
             Ok(entry) => seen.push(Seen { file, known, entry }),
-            Err(error) => {
-                warn!(%file, %error, "a file cannot be looked at; it is tried again in a minute");
-                unseen.push(file);
-            }
+            Err(error) => unseen.push((file, error)),
         }
     }
     (seen, unseen)
@@ -138,7 +137,7 @@ pub fn decide(
         }
         Some(Entry::Other(what, stamp)) => {
             settling.forget(name);
-            let problem = format!("it is {what}: only a regular file is delivered; move it away");
+            let problem = format!("it is {what}: {}", not_a_file(what));
             return Looked::Found(Found::Problem(stamp, problem));
         }
         Some(Entry::File(stamp)) => stamp,
@@ -170,6 +169,16 @@ pub fn decide(
     }
 }
 
+/// Why something is not delivered, and what to do about it. Not even a link within the directory is
+/// followed: what it leads to is delivered by its own name if it is ours, and a link that may be
+/// followed is one that somebody else may turn elsewhere.
+fn not_a_file(what: &str) -> &'static str {
+    match what {
+        A_LINK => "links are not followed; put the file itself here, or take the link away",
+        _ => "only a regular file is delivered; move it away",
+    }
+}
+
 /// How long ago a file changed; nothing, when that lies in the future, as after a jump of the clock.
 fn age(stamp: &Stamp) -> Option<Duration> {
     u64::try_from(clock::now_ms() - stamp.changed_ms()).ok().map(Duration::from_millis)
@@ -190,48 +199,38 @@ fn tick(stamp: &Stamp) -> Duration {
     }
 }
 
-/// Reads files, one after the other. Blocking.
-pub fn read(directory: &Directory, files: Vec<FileRef>, rules: &Rules) -> Vec<(FileRef, Outcome)> {
-    files
-        .into_iter()
-        .map(|file| {
-            let outcome = match directory.open_file(&file.name) {
-                Ok(mut opened) => {
-                    let outcome = match rules.root {
-                        Root::Reports => report::read(&mut opened, &file, rules),
-                        Root::Exports => audio::read(&mut opened, &file, rules),
-                    };
-                    match opened.is_unchanged() {
-                        Ok(true) => outcome,
-                        Ok(false) => Outcome::Moving,
-                        Err(error) => Outcome::Failed(error),
-                    }
-                }
-                // It went away, or became something else, since it was seen: that is an event of
-                // its own.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::NotFound | io::ErrorKind::InvalidInput
-                    ) =>
-                {
-                    Outcome::Moving
-                }
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    match directory.look(&file.name) {
-                        Ok(Some(Entry::File(stamp))) => Outcome::Found(Found::Obstacle(
-                            stamp,
-                            "it may not be read: let the user that ytv2d runs as read it"
-                                .to_owned(),
-                        )),
-                        _ => Outcome::Moving,
-                    }
-                }
-                Err(error) => Outcome::Failed(error),
-            };
-            (file, outcome)
-        })
-        .collect()
+/// Reads a file. Blocking.
+pub fn read(directory: &Directory, file: &FileRef, rules: &Rules, pulse: &Pulse) -> Outcome {
+    let opened = match directory.open_file(&file.name) {
+        Ok(opened) => opened,
+        Err(error) => return not_opened(directory, file, error),
+    };
+    let outcome = match rules.root {
+        Root::Reports => report::read(&opened, file, rules, pulse),
+        Root::Exports => audio::read(&opened, file, rules, pulse),
+    };
+    match opened.is_unchanged() {
+        Ok(true) => outcome,
+        Ok(false) => Outcome::Moving,
+        Err(error) => Outcome::Failed(error),
+    }
+}
+
+fn not_opened(directory: &Directory, file: &FileRef, error: io::Error) -> Outcome {
+    match error.kind() {
+        // It went away, or became something else, since it was seen: that is an event of its own.
+        io::ErrorKind::NotFound | io::ErrorKind::InvalidInput => Outcome::Moving,
+        // Somebody holds a lease on it, as Samba does for its clients, and is asked to let go.
+        io::ErrorKind::WouldBlock => Outcome::Moving,
+        io::ErrorKind::PermissionDenied => match directory.look(&file.name) {
+            Ok(Some(Entry::File(stamp))) => Outcome::Found(Found::Obstacle(
+                stamp,
+                "it may not be read: let the user that ytv2d runs as read it".to_owned(),
+            )),
+            _ => Outcome::Moving,
+        },
+        _ => Outcome::Failed(error),
+    }
 }
 
 #[cfg(test)]
@@ -312,13 +311,16 @@ mod tests {
         for (root, name, ours) in [
             (Root::Reports, "secret.json", false),
             (Root::Reports, "a.json", true),
-            (Root::Reports, "a.JSON", false),
+            (Root::Reports, "a.JSON", true),
+            (Root::Reports, "SECRET.JSON", false),
             (Root::Reports, ".a.json", false),
             (Root::Reports, "a.json.tmp", false),
             (Root::Reports, "a.mp3", false),
             (Root::Exports, "audio_aB-3_xY9zQk_20250901_101010.mp3", true),
             (Root::Exports, "listen_aB-3_xY9zQk_20250901_101010.mp3", false),
             (Root::Exports, "audio_20250901_101010.mp3", false),
+            (Root::Exports, "audio_20250901_101010.MP3", false),
+            (Root::Exports, "audio_aB-3_xY9zQk_20250901_101010.Mp3", true),
             (Root::Exports, "a.json", false),
         ] {
             assert_eq!(is_ours(root, OsStr::new(name), &ignore), ours, "{name}");

@@ -3,14 +3,16 @@
 //! Each root has its own, so that a large audio file being read holds no report up.
 
 mod audio;
+mod inspect;
 mod look;
 mod recent;
 mod reconcile;
 mod report;
+mod rescan;
 mod sight;
 mod status;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
@@ -18,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -26,21 +28,22 @@ use crate::clock;
 use crate::config::{Config, FirstRun};
 use crate::file::{FileRef, Root};
 use crate::outbox::{Finding, Found, Outbox, OutboxError};
-use crate::watch::{Deletions, Directory, Entry, Eye, Hints, Mounts, Settling, Touch, Vision};
+use crate::watch::{
+    Deletions, Directory, Entry, Eye, Hints, Mounts, Pulse, Questions, Settling, Touch, Vision,
+};
+pub use inspect::{Inspection, inspect};
 use look::{Looked, Rules, Seen, Trigger};
 use recent::Recent;
-pub use status::RootStatus;
+use rescan::Request;
+pub use rescan::{Handle, NotLooked, Requests, Rescanned};
+pub use status::{Pending, RootStatus};
 
-/// How long a report that does not parse may be quiet before it is called malformed.
-const REPORT_QUIET: Duration = Duration::from_secs(5);
 /// How many files are looked at between two commits.
 const GROUP: usize = 64;
 /// When a file is tried again that ought to be readable, and was not.
 const UNREADABLE: Duration = Duration::from_secs(60);
 /// A file that keeps changing is not looked at more often than this, whatever is configured.
 const QUIET_MIN: Duration = Duration::from_millis(100);
-/// How long a file system may take to list a directory, or a page of it.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Watches a root, and takes in what settles in it.
 pub struct Intake {
@@ -49,9 +52,16 @@ pub struct Intake {
     outbox: Outbox,
     settings: watch::Receiver<Arc<Config>>,
     hints: Hints,
+    requests: Requests,
+    /// The one that is to be answered next.
+    asked: Option<Request>,
     eye: Eye,
     mounts: Mounts,
+    questions: Questions,
     settling: Settling,
+    /// Files that are tried again later, since when, and why: they can be neither looked at nor
+    /// read.
+    troubles: HashMap<OsString, (Instant, String)>,
     recent: Recent,
     vision: Vision,
     deletions: Deletions,
@@ -70,6 +80,11 @@ pub struct Intake {
     looked_through: bool,
     /// What the first look through finds counts as delivered.
     adopting: bool,
+    /// Another directory has taken the place of the one that was looked through, and was not looked
+    /// through itself so far.
+    is_other: bool,
+    /// When it was, none of the files that were recorded was in it, and nor are they by now.
+    is_stand_in: bool,
 }
 
 /// How many files a reconcile found to be what.
@@ -87,6 +102,8 @@ impl Intake {
         outbox: Outbox,
         settings: watch::Receiver<Arc<Config>>,
         hints: Hints,
+        questions: Questions,
+        requests: Requests,
         status: watch::Sender<RootStatus>,
     ) -> Self {
         let path = settings.borrow().watch.path(root).to_owned();
@@ -99,9 +116,13 @@ impl Intake {
             outbox,
             settings,
             hints,
+            requests,
+            asked: None,
             eye,
             mounts: Mounts::watch(),
+            questions,
             settling,
+            troubles: HashMap::new(),
             recent: Recent::default(),
             vision,
             deletions: Deletions::default(),
@@ -114,6 +135,8 @@ impl Intake {
             files: 0,
             looked_through: false,
             adopting: false,
+            is_other: false,
+            is_stand_in: false,
         }
     }
 
@@ -146,6 +169,9 @@ impl Intake {
                 let _nobody_waits = reconciled.send(());
             }
             if full {
+                if let Some(request) = self.asked.take() {
+                    request.answer(Err(NotLooked::DiskFull));
+                }
                 tokio::select! {
                     () = stop.cancelled() => return Ok(()),
                     room = self.outbox.wait_for_room() => room?,
@@ -165,6 +191,7 @@ impl Intake {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = self.hints.wait() => {}
+                Some(request) = self.requests.recv() => self.asked = Some(request),
                 () = self.mounts.changed() => {
                     self.eye.doubt();
                     self.next_check = Instant::now();
@@ -210,10 +237,14 @@ impl Intake {
         if batch.lost {
             self.say_lost_events();
         }
-        if batch.everything {
+        if self.asked.is_some() {
+            self.lift_obstacles().await?;
+        }
+        let everything = batch.everything || self.asked.is_some();
+        if everything {
             self.look_through_now();
         }
-        if now >= self.next_check || batch.everything {
+        if now >= self.next_check || everything {
             self.check_root().await;
         }
         if self.next_canary.is_some_and(|at| now >= at) {
@@ -225,14 +256,23 @@ impl Intake {
         let is_due = |at: Instant| Instant::now() >= at;
         if is_due(self.next_scan) || self.deletions.judge_at().is_some_and(is_due) {
             // Should this be given up, the next look is as blind.
-            if self.eye.is_open() && self.reconcile().await? {
+            let mut looked = None;
+            if self.eye.is_open() {
+                looked = self.reconcile().await?;
+            }
+            if looked.is_some() {
                 self.blind = false;
                 self.end_first_run().await?;
             }
             self.next_scan = Instant::now() + self.scan_interval();
+            if let Some(request) = self.asked.take() {
+                request.answer(looked.ok_or_else(|| self.unseen()));
+            }
         }
         let due = self.settling.due(Instant::now());
         self.look_at(due, Trigger::Due).await?;
+        // What is not tried again is no trouble any more.
+        self.troubles.retain(|name, _| self.settling.has(name));
         self.publish();
         Ok(())
     }
@@ -270,9 +310,9 @@ impl Intake {
             let files = group.into_iter().map(|name| FileRef::new(self.root, name)).collect();
             let known = self.outbox.stamps_of(files).await?;
             let path = self.path.clone();
-            let look = ask(move || {
+            let look = self.questions.ask(self.root, None, move |pulse| {
                 let directory = Directory::open(&path)?;
-                let seen = look::see(&directory, known.into_iter());
+                let seen = look::see(&directory, known.into_iter(), pulse);
                 Ok((Arc::new(directory), seen))
             });
             let (directory, (seen, unseen)) = match look.await {
@@ -282,7 +322,7 @@ impl Intake {
                     return Ok(());
                 }
             };
-            self.postpone(unseen);
+            unseen.iter().for_each(|(file, error)| self.trouble(file, error));
             self.files += self.take(directory, seen, trigger).await?;
         }
     }
@@ -295,7 +335,7 @@ impl Intake {
         seen: Vec<Seen>,
         trigger: Trigger,
     ) -> Result<usize, OutboxError> {
-        let rules = self.rules();
+        let rules = Arc::new(self.rules());
         let mut findings = Vec::new();
         let mut ready = Vec::new();
         let (mut fresh, mut again) = (HashSet::new(), HashSet::new());
@@ -313,21 +353,43 @@ impl Intake {
                 Looked::Ready => ready.push(seen.file),
             }
         }
-        if !ready.is_empty() {
-            let reading =
-                tokio::task::spawn_blocking(move || look::read(&directory, ready, &rules));
-            for (file, outcome) in reading.await.expect("reading does not panic") {
-                let Some(found) = self.weigh(&file, outcome) else { continue };
-                let is_news = self.recent.is_news(&file.name, &found, Instant::now());
-                // What is in doubt is what was recorded, not what was found.
-                if is_news || trigger == Trigger::Doubt || !again.contains(&file) {
-                    findings.push(Finding { file, found });
-                }
+        for file in ready {
+            let outcome = self.read(&directory, &file, &rules).await;
+            // A dead mount would hold every one of the others up.
+            if !self.eye.is_open() {
+                break;
+            }
+            let Some(found) = self.weigh(&file, outcome) else { continue };
+            let is_news = self.recent.is_news(&file.name, &found, Instant::now());
+            // What is in doubt is what was recorded, not what was found.
+            if is_news || trigger == Trigger::Doubt || !again.contains(&file) {
+                findings.push(Finding { file, found });
             }
         }
         let recorded = findings.iter().filter(|finding| fresh.contains(&finding.file)).count();
         self.record(findings, trigger).await?;
         Ok(recorded)
+    }
+
+    /// Reads a file. When that does not come to an end, the root may be at fault: it is looked at.
+    async fn read(
+        &mut self,
+        directory: &Arc<Directory>,
+        file: &FileRef,
+        rules: &Arc<Rules>,
+    ) -> look::Outcome {
+        let reading = {
+            let (directory, file, rules) = (Arc::clone(directory), file.clone(), Arc::clone(rules));
+            move |pulse: &Pulse| Ok(look::read(&directory, &file, &rules, pulse))
+        };
+        match self.questions.ask(self.root, Some(&file.name), reading).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                self.trouble(file, &error);
+                self.check_root().await;
+                look::Outcome::Failed(error)
+            }
+        }
     }
 
     /// Records findings, and says what there is to say of them.
@@ -364,13 +426,17 @@ impl Intake {
     /// What a reading means now: a file that is not whole yet is waited for.
     fn weigh(&mut self, file: &FileRef, outcome: look::Outcome) -> Option<Found> {
         let now = Instant::now();
+        if !matches!(outcome, look::Outcome::Failed(_)) {
+            self.troubles.remove(&file.name);
+        }
         match outcome {
             look::Outcome::Found(found) => {
                 self.settling.forget(&file.name);
                 Some(found)
             }
             look::Outcome::Unfinished(stamp, problem) => {
-                let settled = self.settling.has_settled(&file.name, stamp, REPORT_QUIET, now);
+                let quiet = self.rules().quiet;
+                let settled = self.settling.has_settled(&file.name, stamp, quiet, now);
                 settled.then_some(Found::Problem(stamp, problem))
             }
             look::Outcome::Moving => {
@@ -378,18 +444,22 @@ impl Intake {
                 None
             }
             look::Outcome::Failed(error) => {
-                self.settling.touch(&file.name, UNREADABLE, now);
-                warn!(%file, %error, "a file cannot be read; it is tried again in a minute");
+                self.trouble(file, &error);
                 None
             }
         }
     }
 
-    /// Leaves files for a while that could not be looked at.
-    fn postpone(&mut self, files: Vec<FileRef>) {
-        for file in files {
-            self.settling.touch(&file.name, UNREADABLE, Instant::now());
+    /// Leaves a file for a while that could not be looked at, or read, and says so once.
+    fn trouble(&mut self, file: &FileRef, error: &io::Error) {
+        let (now, why) = (Instant::now(), error.to_string());
+        self.settling.touch(&file.name, UNREADABLE, now);
+        let known = self.troubles.get(&file.name);
+        if known.is_none_or(|(_, known)| *known != why) {
+            warn!(%file, %error, "a file cannot be read; it is tried again in a minute");
         }
+        let since = known.map_or(now, |(since, _)| *since);
+        self.troubles.insert(file.name.clone(), (since, why));
     }
 
     fn rules(&self) -> Rules {
@@ -397,26 +467,16 @@ impl Intake {
         Rules {
             root: self.root,
             quiet: match self.root {
-                Root::Reports => REPORT_QUIET,
-                Root::Exports => config.watch.audio_quiet.max(QUIET_MIN),
-            },
+                Root::Reports => config.watch.report_quiet,
+                Root::Exports => config.watch.audio_quiet,
+            }
+            .max(QUIET_MIN),
             report_limit: config.report_limit,
             timezone: config.watch.timezone.clone(),
             ids: config.ingest.ids,
             adopting: self.adopting,
             events: self.vision.reason().is_none(),
         }
-    }
-}
-
-/// Asks a file system something, on a thread of its own. A dead mount never answers: the thread is
-/// its own then, and nobody waits any longer.
-async fn ask<T: Send + 'static>(
-    question: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    match timeout(PATIENCE, tokio::task::spawn_blocking(question)).await {
-        Ok(answer) => answer.expect("a look does not panic"),
-        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the file system does not answer")),
     }
 }
 

@@ -98,6 +98,16 @@ pub fn record(
     Ok(desk.vanished)
 }
 
+/// Takes a target to hold what is wanted of an item.
+pub fn adopt(connection: &Connection, target: i64, item: i64) -> rusqlite::Result<()> {
+    let desk = Desk { connection, adopt: true, now_ms: 0, vanished: Vec::new() };
+    let item = desk.item_row(item)?;
+    match desk.sum(&item)? {
+        Some(sum) if sum.version == item.want => desk.adopt(target, &item, &sum),
+        _ => Ok(()),
+    }
+}
+
 struct Desk<'c> {
     connection: &'c Connection,
     adopt: bool,

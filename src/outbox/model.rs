@@ -123,6 +123,8 @@ pub struct Settlement {
     /// The number of the version that was sent.
     pub sent_no: i64,
     pub at_ms: i64,
+    /// Of HTTP; nothing where no answer came.
+    pub status: Option<u16>,
     pub outcome: Outcome,
 }
 

@@ -62,12 +62,21 @@ impl Mount {
     /// # Errors
     /// Why this machine does not allow it.
     pub fn bindfs(source: &Path, point: &Path) -> Result<Self, String> {
+        Self::bindfs_with(&[], source, point)
+    }
+
+    /// The same, with options of bindfs(1).
+    ///
+    /// # Errors
+    /// Why this machine does not allow it.
+    pub fn bindfs_with(options: &[&str], source: &Path, point: &Path) -> Result<Self, String> {
         let device = |path: &Path| {
             fs::metadata(path).map(|metadata| std::os::unix::fs::MetadataExt::dev(&metadata)).ok()
         };
         let before = device(point);
         let mut server = Command::new("bindfs")
             .arg("-f")
+            .args(options)
             .args([source, point])
             .stdin(Stdio::null())
             .stderr(Stdio::null())

@@ -8,6 +8,7 @@
 mod support;
 
 mod burst;
+mod hangs;
 mod limits;
 mod machine;
 mod names;
@@ -15,5 +16,6 @@ mod no_events;
 mod quiet;
 mod readiness;
 mod removal;
+mod rescan;
 mod roots;
 mod says;

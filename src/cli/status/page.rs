@@ -13,6 +13,9 @@ use crate::delivery::ItemState;
 /// Requests under way that are shown one by one.
 const FLIGHTS_SHOWN: usize = 8;
 
+/// Files that are not taken in yet, and are shown by name.
+const PENDING_SHOWN: usize = 5;
+
 /// The columns of a progress bar.
 const BAR: usize = 12;
 
@@ -205,15 +208,17 @@ fn waiting_lines(page: &mut Page, status: &Status) {
         let age = seconds(root.oldest_unsettled_s as i64);
         lines.push(format!("{files} in {} still being written, for {age}", root.root));
     }
-    for target in status.targets.iter().filter(|target| target.state == "paused") {
-        lines.push(format!("{} is paused; to go on: ytv2d resume", target.name));
-    }
-    if lines.is_empty() {
+    let pending: Vec<_> = status.roots.iter().flat_map(|root| &root.pending).collect();
+    if lines.is_empty() && pending.is_empty() {
         return;
     }
     heading(page, "what waits");
     for line in lines {
         page.text("  ", PLAIN, &line);
+    }
+    for file in pending.iter().take(PENDING_SHOWN) {
+        page.path("    ", PLAIN, &file.path);
+        page.text("      ", ASIDE, &file.reason);
     }
 }
 

@@ -30,8 +30,6 @@ fn word(status: &Status) -> (Style, &'static str) {
         (NOTED, "starting")
     } else if !status.healthy {
         (BAD, "degraded")
-    } else if status.targets.iter().any(|target| target.state == "paused") {
-        (NOTED, "paused")
     } else {
         (GOOD, "healthy")
     }

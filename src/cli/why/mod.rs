@@ -36,8 +36,12 @@ pub fn main(args: &Args, at: &At) -> Result<ExitCode, Failure> {
     let client = at.client()?;
     let account = match block_on(async { Ok(ask(&client, args).await) })? {
         Ok(account) => account,
-        Err(ClientError::Refused { code: StatusCode::NOT_FOUND, error, hint }) if !args.json => {
-            output::print(&page::unknown(&args.asked, &error, &hint, output::size().0))?;
+        Err(ClientError::Refused {
+            code: StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST,
+            error,
+            hint,
+        }) if !args.json => {
+            output::print(&page::unknown(&error, &hint, output::size().0))?;
             return Ok(ExitCode::FAILURE);
         }
         Err(error) => return Err(error.into()),
@@ -59,34 +63,48 @@ async fn ask(client: &Client, args: &Args) -> Result<Account, ClientError> {
     }
 }
 
-/// The path that is meant, as the daemon knows it; nothing where an id is meant. What is there from
-/// here is that file; anything else may be a name as the listing shows it.
+/// The path that is meant, as the daemon knows it; nothing where an id is meant.
 fn path(asked: &str) -> Option<String> {
-    let is_id = asked.parse::<ContentId>().is_ok();
-    let is_name = Root::ALL.into_iter().any(|root| {
-        Path::new(asked).extension().is_some_and(|extension| extension == root.extension())
-    });
-    if is_id && !is_name && !Path::new(asked).is_file() {
+    let here = Path::new(asked);
+    let has_our_ending = |root: Root| here.extension().is_some_and(|e| e == root.extension());
+    let is_name = Root::ALL.into_iter().any(has_our_ending) || here.is_file();
+    if asked.parse::<ContentId>().is_ok() && !is_name {
         return None;
     }
-    let here = Path::new(asked);
-    let found = here.exists().then(|| absolute(here).ok()).flatten();
-    Some(found.map_or_else(|| asked.to_owned(), |path| path.to_string_lossy().into_owned()))
+    // The daemon runs in another directory. What is not there from here may be a name as the
+    // listing shows it, whose directory is the word for a root.
+    let parent = here.parent().unwrap_or(here);
+    let is_listed =
+        parent.as_os_str().is_empty() || Root::ALL.iter().any(|root| parent == root.as_str());
+    let meant = match here.file_name() {
+        Some(name) if is_listed && !here.exists() => name.into(),
+        _ => absolute(here).unwrap_or_else(|_| here.to_owned()),
+    };
+    Some(meant.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
 
     #[test]
-    fn an_id_is_told_from_a_path() {
+    fn an_id_is_told_from_a_path_and_a_path_from_a_name_of_the_listing() {
         for id in ["aB-3_xY9zQk", "reddit:1n2abcd"] {
             assert_eq!(path(id), None);
         }
-        for name in ["kettle.json", "reports/kettle.json", "/nas/x.mp3", "naïve title", "a.b"] {
-            assert_eq!(path(name).as_deref(), Some(name));
+        let here = |name: &str| std::env::current_dir().unwrap().join(name);
+        for (asked, meant) in [
+            ("kettle.json", PathBuf::from("kettle.json")),
+            ("reports/kettle.json", "kettle.json".into()),
+            ("exports/x.mp3", "x.mp3".into()),
+            ("naïve title", "naïve title".into()),
+            ("/nas/x.mp3", "/nas/x.mp3".into()),
+            ("data/reports/kettle.json", here("data/reports/kettle.json")),
+            ("Cargo.toml", here("Cargo.toml")),
+            ("LICENSE", here("LICENSE")),
+        ] {
+            assert_eq!(path(asked).as_deref().map(Path::new), Some(meant.as_path()), "{asked}");
         }
-        let here = std::env::current_dir().unwrap().join("Cargo.toml");
-        assert_eq!(path("Cargo.toml").as_deref(), here.to_str());
     }
 }

@@ -49,9 +49,9 @@ pub fn page(account: &Account, now: &Zoned, width: usize) -> String {
 }
 
 /// What is said of something that nothing is known of.
-pub fn unknown(asked: &str, error: &str, hint: &str, width: usize) -> String {
+pub fn unknown(error: &str, hint: &str, width: usize) -> String {
     let mut page = Page::new(width);
-    page.text("", HEADING, &format!("{asked}: {error}"));
+    page.text("", HEADING, error);
     heading(&mut page, "what to do now");
     page.text("  ", PLAIN, hint);
     page.finish()
@@ -105,7 +105,9 @@ fn delivery_lines(page: &mut Page, thing: &Thing, delivery: &DeliveryAccount, no
     let waits: Vec<String> = [delivery.waits_for.clone(), until].into_iter().flatten().collect();
     if !waits.is_empty() {
         let label = match delivery.state {
-            ItemState::Parked | ItemState::Invalid | ItemState::Vanished => "    because    ",
+            ItemState::Parked | ItemState::Invalid | ItemState::Vanished | ItemState::Dropped => {
+                "    because    "
+            }
             _ => "    waits for  ",
         };
         page.text(label, style, &waits.join(", "));
@@ -125,6 +127,7 @@ fn state(delivery: &DeliveryAccount) -> (Style, &'static str) {
         ItemState::Parked => (BAD, "parked; it is not tried again by itself"),
         ItemState::Invalid => (BAD, "cannot be delivered"),
         ItemState::Vanished => (NOTED, "its file was gone before it was delivered"),
+        ItemState::Dropped => (NOTED, "not sent, by order, until its file changes"),
     }
 }
 

@@ -19,7 +19,7 @@ fn root(name: &str, path: &str, files: usize) -> Value {
         "root": name, "path": path, "file_system": "btrfs", "mode": "auto", "state": "events",
         "why": null, "seen": true, "since": ago(260_000), "files": files, "last_event": ago(4),
         "last_scan": ago(130), "last_scan_ms": 35, "last_canary": ago(130), "canary": "seen",
-        "unsettled": 0, "oldest_unsettled_s": 0
+        "unsettled": 0, "oldest_unsettled_s": 0, "troubled": 0, "pending": []
     })
 }
 
@@ -97,6 +97,13 @@ fn busy() -> Value {
         ),
         ("/roots/1/unsettled", json!(1)),
         ("/roots/1/oldest_unsettled_s", json!(840)),
+        (
+            "/roots/1/pending",
+            json!([{
+                "path": "exports/audio_Zq81mXw0_-a_20261122_134500.mp3", "kind": "audio",
+                "for_s": 840, "reason": "still being written, for 14 min"
+            }]),
+        ),
     ])
 }
 
@@ -191,10 +198,14 @@ fn situations() -> Vec<(&'static str, Value, View)> {
         ),
         (
             "status_paused",
-            with(&[
-                ("/targets/0/state", json!("paused")),
-                ("/targets/0/counts", json!({"current": 2180, "due": 11})),
-            ]),
+            degraded(
+                &["dashboard is paused: by order; to go on: ytv2d resume"],
+                &[
+                    ("/targets/0/state", json!("paused")),
+                    ("/targets/0/why", json!("by order; to go on: ytv2d resume")),
+                    ("/targets/0/counts", json!({"current": 2180, "due": 11})),
+                ],
+            ),
             once,
         ),
         (

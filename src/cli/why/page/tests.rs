@@ -217,8 +217,9 @@ fn every_situation_reads_as_it_was_reviewed() {
         let account: Account = serde_json::from_value(account).unwrap();
         assert_snapshot(name, &page(&account, &now(), 80));
     }
-    let hint = "ids are case-sensitive; ytv2d list --q TEXT looks for a part of one";
-    assert_snapshot("why_unknown_id", &unknown("aB-3", "nothing is known of it", hint, 80));
+    let hint = "no report in /volume1/ytv2/data/reports has this id; ask about the file itself: \
+                ytv2d why PATH";
+    assert_snapshot("why_unknown_id", &unknown("nothing is known of aB-3", hint, 80));
 }
 
 #[test]
