@@ -37,7 +37,7 @@ pub struct Args {
     #[arg(long, value_name = "TARGET")]
     target: Option<String>,
     /// Only what has this text in its id, its path or its reason.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     q: Option<String>,
     /// At most so many rows; without it 1,000, and how many more there may be.
     #[arg(long, value_name = "ROWS", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
@@ -131,8 +131,21 @@ fn more(args: &Args, status: &Status, shown: usize) -> String {
         .map(|(_, count)| count)
         .sum();
     let limit = most.max(shown + 1);
+    let mut command = "ytv2d list".to_owned();
+    let state = args.state.map(ItemState::as_str);
+    let narrowed = [
+        ("state", state),
+        ("kind", args.kind.as_deref()),
+        ("target", args.target.as_deref()),
+        ("q", args.q.as_deref()),
+    ];
+    for (option, value) in narrowed {
+        if let Some(value) = value {
+            command.push_str(&format!(" --{option} {value}"));
+        }
+    }
     format!(
-        "{} rows are shown, and there may be {} more; to see them: ytv2d list --limit {limit}",
+        "{} rows are shown, and there may be {} more; to see them: {command} --limit {limit}",
         grouped(shown),
         grouped(limit - shown),
     )
@@ -164,7 +177,7 @@ fn row_lines(page: &mut Page, row: &Item, with_target: bool, now: &Zoned) {
         ItemState::Parked | ItemState::Invalid => BAD,
     };
     let state = styled(style, &format!("{:<9}", row.state.as_str()));
-    let mut words = format!("{:<6}", row.kind);
+    let mut words = format!("{:<6}", row.kind.as_str());
     if with_target {
         words.push_str("  ");
         words.push_str(&clean(row.target.as_deref().unwrap_or("-")));

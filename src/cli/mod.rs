@@ -213,6 +213,31 @@ mod tests {
         }
     }
 
+    /// As a YouTube id may.
+    #[test]
+    fn an_id_that_begins_like_an_option_is_an_id_and_an_option_stays_one() {
+        for line in [
+            "ytv2d why -_gD9HxgnbY",
+            "ytv2d why -hsonYx2qKA --json",
+            "ytv2d why --json --jsonx1-Y",
+            "ytv2d retry -XonYx2qKAs --target t",
+            "ytv2d resend -XonYx2qKAs",
+            "ytv2d drop --json -XonYx2qKAs",
+            "ytv2d list --q -Xon --limit 3",
+            "ytv2d upload -Xon.json -Xon.mp3 --wait 3",
+        ] {
+            Cli::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+        for line in ["ytv2d why -h", "ytv2d why --help", "ytv2d drop --help", "ytv2d retry -h"] {
+            let error = Cli::try_parse_from(line.split(' ')).unwrap_err();
+            assert_eq!(error.kind(), clap::error::ErrorKind::DisplayHelp, "{line}");
+        }
+        let Command::Retry(retry) = Cli::parse_from(["ytv2d", "retry", "--all"]).command else {
+            panic!("a retry")
+        };
+        assert!(format!("{retry:?}").contains("id: None"), "{retry:?}");
+    }
+
     #[test]
     fn a_bulk_order_has_to_be_meant() {
         for line in ["ytv2d retry", "ytv2d resend", "ytv2d resend x --all", "ytv2d retry x --all"] {

@@ -28,7 +28,7 @@ pub struct Common {
 #[command(group = ArgGroup::new("which").required(true))]
 pub struct Retry {
     /// The id of what is to be tried again.
-    #[arg(value_name = "ID", group = "which")]
+    #[arg(value_name = "ID", group = "which", allow_hyphen_values = true)]
     id: Option<String>,
     /// Everything that is not delivered.
     #[arg(long, group = "which")]
@@ -47,7 +47,7 @@ pub struct Retry {
 #[command(group = ArgGroup::new("which").required(true))]
 pub struct Resend {
     /// The id of what is to be sent again.
-    #[arg(value_name = "ID", group = "which")]
+    #[arg(value_name = "ID", group = "which", allow_hyphen_values = true)]
     id: Option<String>,
     /// Everything that there is.
     #[arg(long, group = "which")]
@@ -59,7 +59,7 @@ pub struct Resend {
 #[derive(Debug, clap::Args)]
 pub struct Drop {
     /// The id of what is to be forgotten.
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", allow_hyphen_values = true)]
     id: String,
     #[command(flatten)]
     common: Common,

@@ -17,10 +17,10 @@ const SOME: u8 = 2;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The report's file, in the reports directory.
-    #[arg(value_name = "REPORT")]
+    #[arg(value_name = "REPORT", allow_hyphen_values = true)]
     report: PathBuf,
     /// The audio's file, in the exports directory.
-    #[arg(value_name = "AUDIO")]
+    #[arg(value_name = "AUDIO", allow_hyphen_values = true)]
     audio: Option<PathBuf>,
     /// Wait for the outcome, for so many seconds at the most; 60 without a number. The exit status
     /// is then 0 when all targets hold the pair, 2 when some do, 1 when none does.

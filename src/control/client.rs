@@ -37,9 +37,8 @@ pub enum ClientError {
     Refused { code: StatusCode, error: String, hint: String },
     /// Daemon and command are not of the same build.
     #[error(
-        "the daemon that runs is version {daemon}, this command is version {}, and they do not \
-         understand each other here: {what}; restart the daemon, so that both are the same: \
-         systemctl restart ytv2d",
+        "the daemon that runs (version {daemon}) and this command (version {}) are not of the same \
+         build: {what}; restart the daemon: systemctl restart ytv2d",
         env!("CARGO_PKG_VERSION")
     )]
     OtherVersion { daemon: String, what: String },

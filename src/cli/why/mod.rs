@@ -21,7 +21,7 @@ use crate::id::ContentId;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A report or audio file, as a path or as the listing shows it, or an id.
-    #[arg(value_name = "PATH|ID")]
+    #[arg(value_name = "PATH|ID", allow_hyphen_values = true)]
     asked: String,
     /// Show what the report becomes for the dashboard, too.
     #[arg(long)]
