@@ -11,6 +11,7 @@ mod rescan;
 pub mod routes;
 mod socket;
 mod status;
+mod upload;
 pub mod wire;
 
 use std::path::PathBuf;
@@ -18,7 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{FromRequestParts, Path, State};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Json, Response};
@@ -163,6 +165,12 @@ fn router(desk: Desk) -> Router {
             }),
         )
         .route(
+            "/upload",
+            post(async |State(desk): Here, Given(given)| {
+                upload::upload(&desk, given).await.map(Json)
+            }),
+        )
+        .route(
             "/rescan",
             post(async |State(desk): Here, Asked(asked)| {
                 rescan::answer(&desk, asked).await.map(Json)
@@ -204,6 +212,21 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
         query.map(|axum::extract::Query(asked)| Self(asked)).map_err(|error| {
             Refusal::bad(error.body_text(), routes::hint(parts.method.as_str(), parts.uri.path()))
         })
+    }
+}
+
+/// The JSON of a body, likewise. Whoever sends it need not say that it is JSON.
+struct Given<T>(T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Given<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let wrong = |error: String| Refusal::bad(error, routes::hint(method.as_str(), &path));
+        let body =
+            Bytes::from_request(request, state).await.map_err(|error| wrong(error.body_text()))?;
+        serde_json::from_slice(&body).map(Self).map_err(|error| wrong(error.to_string()))
     }
 }
 

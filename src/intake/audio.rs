@@ -18,11 +18,17 @@ use crate::watch::{OpenedFile, Pulse};
 
 pub fn read(opened: &OpenedFile, file: &FileRef, rules: &Rules, pulse: &Pulse) -> Outcome {
     let stamp = opened.stamp;
-    let AudioName::Ours { mut keys, stem, stamp: named } = audio_name(&file.name.to_string_lossy())
-    else {
-        // Names are sorted out before anything is read.
-        return Outcome::Moving;
-    };
+    let (keys, named) =
+        match (rules.pairs.id_of(&file.name), audio_name(&file.name.to_string_lossy())) {
+            (Some(id), AudioName::Ours { stamp, .. }) => (vec![id.to_string()], stamp),
+            (Some(id), AudioName::Ignored(_)) => (vec![id.to_string()], None),
+            (None, AudioName::Ours { mut keys, stem, stamp }) => {
+                keys.push(stem);
+                (keys, stamp)
+            }
+            // Names are sorted out before anything is read.
+            (None, AudioName::Ignored(_)) => return Outcome::Moving,
+        };
     if stamp.size == 0 {
         let problem = "it is empty: the conversion to speech failed, or is not through; run it \
                        again"
@@ -33,7 +39,6 @@ pub fn read(opened: &OpenedFile, file: &FileRef, rules: &Rules, pulse: &Pulse) -
     let made_ms = named
         .and_then(|at| at.to_zoned(rules.timezone.clone()).ok())
         .map_or(stamp.mtime_ns / 1_000_000, |at| at.timestamp().as_millisecond());
-    keys.push(stem);
     match digest_and_length(&opened.file, pulse) {
         Ok((digest, seconds)) => {
             Outcome::Found(Found::Audio(stamp, AudioFacts { keys, made_ms, digest, seconds }))

@@ -12,7 +12,7 @@ use super::{audio, report};
 use crate::clock;
 use crate::config::Ignore;
 use crate::file::{FileRef, Root, Stamp};
-use crate::outbox::Found;
+use crate::outbox::{Found, Pairs};
 use crate::report::{AudioName, IdPolicy, audio_name, ignored_report_name};
 use crate::watch::{A_LINK, Directory, Entry, Pulse, Settling};
 
@@ -30,6 +30,7 @@ pub struct Rules {
     pub adopting: bool,
     /// Events tell of every change.
     pub events: bool,
+    pub pairs: Pairs,
 }
 
 /// Why a file is looked at.
@@ -43,6 +44,8 @@ pub enum Trigger {
     Doubt,
     /// Everything is looked at.
     Scan,
+    /// Somebody has finished writing it, and waits.
+    Order,
 }
 
 /// A file, what is recorded of it, and what stands there now.
@@ -78,7 +81,7 @@ pub enum Outcome {
 }
 
 /// Whether a name is one that this root delivers (contract A.7, B.1 and B.2).
-pub fn is_ours(root: Root, name: &OsStr, ignore: &Ignore) -> bool {
+pub fn is_ours(root: Root, name: &OsStr, ignore: &Ignore, pairs: &Pairs) -> bool {
     let has_ending = std::path::Path::new(name)
         .extension()
         .is_some_and(|ending| ending.eq_ignore_ascii_case(root.extension()));
@@ -87,7 +90,8 @@ pub fn is_ours(root: Root, name: &OsStr, ignore: &Ignore) -> bool {
         && match root {
             Root::Reports => !ignored_report_name(name.as_bytes()),
             Root::Exports => {
-                matches!(audio_name(&name.to_string_lossy()), AudioName::Ours { .. })
+                pairs.id_of(name).is_some()
+                    || matches!(audio_name(&name.to_string_lossy()), AudioName::Ours { .. })
             }
         }
 }
@@ -142,6 +146,9 @@ pub fn decide(
         }
         Some(Entry::File(stamp)) => stamp,
     };
+    if trigger == Trigger::Order {
+        return Looked::Ready;
+    }
     if rules.adopting && trigger == Trigger::Scan {
         // As it is; should it be in the middle of being written, its end is a change.
         return Looked::Ready;
@@ -246,6 +253,7 @@ mod tests {
             ids: IdPolicy::default(),
             adopting: false,
             events: false,
+            pairs: Pairs::default(),
         }
     }
 
@@ -269,7 +277,7 @@ mod tests {
         let this_second = Stamp { ctime_ns: clock::now_ms() / 1000 * 1_000_000_000, ..recent };
         let file = |stamp| Some(Entry::File(stamp));
         let link = Some(Entry::Other("a symbolic link", long_ago));
-        use Trigger::{Doubt, Due, Event, Scan};
+        use Trigger::{Doubt, Due, Event, Order, Scan};
         for (root, known, entry, trigger, expected) in [
             (Root::Reports, None, file(recent), Event, "ready"),
             (Root::Reports, None, file(future), Event, "ready"),
@@ -290,6 +298,8 @@ mod tests {
             (Root::Exports, None, file(long_ago), Event, "nothing"),
             (Root::Exports, None, file(future), Scan, "nothing"),
             (Root::Exports, None, file(recent), Due, "nothing"),
+            (Root::Exports, None, file(recent), Order, "ready"),
+            (Root::Exports, Some(recent), file(recent), Order, "nothing"),
         ] {
             let seen = Seen { file: FileRef::new(root, "x"), known, entry };
             let mut settling = Settling::default();
@@ -323,7 +333,7 @@ mod tests {
             (Root::Exports, "audio_aB-3_xY9zQk_20250901_101010.Mp3", true),
             (Root::Exports, "a.json", false),
         ] {
-            assert_eq!(is_ours(root, OsStr::new(name), &ignore), ours, "{name}");
+            assert_eq!(is_ours(root, OsStr::new(name), &ignore, &Pairs::default()), ours, "{name}");
         }
     }
 }

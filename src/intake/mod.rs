@@ -34,8 +34,8 @@ use crate::watch::{
 pub use inspect::{Inspection, inspect};
 use look::{Looked, Rules, Seen, Trigger};
 use recent::Recent;
-use rescan::Request;
 pub use rescan::{Handle, NotLooked, Requests, Rescanned};
+use rescan::{Request, Through};
 pub use status::{Pending, RootStatus};
 
 /// How many files are looked at between two commits.
@@ -54,7 +54,9 @@ pub struct Intake {
     hints: Hints,
     requests: Requests,
     /// The one that is to be answered next.
-    asked: Option<Request>,
+    asked: Option<Through>,
+    /// A file that somebody waits for.
+    awaited: Option<rescan::At>,
     eye: Eye,
     mounts: Mounts,
     questions: Questions,
@@ -118,6 +120,7 @@ impl Intake {
             hints,
             requests,
             asked: None,
+            awaited: None,
             eye,
             mounts: Mounts::watch(),
             questions,
@@ -172,6 +175,9 @@ impl Intake {
                 if let Some(request) = self.asked.take() {
                     request.answer(Err(NotLooked::DiskFull));
                 }
+                if let Some(request) = self.awaited.take() {
+                    request.answer(Err(NotLooked::DiskFull));
+                }
                 tokio::select! {
                     () = stop.cancelled() => return Ok(()),
                     room = self.outbox.wait_for_room() => room?,
@@ -191,7 +197,12 @@ impl Intake {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = self.hints.wait() => {}
-                Some(request) = self.requests.recv() => self.asked = Some(request),
+                Some(request) = self.requests.recv() => match request {
+                    Request::Through(request) => self.asked = Some(request),
+                    Request::At(request) => {
+                        self.awaited = Some(request);
+                    }
+                },
                 () = self.mounts.changed() => {
                     self.eye.doubt();
                     self.next_check = Instant::now();
@@ -250,6 +261,14 @@ impl Intake {
         if self.next_canary.is_some_and(|at| now >= at) {
             self.send_canary().await;
         }
+        if let Some(request) = &self.awaited {
+            let name = request.name.clone();
+            self.look_at(vec![name], Trigger::Order).await?;
+        }
+        if let Some(request) = self.awaited.take() {
+            let seen = if self.eye.is_open() { Ok(()) } else { Err(self.unseen()) };
+            request.answer(seen);
+        }
         // What events told of is no news to the look that follows.
         self.take_hinted(batch.names.into_iter().collect()).await?;
         // Asked anew, since a look may have been ordered a moment ago.
@@ -285,7 +304,7 @@ impl Intake {
             self.status.send_modify(|status| status.last_event = Some(clock::now()));
         }
         for (name, touch) in names {
-            if !look::is_ours(self.root, &name, &ignore) {
+            if !look::is_ours(self.root, &name, &ignore, self.outbox.pairs()) {
                 continue;
             }
             match touch {
@@ -476,6 +495,7 @@ impl Intake {
             ids: config.ingest.ids,
             adopting: self.adopting,
             events: self.vision.reason().is_none(),
+            pairs: self.outbox.pairs().clone(),
         }
     }
 }

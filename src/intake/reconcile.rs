@@ -50,11 +50,12 @@ impl Intake {
     pub(super) async fn reconcile(&mut self) -> Result<Option<Rescanned>, OutboxError> {
         let (started, root, path) = (Instant::now(), self.root, self.path.clone());
         let ignore = self.settings.borrow().watch.ignore.clone();
+        let pairs = self.outbox.pairs().clone();
         let listing = self.questions.ask(root, None, move |pulse| {
             let directory = Directory::open(&path)?;
             let names = directory.names(|name| {
                 pulse.beat();
-                look::is_ours(root, name, &ignore)
+                look::is_ours(root, name, &ignore, &pairs)
             })?;
             Ok((directory, names))
         });
@@ -110,8 +111,9 @@ impl Intake {
         let ignore = self.settings.borrow().watch.ignore.clone();
         // What is recorded, and not ours any more, since another configuration says so: it is
         // forgotten, be it there or not.
-        let (pairs, dropped): (Vec<_>, Vec<_>) =
-            pairs.into_iter().partition(|(name, _)| look::is_ours(root, name, &ignore));
+        let (pairs, dropped): (Vec<_>, Vec<_>) = pairs
+            .into_iter()
+            .partition(|(name, _)| look::is_ours(root, name, &ignore, self.outbox.pairs()));
         let forget = |(name, _)| Finding { file: FileRef::new(root, name), found: Found::Gone };
         self.record(dropped.into_iter().map(forget).collect(), Trigger::Scan).await?;
         let stats = self.questions.ask(root, None, move |pulse| {

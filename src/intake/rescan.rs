@@ -1,5 +1,6 @@
-//! A look through a root that somebody asks for, and waits for.
+//! A look at a root, or at one file of it, that somebody asks for and waits for.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -21,10 +22,24 @@ pub type Requests = mpsc::Receiver<Request>;
 
 /// Asks for a look.
 #[derive(Debug)]
-pub struct Request {
+pub enum Request {
+    Through(Through),
+    At(At),
+}
+
+/// At the whole root.
+#[derive(Debug)]
+pub struct Through {
     /// Whether what this look misses is to be believed deleted, however much it is.
     pub accept_removals: bool,
     answer: oneshot::Sender<Result<Rescanned, NotLooked>>,
+}
+
+/// At one file, which whoever asks has finished writing.
+#[derive(Debug)]
+pub struct At {
+    pub name: OsString,
+    answer: oneshot::Sender<Result<(), NotLooked>>,
 }
 
 /// What a look through a root came to, as numbers of files.
@@ -68,13 +83,31 @@ impl Handle {
     /// Why it was not.
     pub async fn rescan(&self, accept_removals: bool) -> Result<Rescanned, NotLooked> {
         let (answer, answered) = oneshot::channel();
-        let request = Request { accept_removals, answer };
+        let request = Request::Through(Through { accept_removals, answer });
+        self.requests.send(request).await.map_err(|_| NotLooked::Stopping)?;
+        answered.await.unwrap_or(Err(NotLooked::Stopping))
+    }
+
+    /// Has one file taken in as it is, however short a time it has been quiet, and waits until it
+    /// is recorded.
+    ///
+    /// # Errors
+    /// Why nobody looked.
+    pub async fn take_in(&self, name: OsString) -> Result<(), NotLooked> {
+        let (answer, answered) = oneshot::channel();
+        let request = Request::At(At { name, answer });
         self.requests.send(request).await.map_err(|_| NotLooked::Stopping)?;
         answered.await.unwrap_or(Err(NotLooked::Stopping))
     }
 }
 
-impl Request {
+impl At {
+    pub fn answer(self, answer: Result<(), NotLooked>) {
+        let _nobody_waits = self.answer.send(answer);
+    }
+}
+
+impl Through {
     pub fn answer(self, answer: Result<Rescanned, NotLooked>) {
         let _nobody_waits = self.answer.send(answer);
     }

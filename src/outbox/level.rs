@@ -250,7 +250,15 @@ impl Desk<'_> {
             "SELECT content FROM file JOIN item ON item.id = file.item
              WHERE file.root = 0 AND file.name = ?1",
         )?;
+        let mut exact = self
+            .connection
+            .prepare_cached("SELECT content FROM item WHERE kind = 0 AND content = ?1")?;
         for key in keys {
+            // What was handed over with its report has the whole id for a key.
+            let found = exact.query_row(params![key], |row| row.get(0)).optional()?;
+            if found.is_some() {
+                return Ok(found);
+            }
             let found = by_id.query_row(params![key], |row| row.get(0)).optional()?;
             if found.is_some() {
                 return Ok(found);

@@ -11,6 +11,7 @@ mod listing;
 mod lock;
 mod model;
 mod orders;
+mod pairs;
 mod place;
 mod quarantine;
 mod room;
@@ -41,6 +42,7 @@ pub use model::{
     Settlement, Taken, Vanished,
 };
 pub use orders::{Ordered, Retry, Scope};
+pub use pairs::Pairs;
 pub use tally::{Tallied, Tally};
 
 use crate::file::{FileRef, Root, Stamp};
@@ -148,6 +150,7 @@ pub struct Outbox {
     changes: watch::Sender<()>,
     /// The targets that are paused, and since when: what is in the file, at hand.
     paused: watch::Sender<HashMap<i64, i64>>,
+    pairs: Pairs,
 }
 
 /// What must outlive every [`Outbox`]: the lock, and word of the thread's end.
@@ -205,7 +208,8 @@ impl Outbox {
         let (changes, _) = watch::channel(());
         let paused = writer.read(orders::paused).await?;
         let (paused, _) = watch::channel(paused.into_iter().collect());
-        Ok((Self { writer, changes, paused }, Guard { failure, _lock: lock }))
+        let pairs = writer.read(Pairs::load).await?;
+        Ok((Self { writer, changes, paused, pairs }, Guard { failure, _lock: lock }))
     }
 
     /// Hears of every change that may have made something due. Ask for it before asking what is
@@ -384,10 +388,18 @@ impl Outbox {
         self.paused.borrow().get(&target).copied()
     }
 
-    /// Remembers that an audio file was handed over with the report of an id. Says whether that is
-    /// news; the intake must be told then.
-    pub async fn pair(&self, file: FileRef, id: ContentId) -> Result<bool, OutboxError> {
-        self.writer.write(move |connection| orders::pair(connection, &file, &id)).await
+    /// Remembers that an audio file was handed over with the report of an id. The intake must be
+    /// told.
+    pub async fn pair(&self, file: FileRef, id: ContentId) -> Result<(), OutboxError> {
+        let (kept, of) = (file.clone(), id.clone());
+        self.writer.write(move |connection| orders::pair(connection, &kept, &of)).await?;
+        self.pairs.add(&file, id);
+        Ok(())
+    }
+
+    /// The audio files that were handed over with their report.
+    pub fn pairs(&self) -> &Pairs {
+        &self.pairs
     }
 
     async fn order<T: Send + 'static>(

@@ -197,3 +197,142 @@ fn of_delivery(id: &str, kind: Kind, delivery: &DeliveryAccount) -> String {
         ItemState::Invalid => format!("{thing} cannot be delivered."),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drain::Shut;
+    use crate::id::Version;
+
+    fn record(kind: Kind) -> ItemRecord {
+        ItemRecord {
+            item: 1,
+            kind,
+            id: "abc".parse().unwrap(),
+            want: Version::of(b"want"),
+            want_no: 7,
+            changed_ms: 0,
+            files: Vec::new(),
+            deliveries: Vec::new(),
+        }
+    }
+
+    fn delivery(stored: Stored) -> DeliveryRecord {
+        DeliveryRecord {
+            target: "dashboard".to_owned(),
+            paused_ms: None,
+            stored,
+            due_ms: 5000,
+            failures: 3,
+            error: Some("500: no".to_owned()),
+            known: None,
+            known_no: None,
+            acked_ms: None,
+            summaries: Vec::new(),
+            public_url: None,
+            warning: None,
+            attempts: Vec::new(),
+        }
+    }
+
+    fn lane(shut: Option<(bool, &str)>) -> LaneStatus {
+        let shut =
+            shut.map(|(is_stopped, why)| Shut { is_stopped, why: why.to_owned(), until_ms: 9000 });
+        LaneStatus { name: "dashboard", shut, ..LaneStatus::default() }
+    }
+
+    #[test]
+    fn an_item_says_what_it_waits_for_until_when_and_what_would_change_that() {
+        let due = Stored::Due { due_ms: 5000 };
+        let (up, asleep) = (lane(None), lane(Some((false, "no answer in time"))));
+        let stopped = lane(Some((true, "401: unauthorized")));
+        for (state, stored, lane, what, until, remedy) in [
+            (ItemState::Current, Stored::Current, &up, None, None, None),
+            (ItemState::Due, due, &up, Some("it goes as soon as there is room"), None, None),
+            (
+                ItemState::Waiting,
+                due,
+                &up,
+                Some("it failed 3 times in a row, the last time with: 500: no"),
+                Some(5000),
+                Some("ytv2d retry abc"),
+            ),
+            (
+                ItemState::Due,
+                due,
+                &asleep,
+                Some("no answer in time"),
+                Some(9000),
+                Some("nothing need"),
+            ),
+            (
+                ItemState::Due,
+                due,
+                &stopped,
+                Some("401: unauthorized"),
+                Some(9000),
+                Some("ytv2d reload"),
+            ),
+            (
+                ItemState::Parked,
+                Stored::Parked,
+                &up,
+                Some("500: no"),
+                None,
+                Some("ytv2d retry abc"),
+            ),
+            (ItemState::Dropped, Stored::Dropped, &up, Some("by order"), None, Some("ytv2d retry")),
+            (
+                ItemState::Vanished,
+                Stored::Vanished,
+                &up,
+                Some("went away"),
+                None,
+                Some("put the file"),
+            ),
+        ] {
+            let wait = wait(state, &record(Kind::Report), &delivery(stored), None, Some(lane));
+            assert_eq!(wait.until_ms, until, "{state:?}: {wait:?}");
+            for (said, expected) in [(&wait.what, what), (&wait.remedy, remedy)] {
+                match (said, expected) {
+                    (None, None) => {}
+                    (Some(said), Some(words)) => assert!(said.contains(words), "{said}"),
+                    other => panic!("{state:?}: {other:?}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_pause_and_a_switched_off_target_are_named_before_anything_else() {
+        let due = Stored::Due { due_ms: 0 };
+        let mut paused = delivery(due);
+        paused.paused_ms = Some(1);
+        let of = |delivery, lane: Option<&LaneStatus>| {
+            wait(ItemState::Due, &record(Kind::Report), delivery, None, lane).what.unwrap()
+        };
+        assert_eq!(of(&paused, Some(&lane(Some((true, "401"))))), "dashboard is paused by order");
+        assert!(of(&delivery(due), None).contains("switched off"));
+    }
+
+    #[test]
+    fn audio_says_how_its_report_stands() {
+        for (report, words) in [
+            (None, "no report of this id"),
+            (Some(Stored::Due { due_ms: 0 }), "its report goes first"),
+            (Some(Stored::Parked), "its report is parked: 500: no"),
+            (Some(Stored::Dropped), "its report was dropped"),
+            (Some(Stored::Vanished), "went away"),
+        ] {
+            let (audio, report) = (delivery(Stored::WaitsForReport), report.map(delivery));
+            let wait = wait(
+                ItemState::Waiting,
+                &record(Kind::Audio),
+                &audio,
+                report.as_ref(),
+                Some(&lane(None)),
+            );
+            assert!(wait.what.as_deref().unwrap().contains(words), "{wait:?}");
+        }
+    }
+}

@@ -138,7 +138,7 @@ thread_local! {
 /// An empty outbox, and the row of its target.
 fn outbox() -> (Rc<Connection>, i64) {
     let connection = OUTBOX.with(Rc::clone);
-    for table in ["delivery", "audio_key", "file", "item", "target"] {
+    for table in ["attempt", "delivery", "audio_key", "file", "item", "target"] {
         let sql = format!("DELETE FROM {table}");
         connection.prepare_cached(&sql).unwrap().execute([]).unwrap();
     }
