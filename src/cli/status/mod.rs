@@ -2,7 +2,6 @@
 
 mod bars;
 mod page;
-mod remedy;
 mod verdict;
 mod watch;
 

@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 
 use super::bars::{line_of_bars, progress};
-use super::remedy::remedy;
 use super::verdict::{count, total, verdict};
 use crate::cli::amount::{between, bytes, counted, grouped, milliseconds, seconds};
 use crate::cli::layout::{ASIDE, BAD, GOOD, HEADING, NOTED, PLAIN, Page, clean, styled};
@@ -48,9 +47,6 @@ pub fn page(status: &Status, now: Timestamp, width: usize, view: View) -> String
     }
     for reason in &status.reasons {
         page.text("  ! ", BAD, reason);
-        if let Some(remedy) = remedy(reason, status) {
-            page.text("    ", PLAIN, &remedy);
-        }
     }
     page.finish()
 }

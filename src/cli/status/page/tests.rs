@@ -119,7 +119,7 @@ fn situations() -> Vec<(&'static str, Value, View)> {
         (
             "status_starting",
             degraded(
-                &["exports: not looked at yet"],
+                &["exports was not looked at yet: ask again in a moment"],
                 &[
                     ("/ready", json!(false)),
                     ("/roots/1/state", json!("unknown")),
@@ -134,7 +134,10 @@ fn situations() -> Vec<(&'static str, Value, View)> {
         (
             "status_root_lost",
             degraded(
-                &["reports: lost: /volume1: No such file or directory (os error 2)"],
+                &[
+                    "reports is lost: /volume1: No such file or directory (os error 2): create or mount \
+                  /volume1/ytv2/data/reports",
+                ],
                 &[
                     ("/roots/0/state", json!("lost")),
                     ("/roots/0/seen", json!(false)),
@@ -148,11 +151,13 @@ fn situations() -> Vec<(&'static str, Value, View)> {
         (
             "status_suspicious_deletion",
             degraded(
-                &["reports: suspicious: 1,100 of 1,203 files are gone at once"],
+                &["reports is suspicious: 1100 of 1203 files are gone at once: mount \
+                  /volume1/ytv2/data/reports; if they were meant to go: ytv2d rescan \
+                  --accept-removals"],
                 &[
                     ("/roots/0/state", json!("suspicious")),
                     ("/roots/0/seen", json!(false)),
-                    ("/roots/0/why", json!("1,100 of 1,203 files are gone at once")),
+                    ("/roots/0/why", json!("1100 of 1203 files are gone at once")),
                     ("/roots/0/since", json!(ago(70))),
                 ],
             ),
@@ -170,7 +175,10 @@ fn situations() -> Vec<(&'static str, Value, View)> {
         (
             "status_target_asleep",
             degraded(
-                &["dashboard is asleep: 503: Service Unavailable"],
+                &[
+                    "dashboard is asleep: 503: Service Unavailable; see whether it is up; it is tried \
+                  again by itself",
+                ],
                 &[
                     ("/targets/0/state", json!("asleep")),
                     ("/targets/0/why", json!("503: Service Unavailable")),
@@ -186,7 +194,10 @@ fn situations() -> Vec<(&'static str, Value, View)> {
         (
             "status_target_stopped",
             degraded(
-                &["dashboard is stopped: 401: unauthorized"],
+                &[
+                    "dashboard is stopped: 401: unauthorized; put the right token into the token file, \
+                  then: ytv2d reload",
+                ],
                 &[
                     ("/targets/0/state", json!("stopped")),
                     ("/targets/0/why", json!("401: unauthorized")),
@@ -211,7 +222,9 @@ fn situations() -> Vec<(&'static str, Value, View)> {
         (
             "status_disk_full",
             degraded(
-                &["the outbox's volume is full (disk_full): make room"],
+                &[
+                    "the outbox's volume is full (disk_full): make room on it; all goes on by itself then",
+                ],
                 &[("/outbox/disk_full", json!(ago(30)))],
             ),
             once,
@@ -220,7 +233,8 @@ fn situations() -> Vec<(&'static str, Value, View)> {
             "status_invalid_and_parked",
             degraded(
                 &[
-                    "3 items are parked; ytv2d list --state parked says why",
+                    "3 items are parked; ytv2d list --state parked says why; mended? ytv2d retry \
+                     --state parked",
                     "2 files cannot be delivered; ytv2d list --state invalid says why",
                 ],
                 &[
