@@ -19,6 +19,7 @@ use crate::control;
 use crate::drain::{Lane, LaneStatus};
 use crate::file::Root;
 use crate::intake::{Intake, RootStatus};
+use crate::journal::Journal;
 use crate::outbox::{self, Outbox, OutboxError};
 use crate::systemd;
 use crate::target::Target;
@@ -57,6 +58,7 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
     };
     let (target, targets) = watch::channel(Target::new(&config.ingest)?);
     let (settings, setting) = watch::channel(Arc::new(config));
+    let journal = Journal::new(clock::now_ms());
     let hints = Root::ALL.map(|_| Hints::default());
     let stop = CancellationToken::new();
     let mut tasks: JoinSet<Result<(), OutboxError>> = JoinSet::new();
@@ -67,7 +69,14 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
         let (done, first) = oneshot::channel();
         let (status, seen) =
             watch::channel(RootStatus::new(root, setting.borrow().watch.path(root).to_owned()));
-        let intake = Intake::new(root, outbox.clone(), setting.clone(), hints.clone(), status);
+        let intake = Intake::new(
+            root,
+            outbox.clone(),
+            journal.clone(),
+            setting.clone(),
+            hints.clone(),
+            status,
+        );
         roots.push(seen);
         tasks.spawn(intake.run(done, stop.clone()));
         reconciled.push(first);
@@ -85,6 +94,7 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
         roots: roots.clone(),
         lanes: vec![lane_seen],
         settings: setting.clone(),
+        journal: journal.clone(),
         started_ms: clock::now_ms(),
     };
     let answering = control::serve(listener, desk, stop.clone());
@@ -96,6 +106,7 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
         name: TARGET,
         row,
         outbox: outbox.clone(),
+        journal: journal.clone(),
         target: targets,
         settings: setting,
         reports,

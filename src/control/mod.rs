@@ -27,6 +27,7 @@ use crate::config::Config;
 use crate::delivery::ItemState;
 use crate::drain::LaneStatus;
 use crate::intake::RootStatus;
+use crate::journal::Journal;
 use crate::outbox::{Filter, Outbox, OutboxError};
 use wire::{Fault, Items};
 
@@ -39,6 +40,7 @@ pub struct Desk {
     pub roots: Vec<watch::Receiver<RootStatus>>,
     pub lanes: Vec<watch::Receiver<LaneStatus>>,
     pub settings: watch::Receiver<Arc<Config>>,
+    pub journal: Journal,
     pub started_ms: i64,
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::parcel::{Packed, Unpacked, open, pack, read};
 use super::persist;
+use super::report::Reporter;
 use crate::clock;
 use crate::config::Config;
 use crate::contract::Action;
@@ -20,6 +21,7 @@ pub struct Attempt {
     pub outbox: Outbox,
     pub target: Target,
     pub config: Arc<Config>,
+    pub reporter: Reporter,
 }
 
 /// How an attempt ended.
@@ -60,6 +62,7 @@ impl Attempt {
             None => End::Moot,
             Some(parcel) => {
                 let parcel = Arc::new(parcel);
+                self.reporter.started(&parcel);
                 let sent = match parcel.kind {
                     Kind::Report => self.report(&parcel).await,
                     Kind::Audio => self.audio(&parcel).await,

@@ -24,12 +24,14 @@ use tracing::{info, warn};
 use crate::clock;
 use crate::config::Config;
 use crate::file::{FileRef, Root};
+use crate::journal::Journal;
 use crate::outbox::{Due, Outbox, OutboxError};
 use crate::target::Target;
 use crate::watch::{Hints, Touch};
 use attempt::Attempt;
 use dispatcher::Rules;
 use pilot::{Landed, Order, Pilot, Rows};
+use report::Reporter;
 pub use status::{LaneStatus, Shut};
 
 /// How long attempts may take to end once the daemon is told to stop.
@@ -47,6 +49,7 @@ pub struct Lane {
     /// Its row in the outbox.
     pub row: i64,
     pub outbox: Outbox,
+    pub journal: Journal,
     pub target: watch::Receiver<Target>,
     pub settings: watch::Receiver<Arc<Config>>,
     /// Where to say that a report, or an audio file, is not what it was.
@@ -65,7 +68,7 @@ impl Lane {
     /// Only those of the outbox; those of the target are what the outbox is for.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), OutboxError> {
         let mut changes = self.outbox.changes();
-        let mut pilot = Pilot::new(self.name, self.row, self.rules(), jitter);
+        let mut pilot = Pilot::new(self.reporter(), self.row, self.rules(), jitter);
         let mut flights = Flights::new();
         loop {
             // Before asking, so that what changes meanwhile is not missed.
@@ -106,7 +109,8 @@ impl Lane {
                 }
                 Order::Attempt(due) => {
                     let config = self.settings.borrow().clone();
-                    let attempt = Attempt { due, row, outbox, target, config };
+                    let reporter = self.reporter();
+                    let attempt = Attempt { due, row, outbox, target, config, reporter };
                     flights.spawn(async move { attempt.run().await.map(Landed::Attempt) });
                 }
                 Order::AskHealth(in_doubt) => {
@@ -154,6 +158,10 @@ impl Lane {
                 Ok(())
             }
         }
+    }
+
+    fn reporter(&self) -> Reporter {
+        Reporter::new(self.name, self.journal.clone())
     }
 
     fn rules(&self) -> Rules {

@@ -5,12 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::warn;
-
 use super::attempt::{End, Ended, Flight};
 use super::dispatcher::{Dispatcher, Doubt, News, Next, Rules, Ruling};
 use super::parcel::Unpacked;
-use super::report;
+use super::report::Reporter;
 use super::status::{LaneStatus, Shut};
 use crate::delivery::{Backoff, Health, Jitter};
 use crate::file::FileRef;
@@ -77,7 +75,7 @@ pub enum Landed {
 /// Steers one lane.
 #[derive(Debug)]
 pub struct Pilot {
-    target: &'static str,
+    reporter: Reporter,
     /// The target's row in the outbox.
     row: i64,
     dispatcher: Dispatcher,
@@ -86,9 +84,9 @@ pub struct Pilot {
 }
 
 impl Pilot {
-    pub fn new(target: &'static str, row: i64, rules: Rules, jitter: Jitter) -> Self {
+    pub fn new(reporter: Reporter, row: i64, rules: Rules, jitter: Jitter) -> Self {
         let dispatcher = Dispatcher::new(rules, jitter);
-        Self { target, row, dispatcher, last_success_ms: None, last_error: None }
+        Self { reporter, row, dispatcher, last_success_ms: None, last_error: None }
     }
 
     /// Brings a status up to date.
@@ -192,7 +190,7 @@ impl Pilot {
                     dispatcher.settled(&due.id);
                 }
                 End::Unpacked(parcel, unpacked) => {
-                    let outcome = self.unpacked(&due, unpacked, now_ms, &mut orders);
+                    let outcome = self.unpacked(&due, &parcel, unpacked, now_ms, &mut orders);
                     orders.push(self.settle(&parcel, outcome, now_ms));
                 }
                 End::Judged(parcel, flight, verdict) => {
@@ -202,7 +200,7 @@ impl Pilot {
             },
         }
         for news in self.dispatcher.take_news() {
-            report::news(self.target, &news);
+            self.reporter.news(&news);
             if let News::Back { .. } = news {
                 orders.push(Order::Resume(now_ms));
             }
@@ -221,7 +219,7 @@ impl Pilot {
             }
             ruling => ruling,
         };
-        report::ruled(self.target, &parcel, &flight, &ruling);
+        self.reporter.ruled(&parcel, &flight, &ruling);
         match &ruling {
             Ruling::Delivered(_) => self.last_success_ms = Some(now_ms),
             Ruling::Parked { why } | Ruling::Retry { why, .. } | Ruling::Untouched { why, .. } => {
@@ -254,6 +252,7 @@ impl Pilot {
     fn unpacked(
         &mut self,
         due: &Due,
+        parcel: &Parcel,
         unpacked: Unpacked,
         now_ms: i64,
         orders: &mut Vec<Order>,
@@ -261,6 +260,7 @@ impl Pilot {
         match unpacked {
             Unpacked::Changed(file) => {
                 self.dispatcher.no_verdict(due, "the file had changed", now_ms);
+                self.reporter.changed(parcel);
                 orders.push(Order::Hint(file));
                 let wait = CHANGED.wait(due.failures.saturating_add(1), |half| half);
                 Outcome::Changed { due_ms: now_ms + wait.as_millis() as i64 }
@@ -268,8 +268,7 @@ impl Pilot {
             Unpacked::Io(file, error) => {
                 self.dispatcher.no_verdict(due, "the file cannot be read", now_ms);
                 let due_ms = self.dispatcher.unreadable(due, now_ms);
-                warn!(id = %due.id, kind = %due.kind, target = self.target, %file, %error,
-                    again_in_ms = due_ms - now_ms, "not delivered: its file cannot be read");
+                self.reporter.unreadable(parcel, &file, &error, due_ms);
                 Outcome::Failed {
                     error: format!("{file} cannot be read: {error}"),
                     due_ms,

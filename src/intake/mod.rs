@@ -2,6 +2,7 @@
 //!
 //! Each root has its own, so that a large audio file being read holds no report up.
 
+mod announce;
 mod audio;
 mod look;
 mod recent;
@@ -25,6 +26,7 @@ use tracing::{info, warn};
 use crate::clock;
 use crate::config::{Config, FirstRun};
 use crate::file::{FileRef, Root};
+use crate::journal::Journal;
 use crate::outbox::{Finding, Found, Outbox, OutboxError};
 use crate::watch::{Deletions, Directory, Entry, Eye, Hints, Mounts, Settling, Touch, Vision};
 use look::{Looked, Rules, Seen, Trigger};
@@ -47,6 +49,7 @@ pub struct Intake {
     root: Root,
     path: PathBuf,
     outbox: Outbox,
+    journal: Journal,
     settings: watch::Receiver<Arc<Config>>,
     hints: Hints,
     eye: Eye,
@@ -85,6 +88,7 @@ impl Intake {
     pub fn new(
         root: Root,
         outbox: Outbox,
+        journal: Journal,
         settings: watch::Receiver<Arc<Config>>,
         hints: Hints,
         status: watch::Sender<RootStatus>,
@@ -97,6 +101,7 @@ impl Intake {
             root,
             path,
             outbox,
+            journal,
             settings,
             hints,
             eye,
@@ -143,6 +148,7 @@ impl Intake {
                 Err(error) => return Err(error),
             };
             if let Some(reconciled) = reconciled.take() {
+                self.status.send_modify(|status| status.reconciled = true);
                 let _nobody_waits = reconciled.send(());
             }
             if full {
@@ -349,15 +355,11 @@ impl Intake {
             }
         }
         let adopt = self.adopting && trigger == Trigger::Scan;
-        let vanished = self.outbox.record(findings.clone(), adopt, clock::now_ms()).await?;
+        let recorded = self.outbox.record(findings.clone(), adopt, clock::now_ms()).await?;
         // Not before, so that what is taken in at a second try is not told twice.
-        for finding in findings.iter().filter(|finding| !told.contains(&finding.file)) {
-            announce(finding);
-        }
-        for vanished in vanished {
-            warn!(id = %vanished.id, kind = %vanished.kind,
-                "its file is gone before it was delivered; nothing will be sent of it");
-        }
+        let news = findings.iter().filter(|finding| !told.contains(&finding.file));
+        announce::findings(&self.journal, news);
+        announce::recorded(&self.journal, recorded);
         Ok(())
     }
 
@@ -417,26 +419,5 @@ async fn ask<T: Send + 'static>(
     match timeout(PATIENCE, tokio::task::spawn_blocking(question)).await {
         Ok(answer) => answer.expect("a look does not panic"),
         Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the file system does not answer")),
-    }
-}
-
-/// Says once what is wrong with a file, when that is found out.
-fn announce(finding: &Finding) {
-    if let Found::Report(_, facts) = &finding.found {
-        for remark in &facts.remarks {
-            warn!(file = %finding.file, remark, "an odd report is delivered all the same");
-        }
-    }
-    if let Found::Problem(_, problem) | Found::Obstacle(_, problem) | Found::NotOurs(_, problem) =
-        &finding.found
-    {
-        warn!(file = %finding.file, problem, "this file cannot be delivered");
-    }
-    if std::str::from_utf8(finding.file.name_bytes()).is_err()
-        && !matches!(finding.found, Found::Gone)
-    {
-        warn!(file = %finding.file,
-            "the name of this file is not UTF-8: it goes by what is in it; rename it to be rid of \
-             this line");
     }
 }

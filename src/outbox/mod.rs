@@ -30,8 +30,8 @@ use tracing::error;
 
 pub use listing::{Filter, Listed, Standing, Tallied, Tally};
 pub use model::{
-    AudioFacts, Due, FileOf, Finding, Found, Outcome, Parcel, ReportFacts, SendVariant, Settled,
-    Settlement, Taken, Vanished,
+    AudioFacts, Due, FileOf, Finding, Found, Outcome, Parcel, Recorded, ReportFacts, SendVariant,
+    Settled, Settlement, Taken, Vanished, Wanted,
 };
 
 use crate::file::{FileRef, Root, Stamp};
@@ -253,8 +253,8 @@ impl Outbox {
         self.writer.write(move |connection| level::end_first_run(connection, root)).await
     }
 
-    /// Takes in what was found on the disk, and tells what can no longer be delivered. With `adopt`
-    /// it counts as delivered already.
+    /// Takes in what was found on the disk, and tells what is to be delivered of it, and what can no
+    /// longer be. With `adopt` it counts as delivered already.
     ///
     /// # Errors
     /// Among others one that [is a full disk](OutboxError::is_disk_full): nothing was taken in then,
@@ -264,13 +264,13 @@ impl Outbox {
         findings: Vec<Finding>,
         adopt: bool,
         now_ms: i64,
-    ) -> Result<Vec<Vanished>, OutboxError> {
-        let vanished = self
+    ) -> Result<Recorded, OutboxError> {
+        let recorded = self
             .writer
             .take_in(move |connection| level::record(connection, &findings, adopt, now_ms))
             .await?;
         self.changes.send_replace(());
-        Ok(vanished)
+        Ok(recorded)
     }
 
     /// The next deliveries of a target in the order in which they are due, later ones included.

@@ -22,8 +22,10 @@ use crate::drain::attempt::{End, Ended, Flight};
 use crate::drain::dispatcher::Rules;
 use crate::drain::parcel::{Unpacked, pack};
 use crate::drain::pilot::{Landed, Order, Pilot, Rows};
+use crate::drain::report::Reporter;
 use crate::file::FileRef;
 use crate::id::Kind;
+use crate::journal::Journal;
 use crate::outbox::{Due, Finding, Parcel, lane, level};
 
 pub const PARK_AFTER: u32 = 8;
@@ -312,8 +314,9 @@ impl<'h> World<'h> {
         };
         self.wake = None;
         self.stopping = false;
+        let reporter = Reporter::new("dashboard", Journal::new(self.now));
         // A reconcile comes before everything else.
-        self.pilot = Some(Pilot::new("dashboard", self.row, rules, jitter));
+        self.pilot = Some(Pilot::new(reporter, self.row, rules, jitter));
         self.look(None)
     }
 
