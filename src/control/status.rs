@@ -12,10 +12,11 @@ use crate::outbox::{OutboxError, Tally};
 
 /// Puts the status together.
 pub async fn compose(desk: &Desk, now_ms: i64) -> Result<Status, OutboxError> {
-    let tally = desk.outbox.tally(now_ms).await?;
+    let count = desk.outbox.count(now_ms).await?;
+    let tally = &count.tally;
     let roots: Vec<_> = desk.roots.iter().map(|root| root_of(&root.borrow())).collect();
-    let targets: Vec<_> = desk.lanes.iter().map(|lane| target_of(&lane.borrow(), &tally)).collect();
-    let disk_full = desk.outbox.health().await?.disk_full;
+    let targets: Vec<_> = desk.lanes.iter().map(|lane| target_of(&lane.borrow(), tally)).collect();
+    let disk_full = desk.outbox.disk_full();
     let warned = tally.items.iter().map(|items| items.warned).sum();
     let broken = tally.invalid - tally.not_ours;
     let reasons = reasons(&roots, &targets, broken, warned, disk_full.is_some());

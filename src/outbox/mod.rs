@@ -11,8 +11,9 @@ mod model;
 mod place;
 mod quarantine;
 mod room;
-mod schema;
+pub(crate) mod schema;
 mod sql;
+pub(crate) mod tally;
 mod writer;
 
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod tests;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -28,11 +30,13 @@ use tokio_retry::RetryIf;
 use tokio_retry::strategy::FixedInterval;
 use tracing::error;
 
-pub use listing::{Filter, Listed, Standing, Tallied, Tally};
+pub use listing::{Filter, Listed, Standing};
 pub use model::{
     AudioFacts, Due, FileOf, Finding, Found, Outcome, Parcel, Recorded, ReportFacts, SendVariant,
     Settled, Settlement, Taken, Vanished, Wanted,
 };
+
+pub use tally::{OldestDue, Tallied, Tally};
 
 use crate::file::{FileRef, Root, Stamp};
 use crate::id::ContentId;
@@ -125,16 +129,22 @@ pub fn check_place(path: &Path) -> Result<(), OutboxError> {
     place::check(path)
 }
 
-/// What an operator may want to know of the outbox itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Health {
-    /// Since when its volume is full.
-    pub disk_full: Option<Timestamp>,
+/// How much there was at a moment, and what room it takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Count {
+    /// In milliseconds since 1970.
+    pub at_ms: i64,
+    pub tally: Tally,
+    /// Of the file and its log.
+    pub size_bytes: u64,
+    /// The version of the file's schema.
+    pub schema: i32,
 }
 
 /// The way to the outbox, for as many as want one.
 #[derive(Clone)]
 pub struct Outbox {
+    path: Arc<Path>,
     writer: Writer,
     changes: watch::Sender<()>,
 }
@@ -192,7 +202,7 @@ impl Outbox {
         .await?;
         let (writer, failure) = Writer::start(connection, path);
         let (changes, _) = watch::channel(());
-        Ok((Self { writer, changes }, Guard { failure, _lock: lock }))
+        Ok((Self { path: path.into(), writer, changes }, Guard { failure, _lock: lock }))
     }
 
     /// Hears of every change that may have made something due. Ask for it before asking what is
@@ -330,8 +340,20 @@ impl Outbox {
     }
 
     /// How much there is of what, at a moment.
-    pub async fn tally(&self, now_ms: i64) -> Result<Tally, OutboxError> {
-        self.writer.read(move |connection| listing::tally(connection, now_ms)).await
+    pub async fn count(&self, at_ms: i64) -> Result<Count, OutboxError> {
+        let path = Arc::clone(&self.path);
+        self.writer
+            .read(move |connection| {
+                let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+                Ok(Count {
+                    at_ms,
+                    tally: tally::tally(connection, at_ms)?,
+                    size_bytes: size(&path) + size(&beside(&path, "-wal")),
+                    schema: connection
+                        .pragma_query_value(None, "user_version", |row| row.get(0))?,
+                })
+            })
+            .await
     }
 
     /// Keeps what an attempt came to.
@@ -342,18 +364,18 @@ impl Outbox {
         Ok(settled)
     }
 
-    /// How the outbox itself fares, as of now.
-    pub async fn health(&self) -> Result<Health, OutboxError> {
-        // Whatever passes the thread makes it look whether a full volume has room again.
-        self.writer.read(|_| Ok(())).await?;
-        Ok(Health { disk_full: self.writer.fullness().since() })
+    /// Since when the outbox's volume is full, as was found out last.
+    pub fn disk_full(&self) -> Option<Timestamp> {
+        self.writer.fullness().since()
     }
 
     /// Waits until a full volume has room again; never shorter than a moment.
     pub async fn wait_for_room(&self) -> Result<(), OutboxError> {
         loop {
             tokio::time::sleep(ROOM_CHECK).await;
-            if self.health().await?.disk_full.is_none() {
+            // Whatever passes the thread makes it look whether there is room.
+            self.writer.read(|_| Ok(())).await?;
+            if self.disk_full().is_none() {
                 return Ok(());
             }
         }
