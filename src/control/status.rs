@@ -43,7 +43,7 @@ pub fn aloft(desk: &Desk) -> HashSet<(Kind, String)> {
     desk.lanes
         .iter()
         .flat_map(|lane| lane.borrow().in_flight.clone())
-        .map(|(kind, id)| (kind, id.to_string()))
+        .map(|flight| (flight.kind, flight.id.to_string()))
         .collect()
 }
 

@@ -11,7 +11,7 @@ use crate::contract::Action;
 use crate::delivery::Verdict;
 use crate::id::Kind;
 use crate::outbox::{Due, Outbox, OutboxError, Parcel, Taken};
-use crate::target::{AudioBody, Sent, Target};
+use crate::target::{AudioBody, Progress, Sent, Target};
 
 /// Everything that one attempt needs.
 pub struct Attempt {
@@ -22,6 +22,7 @@ pub struct Attempt {
     pub target: Target,
     pub config: Arc<Config>,
     pub reporter: Reporter,
+    pub progress: Arc<Progress>,
 }
 
 /// How an attempt ended.
@@ -82,11 +83,11 @@ impl Attempt {
     async fn report(&self, parcel: &Arc<Parcel>) -> Result<(Flight, Verdict), Unpacked> {
         let first = self.pack(parcel, 0).await?;
         let (mut bytes, offered) = (first.json.len() as u64, first.sent.len());
-        let mut verdict = self.target.report(first.json, parcel.want_no).await;
+        let mut verdict = self.target.report(first.json, parcel.want_no, &self.progress).await;
         if took_fewer(&verdict, offered) {
             let again = self.pack(parcel, clock::now().as_second()).await?;
             bytes += again.json.len() as u64;
-            verdict = self.target.report(again.json, parcel.want_no).await;
+            verdict = self.target.report(again.json, parcel.want_no, &self.progress).await;
         }
         if took_fewer(&verdict, offered) {
             let warning = format!(
@@ -110,7 +111,8 @@ impl Attempt {
         let opened = tokio::task::spawn_blocking(move || open(&root, &source))
             .await
             .expect("opening does not panic")?;
-        let body = AudioBody::new(opened, parcel.want, parcel.audio_seconds);
+        let progress = Arc::clone(&self.progress);
+        let body = AudioBody::new(opened, parcel.want, parcel.audio_seconds, progress);
         let flight = Flight { bytes: body.size(), ..Flight::default() };
         match self.target.audio(&parcel.id, parcel.want_no, body).await {
             Sent::Changed => Err(Unpacked::Changed(parcel.source.file.clone())),

@@ -10,7 +10,7 @@ use crate::delivery::{
     Backoff, Blame, Breaker, BreakerSettings, Cause, Evidence, Gate, Health, Jitter, LONGEST,
     Receipt, Verdict, strikes_after,
 };
-use crate::id::{ContentId, Kind};
+use crate::id::ContentId;
 use crate::outbox::Due;
 
 /// Between two probes of a target that is asleep (contract K: a circuit breaker's five minutes).
@@ -111,7 +111,7 @@ pub struct Dispatcher {
     /// Ids with an attempt under way, and which configuration it began with. Two attempts for one
     /// id would race each other: a report that lands after its audio without knowing of it takes
     /// the audio off the record (contract 0.2).
-    aloft: HashMap<ContentId, (Kind, u64)>,
+    aloft: HashMap<ContentId, u64>,
     /// Counts the reloads, since a token that is refused may be the one before.
     generation: u64,
     /// A look at the health is under way.
@@ -243,12 +243,7 @@ impl Dispatcher {
     }
 
     fn takes_off(&mut self, due: &Due) {
-        self.aloft.insert(due.id.clone(), (due.kind, self.generation));
-    }
-
-    /// What is under way.
-    pub fn aloft(&self) -> impl Iterator<Item = (Kind, &ContentId)> {
-        self.aloft.iter().map(|(id, (kind, _))| (*kind, id))
+        self.aloft.insert(due.id.clone(), self.generation);
     }
 
     /// Why nothing is sent but probes, and until when.
@@ -375,7 +370,7 @@ impl Dispatcher {
     fn stopped(&mut self, due: &Due, cause: Cause, now_ms: i64) -> Ruling {
         self.contact_ms = Some(now_ms);
         let why = cause.why().to_owned();
-        if self.aloft.get(&due.id).is_some_and(|(_, began)| *began < self.generation) {
+        if self.aloft.get(&due.id).is_some_and(|began| *began < self.generation) {
             // It was sent before the reload, which may have mended just this.
             return Ruling::Untouched { why, due_ms: None };
         }
@@ -415,6 +410,7 @@ fn millis(duration: Duration) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::Kind;
 
     const RULES: Rules = Rules {
         parallel: 2,

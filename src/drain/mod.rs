@@ -2,6 +2,7 @@
 
 mod attempt;
 mod dispatcher;
+mod ledger;
 mod parcel;
 mod pilot;
 mod report;
@@ -30,9 +31,10 @@ use crate::target::Target;
 use crate::watch::{Hints, Touch};
 use attempt::Attempt;
 use dispatcher::Rules;
+pub use ledger::{LATENCY_BOUNDS_S, Ledger};
 use pilot::{Landed, Order, Pilot, Rows};
 use report::Reporter;
-pub use status::{LaneStatus, Shut};
+pub use status::{InFlight, LaneStatus, Shut};
 
 /// How long attempts may take to end once the daemon is told to stop.
 pub const STOP_DEADLINE: Duration = Duration::from_secs(10);
@@ -107,10 +109,10 @@ impl Lane {
                         Ok(Landed::Probe(health, outbox.probe(row).await?))
                     });
                 }
-                Order::Attempt(due) => {
+                Order::Attempt(due, progress) => {
                     let config = self.settings.borrow().clone();
                     let reporter = self.reporter();
-                    let attempt = Attempt { due, row, outbox, target, config, reporter };
+                    let attempt = Attempt { due, row, outbox, target, config, reporter, progress };
                     flights.spawn(async move { attempt.run().await.map(Landed::Attempt) });
                 }
                 Order::AskHealth(in_doubt) => {

@@ -2,18 +2,20 @@
 //! nothing and knows no clock: the loop around it, the daemon's or the simulation's, does what it
 //! is told and says what came of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::attempt::{End, Ended, Flight};
 use super::dispatcher::{Dispatcher, Doubt, News, Next, Rules, Ruling};
+use super::ledger::Ledger;
 use super::parcel::Unpacked;
 use super::report::Reporter;
-use super::status::{LaneStatus, Shut};
+use super::status::{InFlight, LaneStatus, Shut};
 use crate::delivery::{Backoff, Health, Jitter};
 use crate::file::FileRef;
 use crate::id::{ContentId, Kind};
 use crate::outbox::{Due, Outcome, Parcel, Settlement};
+use crate::target::Progress;
 
 /// How long to leave a file to the intake that is not what it was, or that is not there: a moment,
 /// and longer while a lost directory keeps all of them away.
@@ -41,7 +43,7 @@ pub enum Order {
     WarmUp,
     /// Look at the health, and for an item to go on with.
     Probe,
-    Attempt(Due),
+    Attempt(Due, Arc<Progress>),
     /// Look at the health, since whose fault an attempt was depends on it.
     AskHealth(Box<InDoubt>),
     /// Write down what an attempt for this id came to.
@@ -79,6 +81,8 @@ pub struct Pilot {
     /// The target's row in the outbox.
     row: i64,
     dispatcher: Dispatcher,
+    in_flight: Vec<InFlight>,
+    ledger: Arc<Mutex<Ledger>>,
     last_success_ms: Option<i64>,
     last_error: Option<(i64, String)>,
 }
@@ -86,7 +90,15 @@ pub struct Pilot {
 impl Pilot {
     pub fn new(reporter: Reporter, row: i64, rules: Rules, jitter: Jitter) -> Self {
         let dispatcher = Dispatcher::new(rules, jitter);
-        Self { reporter, row, dispatcher, last_success_ms: None, last_error: None }
+        Self {
+            reporter,
+            row,
+            dispatcher,
+            in_flight: Vec::new(),
+            ledger: Arc::default(),
+            last_success_ms: None,
+            last_error: None,
+        }
     }
 
     /// Brings a status up to date.
@@ -96,7 +108,8 @@ impl Pilot {
             why: cause.why().to_owned(),
             until_ms,
         });
-        status.in_flight = self.dispatcher.aloft().map(|(kind, id)| (kind, id.clone())).collect();
+        status.in_flight.clone_from(&self.in_flight);
+        status.ledger = Arc::clone(&self.ledger);
         status.last_success_ms = self.last_success_ms;
         status.last_error.clone_from(&self.last_error);
     }
@@ -128,7 +141,8 @@ impl Pilot {
                 Next::Flow => {
                     let rows = rows.due(dispatcher.window()).await?;
                     let (chosen, next) = dispatcher.choose(rows, now_ms);
-                    return Ok((chosen.into_iter().map(Order::Attempt).collect(), next));
+                    let orders = chosen.into_iter().map(|due| self.attempt(due, now_ms));
+                    return Ok((orders.collect(), next));
                 }
                 Next::WarmUp => {
                     // Nobody is woken for nothing.
@@ -163,7 +177,7 @@ impl Pilot {
         let dispatcher = &mut self.dispatcher;
         let mut orders = Vec::new();
         match landed {
-            Landed::Settled(id) => dispatcher.settled(&id),
+            Landed::Settled(id) => self.settled(&id),
             Landed::Resumed => {}
             Landed::WarmUp(health) => {
                 dispatcher.look_ended(&health, now_ms);
@@ -174,7 +188,7 @@ impl Pilot {
                         None => dispatcher.nothing_to_probe_with(),
                         Some(due) => {
                             dispatcher.probe_begins(&due);
-                            orders.push(Order::Attempt(due));
+                            orders.push(self.attempt(due, now_ms));
                         }
                     }
                 }
@@ -187,7 +201,7 @@ impl Pilot {
             Landed::Attempt(Ended { due, end }) => match end {
                 End::Moot => {
                     dispatcher.no_verdict(&due, "nothing to send any more", now_ms);
-                    dispatcher.settled(&due.id);
+                    self.settled(&due.id);
                 }
                 End::Unpacked(parcel, unpacked) => {
                     let outcome = self.unpacked(&due, &parcel, unpacked, now_ms, &mut orders);
@@ -221,7 +235,10 @@ impl Pilot {
         };
         self.reporter.ruled(&parcel, &flight, &ruling);
         match &ruling {
-            Ruling::Delivered(_) => self.last_success_ms = Some(now_ms),
+            Ruling::Delivered(_) => {
+                self.last_success_ms = Some(now_ms);
+                self.ledger().delivered(flight.bytes, parcel.changed_ms, now_ms);
+            }
             Ruling::Parked { why } | Ruling::Retry { why, .. } | Ruling::Untouched { why, .. } => {
                 self.last_error = Some((now_ms, why.clone()))
             }
@@ -278,7 +295,28 @@ impl Pilot {
         }
     }
 
+    fn attempt(&mut self, due: Due, now_ms: i64) -> Order {
+        let progress = Arc::<Progress>::default();
+        self.in_flight.push(InFlight {
+            kind: due.kind,
+            id: due.id.clone(),
+            since_ms: now_ms,
+            progress: Arc::clone(&progress),
+        });
+        Order::Attempt(due, progress)
+    }
+
+    fn settled(&mut self, id: &ContentId) {
+        self.dispatcher.settled(id);
+        self.in_flight.retain(|flight| flight.id != *id);
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn settle(&self, parcel: &Parcel, outcome: Outcome, now_ms: i64) -> Order {
+        self.ledger().ended(&outcome);
         let settlement = Settlement {
             target: self.row,
             item: parcel.item,

@@ -1,6 +1,10 @@
 //! What can be said of one lane at any time.
 
+use std::sync::{Arc, Mutex};
+
+use super::ledger::Ledger;
 use crate::id::{ContentId, Kind};
+use crate::target::Progress;
 
 /// The state of a lane, as it last knew it. Times are milliseconds since 1970.
 #[derive(Clone, Debug, Default)]
@@ -10,9 +14,19 @@ pub struct LaneStatus {
     /// Why nothing is sent but probes, and until when; nothing while the target is up.
     pub shut: Option<Shut>,
     /// What is under way.
-    pub in_flight: Vec<(Kind, ContentId)>,
+    pub in_flight: Vec<InFlight>,
     pub last_success_ms: Option<i64>,
     pub last_error: Option<(i64, String)>,
+    pub ledger: Arc<Mutex<Ledger>>,
+}
+
+/// A request that is under way.
+#[derive(Clone, Debug)]
+pub struct InFlight {
+    pub kind: Kind,
+    pub id: ContentId,
+    pub since_ms: i64,
+    pub progress: Arc<Progress>,
 }
 
 /// Why a target is left alone.

@@ -167,6 +167,22 @@ pub struct Wanted {
     pub waits: bool,
 }
 
+impl Outcome {
+    /// The words for how an attempt ended.
+    pub const WORDS: [&'static str; 5] = ["changed", "delivered", "failed", "parked", "superseded"];
+
+    /// One of [`Self::WORDS`].
+    pub fn word(&self) -> &'static str {
+        match self {
+            Outcome::Changed { .. } => "changed",
+            Outcome::Delivered { .. } => "delivered",
+            Outcome::Failed { .. } | Outcome::Untouched { .. } => "failed",
+            Outcome::Parked { .. } => "parked",
+            Outcome::Superseded { .. } => "superseded",
+        }
+    }
+}
+
 /// Something that was to be delivered and cannot be any more: its file went away before.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Vanished {

@@ -2,15 +2,13 @@
 //! bytes until it is known to be the one that was promised.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use futures_util::stream::try_unfold;
 use reqwest::Body;
 use tokio::io::AsyncReadExt;
-use tokio::time::Instant;
 
+use super::progress::Progress;
 use crate::id::Version;
 use crate::watch::OpenedFile;
 
@@ -24,21 +22,20 @@ pub struct AudioBody {
     size: u64,
     digest: Version,
     seconds: Option<i64>,
-}
-
-/// How far an upload has come.
-#[derive(Debug)]
-pub struct Progress {
-    bytes: AtomicU64,
-    changed: AtomicBool,
-    last: Mutex<Instant>,
+    progress: Arc<Progress>,
 }
 
 impl AudioBody {
     /// `digest` is that of the bytes which must come.
-    pub fn new(opened: OpenedFile, digest: Version, seconds: Option<i64>) -> Self {
+    pub fn new(
+        opened: OpenedFile,
+        digest: Version,
+        seconds: Option<i64>,
+        progress: Arc<Progress>,
+    ) -> Self {
         let size = u64::try_from(opened.stamp.size).unwrap_or(0);
-        Self { opened, size, digest, seconds }
+        progress.begin(size);
+        Self { opened, size, digest, seconds, progress }
     }
 
     /// Bytes.
@@ -53,11 +50,7 @@ impl AudioBody {
 
     /// The body, and the means to look at its progress.
     pub fn into_stream(self) -> (Body, Arc<Progress>) {
-        let progress = Arc::new(Progress {
-            bytes: AtomicU64::new(0),
-            changed: AtomicBool::new(false),
-            last: Mutex::new(Instant::now()),
-        });
+        let progress = self.progress;
         let state = Reading {
             left: self.size,
             file: self.opened,
@@ -85,7 +78,7 @@ struct Reading {
 impl Reading {
     /// The next bytes. An error breaks the request off, so that the server never sees its end.
     async fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
-        self.progress.moved();
+        self.progress.advance(0);
         if self.left == 0 {
             return Ok(None);
         }
@@ -101,7 +94,7 @@ impl Reading {
         }
         self.hasher.update(&chunk);
         self.left -= chunk.len() as u64;
-        self.progress.bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+        self.progress.advance(chunk.len() as u64);
         if self.left == 0 {
             let same_bytes = Version::from_hash(&self.hasher.finalize()) == self.digest;
             if !same_bytes || !self.file.is_unchanged()? {
@@ -112,35 +105,8 @@ impl Reading {
     }
 
     fn changed(&self) -> io::Error {
-        self.progress.changed.store(true, Ordering::Relaxed);
+        self.progress.break_off();
         io::Error::other("the file changed while it was sent")
-    }
-}
-
-impl Progress {
-    /// Bytes that were handed to the connection so far.
-    pub fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    /// Whether the upload was broken off because the file is another than was promised.
-    pub fn changed(&self) -> bool {
-        self.changed.load(Ordering::Relaxed)
-    }
-
-    /// Returns when nothing has moved for `patience`.
-    pub async fn stalled(&self, patience: Duration) {
-        loop {
-            let until = *self.last.lock().unwrap_or_else(PoisonError::into_inner) + patience;
-            if Instant::now() >= until {
-                return;
-            }
-            tokio::time::sleep_until(until).await;
-        }
-    }
-
-    fn moved(&self) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 }
 
@@ -153,18 +119,15 @@ mod tests {
 
     fn body(root: &Path, digest: Version) -> Reading {
         let opened = Directory::open(root).unwrap().open_file(OsStr::new("a.mp3")).unwrap();
-        let audio = AudioBody::new(opened, digest, None);
+        let progress = Arc::new(Progress::default());
+        let audio = AudioBody::new(opened, digest, None, progress);
         Reading {
             left: audio.size,
             file: audio.opened,
             reader: None,
             digest,
             hasher: blake3::Hasher::new(),
-            progress: Arc::new(Progress {
-                bytes: AtomicU64::new(0),
-                changed: AtomicBool::new(false),
-                last: Mutex::new(Instant::now()),
-            }),
+            progress: audio.progress,
         }
     }
 
@@ -179,7 +142,7 @@ mod tests {
             assert!(chunk.len() <= CHUNK);
             sent.extend(chunk);
         }
-        assert!(sent == bytes && reading.progress.bytes() == 300_000);
+        assert!(sent == bytes && reading.progress.done() == 300_000);
     }
 
     /// Reads a file that is changed after its first chunk, and says how many bytes came out.

@@ -3,6 +3,7 @@
 mod answer;
 mod body;
 mod fault;
+mod progress;
 
 use std::io;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use reqwest::multipart::{Form, Part};
 use reqwest::{Client, RequestBuilder, redirect};
 
 pub use body::AudioBody;
+pub use progress::Progress;
 
 use crate::config::Ingest;
 use crate::contract::{
@@ -80,7 +82,10 @@ impl Target {
 
     /// Delivers a report, given as the JSON of a [`ReportPayload`]; the number is that of its
     /// version.
-    pub async fn report(&self, json: Vec<u8>, version_no: i64) -> Verdict {
+    pub async fn report(&self, json: Vec<u8>, version_no: i64, progress: &Progress) -> Verdict {
+        // It is handed over as a whole.
+        progress.begin(json.len() as u64);
+        progress.advance(json.len() as u64);
         let request = self
             .post(REPORT_PATH, version_no)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
@@ -129,7 +134,7 @@ impl Target {
         let answer = tokio::select! {
             answer = answer::fetch(request) => answer,
             () = progress.stalled(self.audio_timeout) => {
-                let sent = progress.bytes();
+                let sent = progress.done();
                 Err(Transport::Timeout(format!(
                     "no progress for {:?} after {sent} of {size} bytes", self.audio_timeout
                 )))

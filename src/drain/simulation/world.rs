@@ -394,7 +394,7 @@ impl<'h> World<'h> {
 
     fn work(&mut self, order: Order) -> Result<(), String> {
         match order {
-            Order::Attempt(due) => self.attempt(due)?,
+            Order::Attempt(due, _) => self.attempt(due)?,
             Order::Settle(id, settlement) => {
                 let error = |error: rusqlite::Error| error.to_string();
                 self.judge.settles(&self.outbox, &settlement, self.now)?;
