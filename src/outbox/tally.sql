@@ -8,8 +8,6 @@ CREATE TABLE tally (
     PRIMARY KEY (target, state)
 ) STRICT, WITHOUT ROWID;
 
-INSERT INTO tally SELECT target, state, count(*), count(warning) FROM delivery GROUP BY 1, 2;
-
 CREATE TRIGGER delivery_added AFTER INSERT ON delivery BEGIN
     INSERT INTO tally VALUES (NEW.target, NEW.state, 1, NEW.warning IS NOT NULL)
     ON CONFLICT DO UPDATE SET items = items + 1, warned = warned + excluded.warned;
@@ -29,20 +27,12 @@ CREATE TRIGGER delivery_removed AFTER DELETE ON delivery BEGIN
     WHERE target = OLD.target AND state = OLD.state;
 END;
 
--- 0 is a part of an item, 1 cannot be delivered, 2 is none of the files that are delivered, 3 is
--- audio whose report is not known.
-ALTER TABLE file ADD COLUMN standing INTEGER NOT NULL GENERATED ALWAYS AS (
-    iif(item IS NOT NULL, 0, iif(problem IS NULL, 3, iif(cure = 2, 2, 1)))
-) VIRTUAL;
-
 CREATE TABLE file_tally (
     root     INTEGER NOT NULL,             -- as in file
     standing INTEGER NOT NULL,             -- as in file
     files    INTEGER NOT NULL,
     PRIMARY KEY (root, standing)
 ) STRICT, WITHOUT ROWID;
-
-INSERT INTO file_tally SELECT root, standing, count(*) FROM file GROUP BY 1, 2;
 
 CREATE TRIGGER file_added AFTER INSERT ON file BEGIN
     INSERT INTO file_tally VALUES (NEW.root, NEW.standing, 1)
