@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use futures_util::StreamExt;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_tokio::Signals;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -33,11 +33,16 @@ const TARGET: &str = "dashboard";
 #[error("{0}")]
 pub struct Misconfigured(std::io::Error);
 
-/// Runs until a signal ends it.
+/// Runs until a signal ends it. `passed` is the control socket, where systemd has made it.
 ///
 /// # Errors
 /// What kept it from starting, or made it stop on its own.
-pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result<()> {
+pub async fn run(
+    config: Config,
+    config_path: Option<PathBuf>,
+    passed: Option<std::os::unix::net::UnixListener>,
+) -> anyhow::Result<()> {
+    let is_ours = passed.is_none();
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("signals")?;
     exit_on_second_signal()?;
     info!(
@@ -87,10 +92,16 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
         url: setting.borrow().ingest.url.to_string(),
         ..LaneStatus::default()
     });
-    let socket = setting.borrow().control_socket.clone();
-    let listener = control::bind(&socket).map_err(Misconfigured)?;
+    let place = setting.borrow().control.clone();
+    let listener = match passed {
+        Some(listener) => control::adopt(listener).map_err(Misconfigured)?,
+        None => control::bind(&place).map_err(Misconfigured)?,
+    };
+    let (ask_reload, mut asked_reload) = mpsc::channel(1);
     let desk = control::Desk {
         outbox: outbox.clone(),
+        hints: [reports.clone(), exports.clone()],
+        reload: ask_reload,
         roots: roots.clone(),
         lanes: vec![lane_seen],
         settings: setting.clone(),
@@ -146,7 +157,8 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
             signal = signals.next() => match signal {
                 Some(SIGHUP) => {
                     systemd::reloading();
-                    reload(config_path.as_deref(), &settings, &target);
+                    // What came of it is in the log.
+                    let _told = reload(config_path.as_deref(), &settings, &target);
                     if is_ready {
                         systemd::ready(&told);
                     }
@@ -156,6 +168,13 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
                     break Ok(());
                 }
             },
+            Some(reply) = asked_reload.recv() => {
+                systemd::reloading();
+                let _asker_gone = reply.send(reload(config_path.as_deref(), &settings, &target));
+                if is_ready {
+                    systemd::ready(&told);
+                }
+            }
             Some(ended) = tasks.join_next() => break match ended {
                 Ok(Ok(())) => Err(anyhow::anyhow!("a part of the daemon ended by itself")),
                 Ok(Err(fault)) => Err(fault.into()),
@@ -175,7 +194,9 @@ pub async fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result
         }
     }
     // The thread has closed the file when its end is heard of.
-    let _gone_already = std::fs::remove_file(&socket);
+    if is_ours {
+        let _gone_already = std::fs::remove_file(&place.socket);
+    }
     if outcome.is_ok() {
         let _closed_without_a_fault = guard.failure.await;
         info!("stopped");
@@ -236,26 +257,23 @@ fn reload(
     path: Option<&Path>,
     settings: &watch::Sender<Arc<Config>>,
     target: &watch::Sender<Target>,
-) {
-    match Config::load(path, &process_environment) {
-        Err(faults) => {
-            for fault in faults {
-                error!(%fault, "the configuration is not taken over");
-            }
+) -> control::Reloaded {
+    let fresh = Config::load(path, &process_environment).map_err(|faults| {
+        for fault in &faults {
+            error!(%fault, "the configuration is not taken over");
         }
-        Ok(fresh) => {
-            let (taken, fixed) = settings.borrow().reloaded(fresh);
-            for key in fixed {
-                warn!(key, "this change needs a restart");
-            }
-            match Target::new(&taken.ingest) {
-                Ok(fresh) => {
-                    target.send_replace(fresh);
-                    settings.send_replace(Arc::new(taken));
-                    info!("reloaded");
-                }
-                Err(error) => error!(%error, "the configuration is not taken over"),
-            }
-        }
+        faults.iter().map(ToString::to_string).collect::<Vec<_>>()
+    })?;
+    let (taken, fixed) = settings.borrow().reloaded(fresh);
+    for key in &fixed {
+        warn!(key, "this change needs a restart");
     }
+    let fresh = Target::new(&taken.ingest).map_err(|error| {
+        error!(%error, "the configuration is not taken over");
+        vec![error.to_string()]
+    })?;
+    target.send_replace(fresh);
+    settings.send_replace(Arc::new(taken));
+    info!("reloaded");
+    Ok(fixed)
 }

@@ -1,7 +1,22 @@
 //! What is said to the service manager (sd_notify(3)). Without one, nothing is.
 
+use std::os::unix::net::UnixListener;
+
+use listenfd::ListenFd;
 use sd_notify::{NotifyState, notify};
-use tracing::debug;
+use tracing::{debug, warn};
+
+/// The unix socket that systemd has opened for us (sd_listen_fds(3)); nothing when it did not.
+pub fn passed_socket() -> Option<UnixListener> {
+    let mut passed = ListenFd::from_env();
+    match passed.take_unix_listener(0) {
+        Ok(socket) => socket,
+        Err(error) => {
+            warn!(%error, "systemd passed something else than a listening unix socket");
+            None
+        }
+    }
+}
 
 /// The service has started: everything that it promises from the start, it does.
 pub fn ready(status: &str) {

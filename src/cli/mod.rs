@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Config, process_environment};
-use crate::{daemon, telemetry};
+use crate::{daemon, systemd, telemetry};
 
 mod ask;
 mod demo;
@@ -70,6 +70,8 @@ fn run(named: Option<PathBuf>) -> ExitCode {
         }
     };
     telemetry::init(&config.log);
+    // Before there are threads, since it takes the variables out of the environment.
+    let passed = systemd::passed_socket();
     let runtime =
         match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
             Ok(runtime) => runtime,
@@ -78,7 +80,7 @@ fn run(named: Option<PathBuf>) -> ExitCode {
                 return ExitCode::FAILURE;
             }
         };
-    let outcome = runtime.block_on(daemon::run(config, path));
+    let outcome = runtime.block_on(daemon::run(config, path, passed));
     // What still hangs in a blocking read of a dead mount must not keep the process.
     runtime.shutdown_background();
     match outcome {

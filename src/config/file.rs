@@ -214,11 +214,13 @@ impl Default for Limits {
 #[serde(default, deny_unknown_fields)]
 pub struct Control {
     pub socket: PathBuf,
+    pub mode: String,
+    pub group: String,
 }
 
 impl Default for Control {
     fn default() -> Self {
-        Self { socket: "ytv2d.sock".into() }
+        Self { socket: "ytv2d.sock".into(), mode: "0660".into(), group: String::new() }
     }
 }
 

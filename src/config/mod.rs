@@ -33,7 +33,7 @@ pub struct Config {
     pub breaker: Breaker,
     /// The largest report that is read, in bytes.
     pub report_limit: u64,
-    pub control_socket: PathBuf,
+    pub control: Control,
     pub log: Log,
 }
 
@@ -90,6 +90,16 @@ pub struct Retry {
 pub struct Breaker {
     /// Failures in a row, of different items.
     pub failures: u32,
+}
+
+/// The local socket, and who may open it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Control {
+    pub socket: PathBuf,
+    /// Of the socket's file; so much as `chmod` takes.
+    pub mode: u32,
+    /// The group that it belongs to; without one that of the process.
+    pub group: Option<String>,
 }
 
 /// What is logged, and how it looks.
@@ -203,8 +213,16 @@ impl Config {
             fault("watch.exports: must be another directory than watch.reports".to_owned());
         }
 
-        let (Some(url), Some(token), Some(timezone), Some(ignore), true) =
-            (url, token, timezone, ignore, faults.is_empty())
+        let mode = u32::from_str_radix(&file.control.mode, 8).ok().filter(|mode| *mode <= 0o777);
+        if mode.is_none() {
+            faults.push(Fault(format!(
+                "control.mode: {:?} is no mode; the socket's owner and group are let in by \"0660\"",
+                file.control.mode
+            )));
+        }
+
+        let (Some(url), Some(token), Some(timezone), Some(ignore), Some(mode), true) =
+            (url, token, timezone, ignore, mode, faults.is_empty())
         else {
             return Err(faults);
         };
@@ -239,7 +257,11 @@ impl Config {
             },
             breaker: Breaker { failures: file.breaker.failures },
             report_limit: file.limits.report.as_u64(),
-            control_socket: place::under(environment("RUNTIME_DIRECTORY"), file.control.socket),
+            control: Control {
+                socket: place::under(environment("RUNTIME_DIRECTORY"), file.control.socket),
+                mode,
+                group: Some(file.control.group).filter(|group| !group.is_empty()),
+            },
             log: Log { filter: file.log.filter, format: file.log.format },
         })
     }
@@ -359,7 +381,7 @@ mod tests {
         pairs.push(("RUNTIME_DIRECTORY", "/run/ytv2d"));
         let config = resolved("", &pairs).unwrap();
         assert_eq!(config.outbox, Path::new("/var/lib/ytv2d/outbox.db"));
-        assert_eq!(config.control_socket, Path::new("/run/ytv2d/ytv2d.sock"));
+        assert_eq!(config.control.socket, Path::new("/run/ytv2d/ytv2d.sock"));
         let config = resolved("[outbox]\npath = '/data/o.db'", &pairs).unwrap();
         assert_eq!(config.outbox, Path::new("/data/o.db"));
     }

@@ -16,7 +16,7 @@ impl Config {
             // Another dashboard holds other things than what is recorded of this one.
             ("ingest.url", self.ingest.url != fresh.ingest.url),
             ("ingest.ids", self.ingest.ids != fresh.ingest.ids),
-            ("control.socket", self.control_socket != fresh.control_socket),
+            ("control", self.control != fresh.control),
             ("log", self.log != fresh.log),
         ];
         let mut taken = fresh;
@@ -26,7 +26,7 @@ impl Config {
         taken.outbox.clone_from(&self.outbox);
         taken.ingest.url = self.ingest.url.clone();
         taken.ingest.ids = self.ingest.ids;
-        taken.control_socket.clone_from(&self.control_socket);
+        taken.control = self.control.clone();
         taken.log = self.log.clone();
         (taken, fixed.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect())
     }

@@ -1,70 +1,209 @@
-//! The local socket: HTTP/1.1 with JSON, for `ytv2d status`, `curl --unix-socket`, and whoever
-//! watches over the NAS. Who may open it may use it.
+//! The local socket: HTTP/1.1 with JSON, for the commands, `curl --unix-socket`, pipelines, and
+//! whoever watches over the NAS. Who may open it may use it.
 
+mod account;
 pub mod client;
+mod items;
+mod orders;
+mod refusal;
 pub mod routes;
 mod socket;
 mod status;
 pub mod wire;
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Query, State};
+use axum::extract::{FromRequestParts, Path, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::get;
-use serde::Deserialize;
+use axum::routing::{get, post};
+use serde::de::DeserializeOwned;
 use tokio::net::UnixListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-pub use socket::bind;
+pub use socket::{adopt, bind};
 
 use crate::clock;
 use crate::config::Config;
-use crate::delivery::ItemState;
 use crate::drain::LaneStatus;
 use crate::intake::RootStatus;
 use crate::journal::Journal;
-use crate::outbox::{Filter, Outbox, OutboxError};
-use wire::{Fault, Items};
+use crate::outbox::Outbox;
+use crate::watch::Hints;
+use refusal::Refusal;
 
-/// The most rows that one answer carries.
-const ROWS_MAX: usize = 10_000;
+/// How long a file system may take to say something of a file that somebody asks about.
+const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Whatever can be asked about.
+/// What came of a reload: the keys whose change needs a restart, or what is wrong.
+pub type Reloaded = Result<Vec<&'static str>, Vec<String>>;
+
+/// Whatever can be asked about, or be told to do something.
 pub struct Desk {
     pub outbox: Outbox,
+    /// By the number of their root.
+    pub hints: [Hints; 2],
     pub roots: Vec<watch::Receiver<RootStatus>>,
     pub lanes: Vec<watch::Receiver<LaneStatus>>,
     pub settings: watch::Receiver<Arc<Config>>,
     pub journal: Journal,
+    /// Where the daemon is asked to read its configuration again.
+    pub reload: mpsc::Sender<oneshot::Sender<Reloaded>>,
     pub started_ms: i64,
+}
+
+impl Desk {
+    /// How each lane is at this moment.
+    fn lane_statuses(&self) -> Vec<LaneStatus> {
+        self.lanes.iter().map(|lane| lane.borrow().clone()).collect()
+    }
+
+    /// Whether there is such a target.
+    fn check_target(&self, target: &str) -> Result<(), Refusal> {
+        let names: Vec<&str> = self.lanes.iter().map(|lane| lane.borrow().name).collect();
+        if names.contains(&target) {
+            return Ok(());
+        }
+        Err(Refusal::bad(
+            format!("there is no target {target}"),
+            format!("the targets are: {}", names.join(", ")),
+        ))
+    }
 }
 
 /// Answers until told to stop.
 pub async fn serve(listener: UnixListener, desk: Desk, stop: CancellationToken) {
-    let routes = Router::new()
-        .route("/status", get(status))
-        .route("/items", get(items))
-        .route("/healthz", get(healthz))
-        .fallback(async || {
-            let hint = "there are /status, /items?state=&q=&limit= and /healthz";
-            refuse(StatusCode::NOT_FOUND, "no such route", hint)
-        })
-        .with_state(Arc::new(desk));
-    let serving = axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned());
+    let serving =
+        axum::serve(listener, router(desk)).with_graceful_shutdown(stop.cancelled_owned());
     if let Err(error) = serving.await {
         warn!(%error, "the control socket is closed");
+    }
+}
+
+fn router(desk: Desk) -> Router {
+    type Here = State<Arc<Desk>>;
+    Router::new()
+        .route("/status", get(status))
+        .route("/healthz", get(healthz))
+        .route(
+            "/items",
+            get(async |State(desk): Here, Asked(asked)| items::list(&desk, asked).await.map(Json)),
+        )
+        .route(
+            "/items/{id}",
+            get(async |State(desk): Here, Path(id): Path<String>, Asked(asked): Asked<Detail>| {
+                let id = id.parse().map_err(|error: crate::id::ContentIdError| {
+                    Refusal::bad(
+                        error.to_string(),
+                        "about a file, ask by its path: /why?path=, or: ytv2d why PATH",
+                    )
+                })?;
+                account::of_id(&desk, &id, asked.payload).await.map(Json)
+            }),
+        )
+        .route(
+            "/why",
+            get(async |State(desk): Here, Asked(asked): Asked<Why>| {
+                account::of_path(&desk, &asked.path, asked.payload).await.map(Json)
+            }),
+        )
+        .route(
+            "/items/{id}/retry",
+            post(async |State(desk): Here, Path(id): Path<String>, Asked(asked)| {
+                orders::retry_one(&desk, &id, asked).await.map(Json)
+            }),
+        )
+        .route(
+            "/items/{id}/resend",
+            post(async |State(desk): Here, Path(id): Path<String>, Asked(asked)| {
+                orders::resend_one(&desk, &id, asked).await.map(Json)
+            }),
+        )
+        .route(
+            "/items/{id}/drop",
+            post(async |State(desk): Here, Path(id): Path<String>, Asked(asked)| {
+                orders::drop_one(&desk, &id, asked).await.map(Json)
+            }),
+        )
+        .route(
+            "/retry",
+            post(async |State(desk): Here, Asked(asked)| {
+                orders::retry_all(&desk, asked).await.map(Json)
+            }),
+        )
+        .route(
+            "/resend",
+            post(async |State(desk): Here, Asked(asked)| {
+                orders::resend_all(&desk, asked).await.map(Json)
+            }),
+        )
+        .route(
+            "/pause",
+            post(async |State(desk): Here, Asked(asked)| {
+                orders::pause(&desk, asked).await.map(Json)
+            }),
+        )
+        .route(
+            "/resume",
+            post(async |State(desk): Here, Asked(asked)| {
+                orders::resume(&desk, asked).await.map(Json)
+            }),
+        )
+        .route(
+            "/adopt",
+            post(async |State(desk): Here, Asked(asked)| {
+                orders::adopt(&desk, asked).await.map(Json)
+            }),
+        )
+        .route("/reload", post(async |State(desk): Here| orders::reload(&desk).await.map(Json)))
+        .method_not_allowed_fallback(async || {
+            Refusal::bad("this route takes another method", "GET asks, POST orders: see the README")
+        })
+        .fallback(async || Refusal::not_found("no such route", routes::all()))
+        .with_state(Arc::new(desk))
+}
+
+/// What `GET /items/{id}` may be told.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Detail {
+    #[serde(default)]
+    payload: bool,
+}
+
+/// What `GET /why` may be told.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Why {
+    path: PathBuf,
+    #[serde(default)]
+    payload: bool,
+}
+
+/// What stands behind the question mark, refused in our own words when it is not understood.
+struct Asked<T>(T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
+        query.map(|axum::extract::Query(asked)| Self(asked)).map_err(|error| {
+            Refusal::bad(error.body_text(), routes::hint(parts.method.as_str(), parts.uri.path()))
+        })
     }
 }
 
 async fn status(State(desk): State<Arc<Desk>>) -> Response {
     match status::compose(&desk, clock::now_ms()).await {
         Ok(status) => Json(status).into_response(),
-        Err(error) => unavailable(&error),
+        Err(error) => Refusal::from(error).into_response(),
     }
 }
 
@@ -76,59 +215,6 @@ async fn healthz(State(desk): State<Arc<Desk>>) -> Response {
             let health = wire::Health { healthy: status.healthy, reasons: status.reasons };
             (code, Json(health)).into_response()
         }
-        Err(error) => unavailable(&error),
+        Err(error) => Refusal::from(error).into_response(),
     }
-}
-
-/// What may be asked of `/items`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Asked {
-    state: Option<String>,
-    q: Option<String>,
-    limit: Option<usize>,
-}
-
-async fn items(
-    State(desk): State<Arc<Desk>>,
-    asked: Result<Query<Asked>, axum::extract::rejection::QueryRejection>,
-) -> Response {
-    let asked = match asked {
-        Ok(Query(asked)) => asked,
-        Err(error) => {
-            let hint = "what may be asked is state, q and limit";
-            return refuse(StatusCode::BAD_REQUEST, &error.body_text(), hint);
-        }
-    };
-    let state = match asked.state.as_deref().map(str::parse::<ItemState>).transpose() {
-        Ok(state) => state,
-        Err(names) => return refuse(StatusCode::BAD_REQUEST, "no such state", &names),
-    };
-    let limit = asked.limit.unwrap_or(ROWS_MAX).min(ROWS_MAX);
-    // States that only this moment tells apart are sorted out after the rows were read.
-    let filter =
-        Filter { state, text: asked.q, limit: if state.is_some() { ROWS_MAX } else { limit } };
-    match desk.outbox.list(filter).await {
-        Err(error) => unavailable(&error),
-        Ok(rows) => {
-            let aloft = status::aloft(&desk);
-            let now_ms = clock::now_ms();
-            let items = rows
-                .into_iter()
-                .map(|row| wire::Item::new(row, &aloft, now_ms))
-                .filter(|item| state.is_none_or(|state| item.state == state))
-                .take(limit)
-                .collect();
-            Json(Items { items, next: None }).into_response()
-        }
-    }
-}
-
-fn refuse(code: StatusCode, error: &str, hint: &str) -> Response {
-    (code, Json(Fault { error: error.to_owned(), hint: hint.to_owned() })).into_response()
-}
-
-fn unavailable(error: &OutboxError) -> Response {
-    let hint = "the daemon is on its way out; look into its log";
-    refuse(StatusCode::SERVICE_UNAVAILABLE, &error.to_string(), hint)
 }

@@ -69,3 +69,51 @@ pub const ROUTES: &[Route] = &[
     get("/metrics", &[], "text/plain", "figures for Prometheus"),
     get("/healthz", &[], "Health", "200, or 503 with the reasons"),
 ];
+
+impl Route {
+    /// As it is written in the README: the method, the path, and what may be asked.
+    pub fn signature(&self) -> String {
+        let mut signature = format!("{} {}", self.method, self.path);
+        for (index, key) in self.query.iter().enumerate() {
+            signature.push(if index == 0 { '?' } else { '&' });
+            signature.push_str(key);
+            signature.push('=');
+        }
+        signature
+    }
+}
+
+/// Every route, for whoever asked for another.
+pub fn all() -> String {
+    let signatures: Vec<String> = ROUTES.iter().map(Route::signature).collect();
+    format!("there are {}", signatures.join(", "))
+}
+
+/// What may be asked of the route that a path means.
+pub fn hint(method: &str, path: &str) -> String {
+    let matches = |pattern: &str| {
+        pattern.split('/').count() == path.split('/').count()
+            && pattern
+                .split('/')
+                .zip(path.split('/'))
+                .all(|(pattern, part)| pattern.starts_with('{') || pattern == part)
+    };
+    let route =
+        ROUTES.iter().filter(|route| route.method == method).find(|route| matches(route.path));
+    match route {
+        Some(route) => format!("ask {}", route.signature()),
+        None => all(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_question_is_answered_with_the_right_one() {
+        assert_eq!(hint("POST", "/items/a/drop"), "ask POST /items/{id}/drop?target=");
+        assert_eq!(hint("GET", "/why"), "ask GET /why?path=&payload=");
+        assert!(hint("GET", "/nowhere").starts_with("there are GET /status"));
+    }
+}

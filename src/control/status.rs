@@ -1,12 +1,11 @@
 //! The status: what every part last said of itself, and what it adds up to.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use super::Desk;
 use super::wire::{self, Status, at};
 use crate::delivery::ItemState;
 use crate::drain::LaneStatus;
-use crate::id::Kind;
 use crate::intake::RootStatus;
 use crate::outbox::{OutboxError, Tally};
 
@@ -36,15 +35,6 @@ pub async fn compose(desk: &Desk, now_ms: i64) -> Result<Status, OutboxError> {
             counted_at: crate::clock::now(),
         },
     })
-}
-
-/// What is under way, at any target.
-pub fn aloft(desk: &Desk) -> HashSet<(Kind, String)> {
-    desk.lanes
-        .iter()
-        .flat_map(|lane| lane.borrow().in_flight.clone())
-        .map(|flight| (flight.kind, flight.id.to_string()))
-        .collect()
 }
 
 fn root_of(status: &RootStatus) -> wire::Root {
@@ -88,6 +78,7 @@ fn target_of(lane: &LaneStatus, tally: &Tally) -> wire::Target {
     add(ItemState::Invalid, tally.invalid);
     add(ItemState::Waiting, tally.unclaimed);
     let state = match &lane.shut {
+        _ if lane.paused_ms.is_some() => "paused",
         None => "up",
         Some(shut) if shut.is_stopped => "stopped",
         Some(_) => "asleep",
@@ -96,7 +87,10 @@ fn target_of(lane: &LaneStatus, tally: &Tally) -> wire::Target {
         name: lane.name.to_owned(),
         url: lane.url.clone(),
         state: state.to_owned(),
-        why: lane.shut.as_ref().map(|shut| shut.why.clone()),
+        why: match lane.paused_ms {
+            Some(_) => Some("by order; to go on: ytv2d resume".to_owned()),
+            None => lane.shut.as_ref().map(|shut| shut.why.clone()),
+        },
         until: lane.shut.as_ref().and_then(|shut| at(shut.until_ms)),
         counts,
         in_flight: Vec::new(),

@@ -22,10 +22,12 @@ pub enum ItemState {
     Invalid,
     /// Gone before it was delivered.
     Vanished,
+    /// Forgotten by order, until the file changes.
+    Dropped,
 }
 
 impl ItemState {
-    pub const ALL: [ItemState; 7] = [
+    pub const ALL: [ItemState; 8] = [
         ItemState::Current,
         ItemState::Due,
         ItemState::Waiting,
@@ -33,6 +35,7 @@ impl ItemState {
         ItemState::Parked,
         ItemState::Invalid,
         ItemState::Vanished,
+        ItemState::Dropped,
     ];
 
     /// The word of the command line, the socket and the status.
@@ -45,6 +48,7 @@ impl ItemState {
             ItemState::Parked => "parked",
             ItemState::Invalid => "invalid",
             ItemState::Vanished => "vanished",
+            ItemState::Dropped => "dropped",
         }
     }
 }
@@ -70,6 +74,7 @@ pub enum Stored {
     WaitsForReport,
     Parked,
     Vanished,
+    Dropped,
 }
 
 /// How an item stands at a moment, given what is written down and whether a request is under way,
@@ -83,6 +88,7 @@ pub fn state_of(stored: Stored, in_flight: bool, now_ms: i64) -> ItemState {
         Stored::WaitsForReport => ItemState::Waiting,
         Stored::Parked => ItemState::Parked,
         Stored::Vanished => ItemState::Vanished,
+        Stored::Dropped => ItemState::Dropped,
     }
 }
 
@@ -99,6 +105,7 @@ mod tests {
             (Stored::WaitsForReport, false, ItemState::Waiting),
             (Stored::Parked, false, ItemState::Parked),
             (Stored::Vanished, false, ItemState::Vanished),
+            (Stored::Dropped, false, ItemState::Dropped),
             (Stored::Due { due_ms: 5 }, true, ItemState::InFlight),
             // It vanished, or was settled, while its request is still under way.
             (Stored::Vanished, true, ItemState::InFlight),

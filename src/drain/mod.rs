@@ -32,6 +32,7 @@ use crate::watch::{Hints, Touch};
 use attempt::Attempt;
 use dispatcher::Rules;
 pub use ledger::{LATENCY_BOUNDS_S, Ledger};
+pub use parcel::payload;
 use pilot::{Landed, Order, Pilot, Rows};
 use report::Reporter;
 pub use status::{InFlight, LaneStatus, Shut};
@@ -75,16 +76,25 @@ impl Lane {
         loop {
             // Before asking, so that what changes meanwhile is not missed.
             changes.mark_unchanged();
-            let (orders, wake) = pilot.start(&self, clock::now_ms()).await?;
+            let paused_ms = self.outbox.paused_since(self.row);
+            let (orders, wake) = match paused_ms {
+                // Word of the end of a pause comes as a change.
+                Some(_) => Default::default(),
+                None => pilot.start(&self, clock::now_ms()).await?,
+            };
             self.carry_out(orders, &mut flights);
-            self.status.send_modify(|status| pilot.describe(status));
+            self.status.send_modify(|status| {
+                pilot.describe(status);
+                status.paused_ms = paused_ms;
+            });
             let wait = wake.map(|at| (at - clock::now_ms()).max(0).unsigned_abs());
             tokio::select! {
                 () = stop.cancelled() => break,
                 _ = changes.changed() => {}
                 _ = self.settings.changed() => pilot.reload(self.rules(), clock::now_ms()),
                 Some(done) = flights.join_next(), if !flights.is_empty() => {
-                    let orders = pilot.land(whole(done)?, clock::now_ms(), true);
+                    let going_on = paused_ms.is_none();
+                    let orders = pilot.land(whole(done)?, clock::now_ms(), going_on);
                     self.carry_out(orders, &mut flights);
                 }
                 () = tokio::time::sleep(Duration::from_millis(wait.unwrap_or_default())),

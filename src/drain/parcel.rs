@@ -30,6 +30,18 @@ pub enum Unpacked {
     Io(FileRef, std::io::Error),
 }
 
+/// What a report maps to as it is on the disk: the JSON that would be sent. Blocking.
+///
+/// # Errors
+/// In words: which file is not what it was, or cannot be read.
+pub fn payload(parcel: &Parcel, config: &Config) -> Result<Vec<u8>, String> {
+    match pack(parcel, 0, |of| read(of, config)) {
+        Ok(packed) => Ok(packed.json),
+        Err(Unpacked::Changed(file)) => Err(format!("{file} is changing at this moment")),
+        Err(Unpacked::Io(file, error)) => Err(format!("{file} cannot be read: {error}")),
+    }
+}
+
 /// Opens a file as it was when it was taken in. Blocking.
 pub fn open(root: &Path, of: &FileOf) -> Result<OpenedFile, Unpacked> {
     let changed = || Unpacked::Changed(of.file.clone());

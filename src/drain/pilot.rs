@@ -14,7 +14,7 @@ use super::status::{InFlight, LaneStatus, Shut};
 use crate::delivery::{Backoff, Health, Jitter};
 use crate::file::FileRef;
 use crate::id::{ContentId, Kind};
-use crate::outbox::{Due, Outcome, Parcel, Settlement};
+use crate::outbox::{Due, Ended as How, Outcome, Parcel, Settlement};
 use crate::target::Progress;
 
 /// How long to leave a file to the intake that is not what it was, or that is not there: a moment,
@@ -316,12 +316,13 @@ impl Pilot {
     }
 
     fn settle(&self, parcel: &Parcel, outcome: Outcome, now_ms: i64) -> Order {
-        self.ledger().ended(&outcome);
+        self.ledger().ended(How::from(&outcome));
         let settlement = Settlement {
             target: self.row,
             item: parcel.item,
             sent_no: parcel.want_no,
             at_ms: now_ms,
+            status: None,
             outcome,
         };
         Order::Settle(parcel.id.clone(), settlement)

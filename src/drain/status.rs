@@ -13,6 +13,8 @@ pub struct LaneStatus {
     pub url: String,
     /// Why nothing is sent but probes, and until when; nothing while the target is up.
     pub shut: Option<Shut>,
+    /// Since when nothing is sent, by order.
+    pub paused_ms: Option<i64>,
     /// What is under way.
     pub in_flight: Vec<InFlight>,
     pub last_success_ms: Option<i64>,
@@ -27,6 +29,13 @@ pub struct InFlight {
     pub id: ContentId,
     pub since_ms: i64,
     pub progress: Arc<Progress>,
+}
+
+impl LaneStatus {
+    /// Whether a request for this is under way.
+    pub fn is_sending(&self, kind: Kind, id: &ContentId) -> bool {
+        self.in_flight.iter().any(|flight| flight.kind == kind && flight.id == *id)
+    }
 }
 
 /// Why a target is left alone.

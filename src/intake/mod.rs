@@ -4,6 +4,7 @@
 
 mod announce;
 mod audio;
+mod inspect;
 mod look;
 mod recent;
 mod reconcile;
@@ -29,6 +30,7 @@ use crate::file::{FileRef, Root};
 use crate::journal::Journal;
 use crate::outbox::{Finding, Found, Outbox, OutboxError};
 use crate::watch::{Deletions, Directory, Entry, Eye, Hints, Mounts, Settling, Touch, Vision};
+pub use inspect::{Inspection, inspect};
 use look::{Looked, Rules, Seen, Trigger};
 use recent::Recent;
 pub use status::RootStatus;

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::history;
 use super::level::stamp_of;
 use super::model::{Due, FileOf, Outcome, Parcel, SendVariant, Settled, Settlement, Taken};
 use super::sql::{State, taken_from_text, taken_to_text};
@@ -92,17 +93,52 @@ pub fn resume(connection: &Connection, target: i64, now_ms: i64) -> rusqlite::Re
 /// Everything for one attempt. What is sent may arrive and its answer not, so what was known of the
 /// target is doubtful from here on, until something is acknowledged.
 pub fn parcel(connection: &Connection, target: i64, item: i64) -> rusqlite::Result<Option<Parcel>> {
-    let found = connection
+    let Some((mut parcel, State::Due, mut taken)) = find(connection, target, item)? else {
+        return Ok(None);
+    };
+    fill(connection, &mut parcel, &taken)?;
+    if parcel.known {
+        taken.retain(|name, _| parcel.variants.iter().all(|sent| sent.name != *name));
+        let taken = (parcel.kind == Kind::Report).then(|| taken_to_text(&taken));
+        connection
+            .prepare_cached(
+                "UPDATE delivery SET known_no = NULL, fields = NULL, taken = ?3
+                 WHERE target = ?1 AND item = ?2
+                 AND (known_no IS NOT NULL OR fields IS NOT NULL OR taken IS NOT ?3)",
+            )?
+            .execute(params![target, item, taken])?;
+    }
+    Ok(Some(parcel))
+}
+
+/// What would be sent of an item to some target if it knew nothing of it. Nothing is noted.
+pub fn preview(connection: &Connection, item: i64) -> rusqlite::Result<Option<Parcel>> {
+    let target: Option<i64> = connection
+        .prepare_cached("SELECT min(target) FROM delivery WHERE item = ?1")?
+        .query_row(params![item], |row| row.get(0))?;
+    let Some(target) = target else { return Ok(None) };
+    let Some((mut parcel, _, _)) = find(connection, target, item)? else { return Ok(None) };
+    fill(connection, &mut parcel, &Taken::new())?;
+    Ok(Some(parcel))
+}
+
+/// What the rows of an item say, how it stands with a target, and the summaries that are there.
+fn find(
+    connection: &Connection,
+    target: i64,
+    item: i64,
+) -> rusqlite::Result<Option<(Parcel, State, Taken)>> {
+    connection
         .prepare_cached(
             "SELECT file.size, file.mtime_ns, file.ctime_ns, file.inode, file.root, file.name,
                     file.digest, item.kind, item.content, item.want, item.want_no,
                     item.changed_ms, item.indexed_ms, delivery.known IS NOT NULL,
-                    delivery.taken
+                    delivery.taken, delivery.state
              FROM delivery JOIN item ON item.id = delivery.item
                            JOIN file ON file.id = item.source
-             WHERE delivery.target = ?1 AND delivery.item = ?2 AND delivery.state = ?3",
+             WHERE delivery.target = ?1 AND delivery.item = ?2",
         )?
-        .query_row(params![target, item, State::Due], |row| {
+        .query_row(params![target, item], |row| {
             let name: Vec<u8> = row.get(5)?;
             let parcel = Parcel {
                 target,
@@ -123,33 +159,26 @@ pub fn parcel(connection: &Connection, target: i64, item: i64) -> rusqlite::Resu
                 audio_url: None,
                 audio_seconds: None,
             };
-            Ok((parcel, taken_from_text(row.get_ref(14)?.as_str_or_null()?)))
+            Ok((parcel, row.get(15)?, taken_from_text(row.get_ref(14)?.as_str_or_null()?)))
         })
-        .optional()?;
-    let Some((mut parcel, mut taken)) = found else { return Ok(None) };
+        .optional()
+}
+
+/// Adds what other rows say: the summaries that are not in `taken`, and the audio.
+fn fill(connection: &Connection, parcel: &mut Parcel, taken: &Taken) -> rusqlite::Result<()> {
     match parcel.kind {
         Kind::Report => {
-            parcel.variants = variants(connection, item, &taken)?;
-            (parcel.audio_url, parcel.audio_seconds) = audio_of(connection, target, &parcel.id)?;
+            parcel.variants = variants(connection, parcel.item, taken)?;
+            (parcel.audio_url, parcel.audio_seconds) =
+                audio_of(connection, parcel.target, &parcel.id)?;
         }
         Kind::Audio => {
             parcel.audio_seconds = connection
                 .prepare_cached("SELECT seconds FROM item WHERE id = ?1")?
-                .query_row(params![item], |row| row.get(0))?;
+                .query_row(params![parcel.item], |row| row.get(0))?;
         }
     }
-    if parcel.known {
-        taken.retain(|name, _| parcel.variants.iter().all(|sent| sent.name != *name));
-        let taken = (parcel.kind == Kind::Report).then(|| taken_to_text(&taken));
-        connection
-            .prepare_cached(
-                "UPDATE delivery SET known_no = NULL, fields = NULL, taken = ?3
-                 WHERE target = ?1 AND item = ?2
-                 AND (known_no IS NOT NULL OR fields IS NOT NULL OR taken IS NOT ?3)",
-            )?
-            .execute(params![target, item, taken])?;
-    }
-    Ok(Some(parcel))
+    Ok(())
 }
 
 /// The summaries of a report that are not in `taken`, with the files that have them.
@@ -208,37 +237,9 @@ fn audio_of(
         .map(Option::unwrap_or_default)
 }
 
-/// Forgets what a target is known to hold, of one id or of all, so that it is sent again though
-/// unchanged: for a dashboard that lost it, or that was wrongly said to have it. Says how many items
-/// that makes.
-pub fn resend(
-    connection: &Connection,
-    target: i64,
-    id: Option<&ContentId>,
-    now_ms: i64,
-) -> rusqlite::Result<usize> {
-    connection
-        .prepare_cached(
-            "UPDATE delivery SET known = NULL, fields = NULL, taken = NULL, failures = 0,
-                    strikes = 0, error = NULL, due_ms = ?4,
-                    state = iif((SELECT kind FROM item WHERE id = item) = ?5, ?6, ?7)
-             WHERE target = ?1
-             AND item IN (SELECT id FROM item
-                          WHERE source IS NOT NULL AND (?2 OR content = ?3))",
-        )?
-        .execute(params![
-            target,
-            id.is_none(),
-            id.map(ContentId::as_str),
-            now_ms,
-            Kind::Report,
-            State::Due,
-            State::WaitsForReport
-        ])
-}
-
 pub fn settle(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<Settled> {
-    let Settlement { target, item, sent_no, at_ms, outcome } = settlement;
+    history::keep(connection, settlement)?;
+    let Settlement { target, item, sent_no, at_ms, outcome, .. } = settlement;
     let (failures, error, due_ms, strikes, state) = match outcome {
         Outcome::Delivered { version, fields, taken, public_url, warning } => {
             return delivered(connection, settlement, version, *fields, taken, public_url, warning);

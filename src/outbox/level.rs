@@ -98,6 +98,16 @@ pub fn record(
     Ok(desk.recorded)
 }
 
+/// Takes a target to hold what is wanted of an item.
+pub fn adopt(connection: &Connection, target: i64, item: i64) -> rusqlite::Result<()> {
+    let desk = Desk { connection, adopt: true, now_ms: 0, recorded: Recorded::default() };
+    let item = desk.item_row(item)?;
+    match desk.sum(&item)? {
+        Some(sum) if sum.version == item.want => desk.adopt(target, &item, &sum),
+        _ => Ok(()),
+    }
+}
+
 struct Desk<'c> {
     connection: &'c Connection,
     adopt: bool,
@@ -515,7 +525,7 @@ impl Desk<'_> {
         let waits = match state {
             State::Due => false,
             State::WaitsForReport => true,
-            State::Current | State::Parked | State::Vanished => return,
+            State::Current | State::Parked | State::Vanished | State::Dropped => return,
         };
         let (kind, id) = (item.kind, item.content.clone());
         self.recorded.wanted.push(Wanted { target, kind, id, waits });

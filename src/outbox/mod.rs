@@ -1,13 +1,16 @@
 //! The outbox: a level, kept in one SQLite file. For each target and item it holds the version
 //! that the target should hold and the one it is known to hold; what is pending is the difference.
 
+mod account;
 mod fault;
 mod file;
+mod history;
 pub(crate) mod lane;
 pub(crate) mod level;
 mod listing;
 mod lock;
 mod model;
+mod orders;
 mod place;
 mod quarantine;
 mod room;
@@ -19,6 +22,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,12 +34,14 @@ use tokio_retry::RetryIf;
 use tokio_retry::strategy::FixedInterval;
 use tracing::error;
 
-pub use listing::{Filter, Listed, Standing};
+pub use account::{DeliveryRecord, FileRecord, ItemRecord};
+pub use history::{Attempted, Ended};
+pub use listing::{Filter, Listed, Page, Place, Standing};
 pub use model::{
     AudioFacts, Due, FileOf, Finding, Found, Outcome, Parcel, Recorded, ReportFacts, SendVariant,
     Settled, Settlement, Taken, Vanished, Wanted,
 };
-
+pub use orders::{Ordered, Retry, Scope};
 pub use tally::{OldestDue, Tallied, Tally};
 
 use crate::file::{FileRef, Root, Stamp};
@@ -147,6 +153,8 @@ pub struct Outbox {
     path: Arc<Path>,
     writer: Writer,
     changes: watch::Sender<()>,
+    /// The targets that are paused, and since when: what is in the file, at hand.
+    paused: watch::Sender<HashMap<i64, i64>>,
 }
 
 /// What must outlive every [`Outbox`]: the lock, and word of the thread's end.
@@ -202,7 +210,9 @@ impl Outbox {
         .await?;
         let (writer, failure) = Writer::start(connection, path);
         let (changes, _) = watch::channel(());
-        Ok((Self { path: path.into(), writer, changes }, Guard { failure, _lock: lock }))
+        let paused = writer.read(orders::paused).await?;
+        let (paused, _) = watch::channel(paused.into_iter().collect());
+        Ok((Self { path: path.into(), writer, changes, paused }, Guard { failure, _lock: lock }))
     }
 
     /// Hears of every change that may have made something due. Ask for it before asking what is
@@ -319,24 +329,101 @@ impl Outbox {
         self.writer.write(move |connection| lane::parcel(connection, target, item)).await
     }
 
-    /// Sends again what a target holds already: one id, or everything. Says how many items that is.
-    pub async fn resend(
+    /// Tries again at once, as if it had never failed.
+    pub async fn retry(
         &self,
-        target: i64,
-        id: Option<ContentId>,
+        scope: Scope,
+        which: Retry,
         now_ms: i64,
-    ) -> Result<usize, OutboxError> {
-        let resent = self
-            .writer
-            .write(move |connection| lane::resend(connection, target, id.as_ref(), now_ms))
-            .await?;
-        self.changes.send_replace(());
-        Ok(resent)
+    ) -> Result<Ordered, OutboxError> {
+        self.order(move |connection| orders::retry(connection, &scope, which, now_ms)).await
     }
 
-    /// The rows that an operator asks for, the latest change first.
-    pub async fn list(&self, filter: Filter) -> Result<Vec<Listed>, OutboxError> {
-        self.writer.read(move |connection| listing::list(connection, &filter)).await
+    /// Sends again what targets hold already.
+    pub async fn resend(&self, scope: Scope, now_ms: i64) -> Result<Ordered, OutboxError> {
+        self.order(move |connection| orders::resend(connection, &scope, now_ms)).await
+    }
+
+    /// Forgets what is to be sent until its file changes.
+    pub async fn drop_items(&self, scope: Scope, now_ms: i64) -> Result<Ordered, OutboxError> {
+        self.order(move |connection| orders::drop(connection, &scope, now_ms)).await
+    }
+
+    /// Takes what was never acknowledged as delivered; only says what that would be when it is a
+    /// `trial`.
+    pub async fn adopt(&self, target: Option<String>, trial: bool) -> Result<Ordered, OutboxError> {
+        self.order(move |connection| orders::adopt(connection, target.as_deref(), trial)).await
+    }
+
+    /// Has files looked at again of which nothing could be delivered: one of them by its name, or
+    /// those whose problem contains something. The intake must be told.
+    pub async fn reread(
+        &self,
+        name: Option<Vec<u8>>,
+        reason: Option<String>,
+    ) -> Result<Vec<FileRef>, OutboxError> {
+        self.writer
+            .write(move |connection| orders::reread(connection, name.as_deref(), reason.as_deref()))
+            .await
+    }
+
+    /// Sends nothing to a target, or to none, from a moment on; or goes on. Says how many that
+    /// changed.
+    pub async fn pause(
+        &self,
+        target: Option<String>,
+        since_ms: Option<i64>,
+    ) -> Result<usize, OutboxError> {
+        let (changed, paused) = self
+            .writer
+            .write(move |connection| {
+                let changed = orders::pause(connection, target.as_deref(), since_ms)?;
+                Ok((changed, orders::paused(connection)?))
+            })
+            .await?;
+        self.paused.send_replace(paused.into_iter().collect());
+        self.changes.send_replace(());
+        Ok(changed)
+    }
+
+    /// Since when nothing is sent to a target, by order, in milliseconds since 1970.
+    pub fn paused_since(&self, target: i64) -> Option<i64> {
+        self.paused.borrow().get(&target).copied()
+    }
+
+    /// Remembers that an audio file was handed over with the report of an id. Says whether that is
+    /// news; the intake must be told then.
+    pub async fn pair(&self, file: FileRef, id: ContentId) -> Result<bool, OutboxError> {
+        self.writer.write(move |connection| orders::pair(connection, &file, &id)).await
+    }
+
+    async fn order<T: Send + 'static>(
+        &self,
+        change: impl FnMut(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, OutboxError> {
+        let ordered = self.writer.write(change).await?;
+        self.changes.send_replace(());
+        Ok(ordered)
+    }
+
+    /// Some of the rows that an operator asks for, the latest change first.
+    pub async fn page(&self, filter: Filter, limit: usize) -> Result<Page, OutboxError> {
+        self.writer.read(move |connection| listing::page(connection, &filter, limit)).await
+    }
+
+    /// Everything that is recorded of an id: its report, and its audio.
+    pub async fn record_of(&self, id: ContentId) -> Result<Vec<ItemRecord>, OutboxError> {
+        self.writer.read(move |connection| account::of_id(connection, &id)).await
+    }
+
+    /// What would be sent of an item to a target that knows nothing of it.
+    pub async fn preview(&self, item: i64) -> Result<Option<Parcel>, OutboxError> {
+        self.writer.read(move |connection| lane::preview(connection, item)).await
+    }
+
+    /// Everything that is recorded of a file.
+    pub async fn file_record(&self, file: FileRef) -> Result<Option<FileRecord>, OutboxError> {
+        self.writer.read(move |connection| account::of_file(connection, &file)).await
     }
 
     /// How much there is of what, at a moment.

@@ -123,6 +123,8 @@ pub struct Settlement {
     /// The number of the version that was sent.
     pub sent_no: i64,
     pub at_ms: i64,
+    /// Of HTTP; nothing where no answer came.
+    pub status: Option<u16>,
     pub outcome: Outcome,
 }
 
@@ -165,22 +167,6 @@ pub struct Wanted {
     pub id: ContentId,
     /// Not before its report is acknowledged there.
     pub waits: bool,
-}
-
-impl Outcome {
-    /// The words for how an attempt ended.
-    pub const WORDS: [&'static str; 5] = ["changed", "delivered", "failed", "parked", "superseded"];
-
-    /// One of [`Self::WORDS`].
-    pub fn word(&self) -> &'static str {
-        match self {
-            Outcome::Changed { .. } => "changed",
-            Outcome::Delivered { .. } => "delivered",
-            Outcome::Failed { .. } | Outcome::Untouched { .. } => "failed",
-            Outcome::Parked { .. } => "parked",
-            Outcome::Superseded { .. } => "superseded",
-        }
-    }
 }
 
 /// Something that was to be delivered and cannot be any more: its file went away before.

@@ -16,6 +16,8 @@ CREATE TABLE item (
     seconds    INTEGER,                    -- length of the audio, when it could be read
     UNIQUE (kind, content)
 ) STRICT;
+-- The listing shows the latest change first.
+CREATE INDEX item_changed ON item (changed_ms);
 -- Audio names carry the id without its prefix.
 CREATE INDEX item_bare ON item (substr(content, instr(content, ':') + 1)) WHERE kind = 0;
 
@@ -44,6 +46,7 @@ CREATE TABLE file (
 ) STRICT;
 CREATE INDEX file_item ON file (item) WHERE item IS NOT NULL;
 CREATE INDEX file_obstacle ON file (root) WHERE cure = 1;
+CREATE INDEX file_odd ON file (ctime_ns) WHERE item IS NULL;
 
 -- The ids that an audio file's name may mean, until its report is known.
 CREATE TABLE audio_key (
@@ -59,8 +62,9 @@ CREATE TABLE first_run (
 ) STRICT;
 
 CREATE TABLE target (
-    id   INTEGER PRIMARY KEY,
-    name TEXT    NOT NULL UNIQUE
+    id        INTEGER PRIMARY KEY,
+    name      TEXT    NOT NULL UNIQUE,
+    paused_ms INTEGER                      -- since when nothing is sent there, by order; NULL: it is
 ) STRICT;
 
 -- How one target stands with one item.
@@ -68,8 +72,8 @@ CREATE TABLE delivery (
     target     INTEGER NOT NULL REFERENCES target (id),
     item       INTEGER NOT NULL REFERENCES item (id),
     state      INTEGER NOT NULL,           -- 0 current, 1 due, 2 waits for its report, 3 parked,
-                                           -- 4 vanished
-    due_ms     INTEGER NOT NULL DEFAULT 0, -- when to try (state 1); since when (3)
+                                           -- 4 vanished, 5 dropped by order
+    due_ms     INTEGER NOT NULL DEFAULT 0, -- when to try (state 1); since when (3, 5)
     failures   INTEGER NOT NULL DEFAULT 0, -- in a row, of the version that is wanted now
     strikes    INTEGER NOT NULL DEFAULT 0, -- those of them that speak against the item
     error      TEXT,                       -- the last failure since the last success
@@ -85,3 +89,23 @@ CREATE TABLE delivery (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX delivery_due ON delivery (target, due_ms) WHERE state = 1;
 CREATE INDEX delivery_item ON delivery (item);
+
+-- What became of the latest attempts, whosever they were: the answer to "why is it not there". The
+-- oldest make room.
+CREATE TABLE attempt (
+    id      INTEGER PRIMARY KEY,           -- grows with time
+    target  INTEGER NOT NULL REFERENCES target (id),
+    item    INTEGER NOT NULL REFERENCES item (id),
+    at_ms   INTEGER NOT NULL,
+    outcome INTEGER NOT NULL,              -- 0 delivered, 1 failed, 2 parked, 3 superseded,
+                                           -- 4 its file had changed
+    status  INTEGER,                       -- of HTTP; NULL: no answer came
+    words   TEXT                           -- the target's, or ours about why there are none
+) STRICT;
+CREATE INDEX attempt_item ON attempt (item);
+
+-- Audio that was handed over with its report, whatever its name says.
+CREATE TABLE pair (
+    name    BLOB NOT NULL PRIMARY KEY,     -- of a file in exports
+    content TEXT NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -80,6 +80,7 @@ pub enum State {
     WaitsForReport,
     Parked,
     Vanished,
+    Dropped,
 }
 
 impl ToSql for State {
@@ -96,6 +97,7 @@ impl FromSql for State {
             2 => State::WaitsForReport,
             3 => State::Parked,
             4 => State::Vanished,
+            5 => State::Dropped,
             other => return Err(FromSqlError::OutOfRange(other)),
         })
     }

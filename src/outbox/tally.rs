@@ -66,6 +66,7 @@ pub fn tally(connection: &Connection, now_ms: i64) -> rusqlite::Result<Tally> {
             State::WaitsForReport => ItemState::Waiting,
             State::Parked => ItemState::Parked,
             State::Vanished => ItemState::Vanished,
+            State::Dropped => ItemState::Dropped,
             State::Due => {
                 let later: i64 = connection
                     .prepare_cached(LATER)?

@@ -5,7 +5,8 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::model::*;
-use super::{file, lane, level};
+use super::orders::{Retry, Scope};
+use super::{file, history, lane, level, orders};
 use crate::file::{FileRef, Root, Stamp};
 use crate::id::{Kind, Version};
 
@@ -88,6 +89,7 @@ impl Bench {
             item: parcel.item,
             sent_no: parcel.want_no,
             at_ms: self.now,
+            status: Some(200),
             outcome,
         };
         lane::settle(&self.connection, &settlement).unwrap()
@@ -132,7 +134,8 @@ impl Bench {
                 |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<bool>>(1)?)),
             )
             .map(|(state, level)| {
-                let word = ["current", "due", "waits", "parked", "vanished"][state as usize];
+                let word =
+                    ["current", "due", "waits", "parked", "vanished", "dropped"][state as usize];
                 assert_eq!(word == "current", level == Some(true), "{word}");
                 word.to_owned()
             })
@@ -376,11 +379,14 @@ fn what_is_sent_again_goes_whole_reports_first() {
         report("b.json", "b", 1, "f", TEXT),
     ];
     level::record(&bench.connection, &findings, true, bench.now).unwrap();
-    let (connection, target) = (&bench.connection, bench.target);
-    let a = "a".parse().unwrap();
-    assert_eq!(lane::resend(connection, target, Some(&a), 5).unwrap(), 2);
+    let a = Scope { id: "a".parse().ok(), ..Scope::default() };
+    let again = orders::resend(&bench.connection, &a, 5).unwrap();
+    assert_eq!((again.changed, again.ids), (2, vec!["a".to_owned()]));
     assert_eq!(bench.deliver_all(), ["a reports/a.json comprehensive@a", "a exports/a.mp3 "]);
-    assert_eq!(lane::resend(&bench.connection, target, None, 5).unwrap(), 3);
+    let all = Scope { target: Some("dashboard".into()), ..Scope::default() };
+    assert_eq!(orders::resend(&bench.connection, &all, 5).unwrap().changed, 3);
+    let other = Scope { target: Some("elsewhere".into()), ..Scope::default() };
+    assert_eq!(orders::resend(&bench.connection, &other, 5).unwrap().changed, 0);
     assert_eq!(bench.deliver_all().len(), 3);
 }
 
@@ -396,7 +402,7 @@ fn a_new_target_wants_everything_reports_first() {
 
 #[test]
 fn the_listing_has_a_row_for_everything_the_latest_change_first() {
-    use super::listing::{Filter, Standing, list};
+    use super::listing::{Filter, Standing, page};
     use crate::delivery::{ItemState, Stored};
     let mut bench = Bench::new();
     bench.record(&[report("a.json", "a", 1, "f", TEXT)]);
@@ -411,8 +417,10 @@ fn the_listing_has_a_row_for_everything_the_latest_change_first() {
     let parcel = bench.parcel();
     bench.settle(&parcel, Outcome::Parked { error: "422: no".into() });
     let shown = |filter: Filter| -> Vec<String> {
-        let rows = list(&bench.connection, &filter).unwrap();
-        rows.iter()
+        let page = page(&bench.connection, &filter, 10).unwrap();
+        assert_eq!(page.next, None);
+        page.rows
+            .iter()
             .map(|row| {
                 let word = match row.standing {
                     Standing::Item(Stored::Current, _) => "current",
@@ -427,9 +435,8 @@ fn the_listing_has_a_row_for_everything_the_latest_change_first() {
             })
             .collect()
     };
-    let all = Filter { limit: 10, ..Filter::default() };
     assert_eq!(
-        shown(all.clone()),
+        shown(Filter::default()),
         [
             "unclaimed exports/whose.mp3 -",
             "invalid reports/bad.json no JSON",
@@ -445,12 +452,114 @@ fn the_listing_has_a_row_for_everything_the_latest_change_first() {
         (ItemState::Waiting, "unclaimed waits"),
         (ItemState::Vanished, ""),
     ] {
-        let rows = shown(Filter { state: Some(state), ..all.clone() });
+        let rows = shown(Filter { state: Some(state), ..Filter::default() });
         let found: Vec<_> = rows.iter().filter_map(|row| row.split(' ').next()).collect();
         assert_eq!(found.join(" "), words);
     }
-    assert_eq!(shown(Filter { limit: 1, ..all.clone() }).len(), 1);
-    assert_eq!(shown(Filter { text: Some("bad".into()), ..all }).len(), 1);
+    assert_eq!(shown(Filter { text: Some("bad".into()), ..Filter::default() }).len(), 1);
+    let elsewhere = Filter { target: Some("elsewhere".into()), ..Filter::default() };
+    assert_eq!(shown(elsewhere).len(), 2, "what no target can have concerns all of them");
+    assert_eq!(shown(Filter { kind: Some(Kind::Report), ..Filter::default() }).len(), 3);
+}
+
+#[test]
+fn pages_give_every_row_once_in_the_order_of_the_whole() {
+    use super::listing::{Filter, page};
+    let mut bench = Bench::new();
+    lane::add_target(&bench.connection, "legacy").unwrap();
+    for number in 0..40 {
+        let (name, id) = (format!("{number}.json"), format!("id{number}"));
+        // Several of the same moment.
+        bench.record(&[report(&name, &id, number / 4, "f", TEXT)]);
+        let bad = Found::Problem(stamp(number / 4), "no JSON".into());
+        let file = FileRef::new(Root::Reports, format!("bad{number}.json"));
+        bench.record(&[Finding { file, found: bad }]);
+    }
+    let whole = page(&bench.connection, &Filter::default(), 1000).unwrap();
+    assert_eq!((whole.rows.len(), whole.next), (120, None));
+    for limit in [1, 3, 7, 119, 120] {
+        let (mut rows, mut filter) = (Vec::new(), Filter::default());
+        loop {
+            let mut found = page(&bench.connection, &filter, limit).unwrap();
+            // As the socket does it: a cursor may stand between an item's targets.
+            let cut = found.rows.len() > limit;
+            found.rows.truncate(limit);
+            filter.after = if cut { found.rows.last().map(|row| row.place) } else { found.next };
+            rows.append(&mut found.rows);
+            let Some(after) = filter.after else { break };
+            assert_eq!(after.to_string().parse(), Ok(after));
+        }
+        assert!(rows == whole.rows, "pages of {limit}");
+    }
+}
+
+#[test]
+fn what_is_dropped_stays_away_until_its_file_changes_or_it_is_retried() {
+    let mut bench = Bench::new();
+    bench.record(&[report("r.json", "a", 1, "f", TEXT), audio("a.mp3", &["a"], 1, "b")]);
+    let a = Scope { id: "a".parse().ok(), ..Scope::default() };
+    assert_eq!(orders::drop(&bench.connection, &a, 5).unwrap().changed, 2);
+    bench.record(&[report("r.json", "a", 1, "f", TEXT)]);
+    assert!(bench.due().is_empty(), "a look at the same file changes nothing");
+    assert_eq!(bench.state(Kind::Report, "a"), "dropped");
+    bench.record(&[report("r.json", "a", 2, "other", TEXT)]);
+    assert_eq!(bench.due(), ["report a"]);
+    bench.deliver_all();
+    assert_eq!(bench.state(Kind::Audio, "a"), "dropped");
+    let again = orders::retry(&bench.connection, &a, Retry::Open, 6).unwrap();
+    assert_eq!((again.changed, bench.due()), (1, vec!["audio a".to_owned()]));
+}
+
+#[test]
+fn a_retry_forgets_failures_and_audio_still_waits_for_its_report() {
+    let mut bench = Bench::new();
+    bench.record(&[
+        report("a.json", "a", 1, "f", TEXT),
+        audio("a.mp3", &["a"], 1, "b"),
+        report("b.json", "b", 1, "f", TEXT),
+    ]);
+    let parcel = bench.parcel();
+    bench.settle(&parcel, Outcome::Parked { error: "422: no title".into() });
+    let reason = |reason: &str| Scope { reason: Some(reason.into()), ..Scope::default() };
+    let retry =
+        |scope: &Scope, which| orders::retry(&bench.connection, scope, which, 9).unwrap().changed;
+    assert_eq!(retry(&reason("no date"), Retry::Parked), 0);
+    assert_eq!(retry(&reason("no title"), Retry::Due), 0);
+    assert_eq!(retry(&reason("no title"), Retry::Parked), 1);
+    let row = &lane::due(&bench.connection, bench.target, 9).unwrap()[0];
+    assert_eq!((row.id.as_str(), row.failures, row.due_ms), ("a", 0, 9));
+    assert_eq!(retry(&Scope::default(), Retry::Open), 2);
+    assert_eq!(bench.state(Kind::Audio, "a"), "waits");
+    let attempts = history::of(&bench.connection, bench.target, parcel.item, 9).unwrap();
+    assert_eq!(attempts[0].words.as_deref(), Some("422: no title"));
+}
+
+#[test]
+fn what_is_adopted_is_not_sent_and_a_trial_only_says_so() {
+    let mut bench = Bench::new();
+    bench.record(&[report("r.json", "a", 1, "f", TEXT), audio("a.mp3", &["a"], 1, "b")]);
+    let adopt = |bench: &Bench, trial| orders::adopt(&bench.connection, None, trial).unwrap();
+    assert_eq!(adopt(&bench, true).changed, 2);
+    assert_eq!(bench.due(), ["report a"]);
+    let adopted = adopt(&bench, false);
+    assert_eq!((adopted.changed, adopted.ids), (2, vec!["a".to_owned()]));
+    assert!(bench.due().is_empty());
+    assert_eq!(bench.state(Kind::Audio, "a"), "current");
+    assert_eq!(adopt(&bench, false).changed, 0);
+    bench.record(&[report("r.json", "a", 2, "f2", TEXT)]);
+    assert_eq!(bench.due(), ["report a"], "a change is sent as always");
+}
+
+#[test]
+fn a_pause_is_kept_and_only_what_changes_counts() {
+    let bench = Bench::new();
+    lane::add_target(&bench.connection, "legacy").unwrap();
+    let pause = |target, since| orders::pause(&bench.connection, target, since).unwrap();
+    assert_eq!(pause(Some("legacy"), Some(7)), 1);
+    assert_eq!(pause(None, Some(8)), 1, "the other one");
+    assert_eq!(orders::paused(&bench.connection).unwrap(), [(1, 8), (2, 7)]);
+    assert_eq!(pause(None, None), 2);
+    assert_eq!(pause(None, None), 0);
 }
 
 #[test]

@@ -103,6 +103,7 @@ fn delivered(parcel: &Parcel) -> Settlement {
         item: parcel.item,
         sent_no: parcel.want_no,
         at_ms: 1_700_000_100_000,
+        status: None,
         outcome,
     }
 }

@@ -2,6 +2,8 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -38,8 +40,19 @@ impl Reply {
 /// Sends bytes on a new connection and reads until it is closed. An error is a reset, or an end
 /// before a whole head.
 pub fn exchange(address: SocketAddr, request: &[u8]) -> io::Result<Reply> {
-    let mut stream = TcpStream::connect(address)?;
+    let stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
+    converse(stream, request)
+}
+
+/// The same through a unix socket.
+pub fn exchange_at(socket: &Path, request: &[u8]) -> io::Result<Reply> {
+    let stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    converse(stream, request)
+}
+
+fn converse(mut stream: impl Read + Write, request: &[u8]) -> io::Result<Reply> {
     // A server may answer and close before it has read all; its answer is still to be read.
     let written = stream.write_all(request);
     let mut bytes = Vec::new();

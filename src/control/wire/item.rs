@@ -1,12 +1,11 @@
 //! The rows of the listing.
 
-use std::collections::HashSet;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::at;
 use crate::delivery::{ItemState, Stored, state_of};
+use crate::drain::LaneStatus;
 use crate::id::Kind;
 use crate::outbox::{Listed, Standing};
 
@@ -40,8 +39,12 @@ pub struct Item {
 
 impl Item {
     /// How a row of the outbox stands at this moment.
-    pub fn new(row: Listed, aloft: &HashSet<(Kind, String)>, now_ms: i64) -> Self {
-        let in_flight = row.id.as_ref().is_some_and(|id| aloft.contains(&(row.kind, id.clone())));
+    pub fn new(row: Listed, lanes: &[LaneStatus], now_ms: i64) -> Self {
+        let in_flight = lanes
+            .iter()
+            .filter(|lane| row.target.as_deref() == Some(lane.name))
+            .flat_map(|lane| &lane.in_flight)
+            .any(|flight| flight.kind == row.kind && row.id.as_deref() == Some(flight.id.as_str()));
         let mut item = Self {
             state: ItemState::Invalid,
             path: row.file.as_ref().map(ToString::to_string),
@@ -70,6 +73,9 @@ impl Item {
                         item.reason = Some("its report is not acknowledged there yet".to_owned());
                     }
                     Stored::Parked => item.parked_since = at(since_ms),
+                    Stored::Dropped => {
+                        item.reason = Some("dropped by order, until its file changes".to_owned());
+                    }
                     Stored::Current | Stored::Vanished => {}
                 }
             }
