@@ -100,6 +100,7 @@ pub async fn run(
     let (ask_reload, mut asked_reload) = mpsc::channel(1);
     let desk = control::Desk {
         outbox: outbox.clone(),
+        counts: control::Counts::new(outbox.clone()),
         hints: [reports.clone(), exports.clone()],
         reload: ask_reload,
         roots: roots.clone(),

@@ -72,7 +72,8 @@ fn verdict(status: &Status, now: Timestamp) -> String {
 
 fn root_line(root: &Root, now: Timestamp) -> String {
     let since = root.since.map(|at| format!(" for {}", ago(at, now))).unwrap_or_default();
-    let mut text = format!("{:<9} {} files, {}{since}", root.root, root.files, root.state);
+    let why = root.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    let mut text = format!("{:<9} {} files, {}{why}{since}", root.root, root.files, root.state);
     if root.unsettled > 0 {
         let writing = format!(
             "; {} still being written, the oldest for {}",

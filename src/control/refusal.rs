@@ -32,6 +32,11 @@ impl Refusal {
     pub fn conflict(error: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, error, hint)
     }
+
+    /// It can be done later.
+    pub fn busy(error: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error, hint)
+    }
 }
 
 impl From<OutboxError> for Refusal {

@@ -14,7 +14,7 @@ use super::status::{InFlight, LaneStatus, Shut};
 use crate::delivery::{Backoff, Health, Jitter};
 use crate::file::FileRef;
 use crate::id::{ContentId, Kind};
-use crate::outbox::{Due, Ended as How, Outcome, Parcel, Settlement};
+use crate::outbox::{self, Due, Outcome, Parcel, Settlement};
 use crate::target::Progress;
 
 /// How long to leave a file to the intake that is not what it was, or that is not there: a moment,
@@ -105,6 +105,7 @@ impl Pilot {
     pub fn describe(&self, status: &mut LaneStatus) {
         status.shut = self.dispatcher.shut().map(|(cause, until_ms)| Shut {
             is_stopped: cause.is_stopped(),
+            remedy: cause.remedy(),
             why: cause.why().to_owned(),
             until_ms,
         });
@@ -316,7 +317,7 @@ impl Pilot {
     }
 
     fn settle(&self, parcel: &Parcel, outcome: Outcome, now_ms: i64) -> Order {
-        self.ledger().ended(How::from(&outcome));
+        self.ledger().ended(outbox::Ended::from(&outcome));
         let settlement = Settlement {
             target: self.row,
             item: parcel.item,

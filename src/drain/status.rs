@@ -43,6 +43,8 @@ impl LaneStatus {
 pub struct Shut {
     /// It takes a person to go on.
     pub is_stopped: bool,
+    /// What ends it.
+    pub remedy: &'static str,
     pub why: String,
     pub until_ms: i64,
 }

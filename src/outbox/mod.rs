@@ -456,6 +456,24 @@ impl Outbox {
         self.writer.fullness().since()
     }
 
+    /// Keeps the thread from everything else until what this gives is dropped.
+    #[cfg(test)]
+    pub async fn hold_up(&self) -> std::sync::mpsc::Sender<()> {
+        let (release, held) = std::sync::mpsc::channel();
+        let (began, begun) = oneshot::channel();
+        let (writer, mut began) = (self.writer.clone(), Some(began));
+        tokio::spawn(async move {
+            let hold = move |_: &rusqlite::Connection| {
+                began.take().map(|began| began.send(()));
+                let _released = held.recv();
+                Ok(())
+            };
+            writer.read(hold).await
+        });
+        begun.await.expect("the thread lives");
+        release
+    }
+
     /// Waits until a full volume has room again; never shorter than a moment.
     pub async fn wait_for_room(&self) -> Result<(), OutboxError> {
         loop {
