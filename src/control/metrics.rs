@@ -50,8 +50,8 @@ impl Collector for Figures {
 impl Figures {
     fn daemon(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
         let Status { outbox, .. } = &self.status;
-        let build = [(vec![("version", self.status.version.as_str())], 1.0)];
-        sheet.gauge("build", "Always 1; the label says which version runs", None, build)?;
+        let mut build = sheet.0.encode_descriptor("build", "What runs", None, MetricType::Info)?;
+        build.encode_info(&vec![("version", self.status.version.as_str())])?;
         let one = |value: f64| [(Vec::new(), value)];
         sheet.gauge(
             "uptime",

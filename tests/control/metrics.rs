@@ -30,7 +30,7 @@ impl Exposition {
                 }
                 (Some("#"), Some("TYPE"), Some(name), Some(kind)) => {
                     assert_eq!(name, family, "{line}");
-                    assert!(["gauge", "counter", "histogram"].contains(&kind), "{line}");
+                    assert!(["gauge", "counter", "histogram", "info"].contains(&kind), "{line}");
                     parsed.types.insert(name.to_owned(), kind.to_owned());
                 }
                 (Some("#"), Some("UNIT"), Some(name), Some(unit)) => {
@@ -54,6 +54,7 @@ impl Exposition {
         let suffixes: &[&str] = match self.types[family].as_str() {
             "gauge" => &[""],
             "counter" => &["_total"],
+            "info" => &["_info"],
             _ => &["_bucket", "_sum", "_count"],
         };
         assert!(suffixes.contains(&suffix), "{line}");
@@ -108,7 +109,7 @@ fn the_figures_are_open_metrics_and_say_what_has_happened() {
     assert_eq!((reply.status, reply.header("content-type")), (200, Some(media_type)));
     let figures = Exposition::parse(&reply.text());
     for (name, labels, value) in [
-        ("ytv2d_build", [("version", env!("CARGO_PKG_VERSION"))].as_slice(), 1.0),
+        ("ytv2d_build_info", [("version", env!("CARGO_PKG_VERSION"))].as_slice(), 1.0),
         ("ytv2d_ready", &[], 1.0),
         ("ytv2d_healthy", &[], 0.0),
         ("ytv2d_outbox_disk_full", &[], 0.0),
