@@ -18,12 +18,12 @@ use crate::config::{Config, process_environment};
 use crate::control;
 use crate::drain::{Lane, LaneStatus};
 use crate::file::Root;
-use crate::intake::{Intake, RootStatus};
+use crate::intake::{self, Intake, RootStatus};
 use crate::journal::Journal;
 use crate::outbox::{self, Outbox, OutboxError};
 use crate::systemd;
 use crate::target::Target;
-use crate::watch::Hints;
+use crate::watch::{Hints, Questions};
 
 /// The name of the one target, in the outbox, the log and the status.
 const TARGET: &str = "dashboard";
@@ -65,28 +65,32 @@ pub async fn run(
     let (settings, setting) = watch::channel(Arc::new(config));
     let journal = Journal::new(clock::now_ms());
     let hints = Root::ALL.map(|_| Hints::default());
+    let questions = Questions::default();
     let stop = CancellationToken::new();
     let mut tasks: JoinSet<Result<(), OutboxError>> = JoinSet::new();
 
     let mut reconciled = Vec::new();
     let mut roots = Vec::new();
+    let mut intakes = Vec::new();
     for (root, hints) in Root::ALL.into_iter().zip(&hints) {
         let (done, first) = oneshot::channel();
         let (status, seen) =
             watch::channel(RootStatus::new(root, setting.borrow().watch.path(root).to_owned()));
-        let intake = Intake::new(
-            root,
-            outbox.clone(),
-            journal.clone(),
-            setting.clone(),
-            hints.clone(),
-            status,
-        );
+        let (handle, requests) = intake::Handle::new(root);
+        let tools = intake::Tools {
+            outbox: outbox.clone(),
+            journal: journal.clone(),
+            settings: setting.clone(),
+            hints: hints.clone(),
+            questions: questions.clone(),
+        };
+        let intake = Intake::new(root, tools, requests, status);
         roots.push(seen);
+        intakes.push(handle);
         tasks.spawn(intake.run(done, stop.clone()));
         reconciled.push(first);
     }
-    let [reports, exports] = hints;
+    let [reports, exports] = hints.clone();
     let (status, lane_seen) = watch::channel(LaneStatus {
         name: TARGET,
         url: setting.borrow().ingest.url.to_string(),
@@ -104,6 +108,7 @@ pub async fn run(
         hints: [reports.clone(), exports.clone()],
         reload: ask_reload,
         roots: roots.clone(),
+        intakes,
         lanes: vec![lane_seen],
         settings: setting.clone(),
         journal: journal.clone(),
@@ -123,6 +128,7 @@ pub async fn run(
         settings: setting,
         reports,
         exports,
+        questions,
         status,
     };
     tasks.spawn(lane.run(stop.clone()));
@@ -159,7 +165,9 @@ pub async fn run(
                 Some(SIGHUP) => {
                     systemd::reloading();
                     // What came of it is in the log.
-                    let _told = reload(config_path.as_deref(), &settings, &target);
+                    if reload(config_path.as_deref(), &settings, &target).is_err() {
+                        hints.iter().for_each(Hints::add_everything);
+                    }
                     if is_ready {
                         systemd::ready(&told);
                     }
@@ -253,7 +261,8 @@ fn exit_on_second_signal() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads the configuration again. A faulty one changes nothing.
+/// Reads the configuration again, and says whether it is taken over: who goes by it looks at
+/// everything then. A faulty one changes nothing.
 fn reload(
     path: Option<&Path>,
     settings: &watch::Sender<Arc<Config>>,

@@ -11,6 +11,7 @@ use crate::{daemon, systemd, telemetry};
 mod ask;
 mod demo;
 mod list;
+mod rescan;
 mod status;
 
 /// The configuration is at fault, so that a restart cannot help (sysexits.h).
@@ -38,6 +39,9 @@ enum Command {
     /// List items and files, the latest change first.
     #[command(after_help = "Example: ytv2d list --state parked")]
     List(list::Args),
+    /// Look through the directories now, and say what came of it.
+    #[command(after_help = "Example: ytv2d rescan --root reports")]
+    Rescan(rescan::Args),
     /// Try everything on this machine: both ends, in scratch directories, with sample files.
     #[command(after_help = "Example: ytv2d demo --stay")]
     Demo(demo::Args),
@@ -53,6 +57,7 @@ pub fn main() -> ExitCode {
         Command::Run => run(cli.config),
         Command::Status(args) => status::main(&args, cli.config.as_deref()),
         Command::List(args) => list::main(&args, cli.config.as_deref()),
+        Command::Rescan(args) => rescan::main(&args, cli.config.as_deref()),
         Command::Demo(args) => demo::main(&args),
         Command::Ingest(args) => crate::server::cli::main(args),
     }

@@ -32,6 +32,8 @@ pub struct Watch {
     pub reports: PathBuf,
     pub exports: PathBuf,
     #[serde(with = "duration")]
+    pub report_quiet: Duration,
+    #[serde(with = "duration")]
     pub audio_quiet: Duration,
     #[serde(with = "duration")]
     pub rescan: Duration,
@@ -127,6 +129,7 @@ impl Default for Watch {
         Self {
             reports: "data/reports".into(),
             exports: "exports".into(),
+            report_quiet: Duration::from_secs(5),
             audio_quiet: Duration::from_secs(2),
             rescan: Duration::from_secs(5 * 60),
             mode: WatchMode::Auto,

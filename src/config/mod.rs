@@ -42,6 +42,8 @@ pub struct Config {
 pub struct Watch {
     pub reports: PathBuf,
     pub exports: PathBuf,
+    /// How long a report that does not parse may be quiet before it is called malformed.
+    pub report_quiet: Duration,
     pub audio_quiet: Duration,
     pub rescan: Duration,
     pub mode: WatchMode,
@@ -209,8 +211,11 @@ impl Config {
                 fault(format!("{key}: must name a path"));
             }
         }
-        if file.watch.reports == file.watch.exports {
+        if place::is_same(&file.watch.reports, &file.watch.exports) {
             fault("watch.exports: must be another directory than watch.reports".to_owned());
+        }
+        if file.limits.report.as_u64() == 0 {
+            fault("limits.report: must be more than nothing".to_owned());
         }
 
         let mode = u32::from_str_radix(&file.control.mode, 8).ok().filter(|mode| *mode <= 0o777);
@@ -230,6 +235,7 @@ impl Config {
             watch: Watch {
                 reports: file.watch.reports,
                 exports: file.watch.exports,
+                report_quiet: file.watch.report_quiet,
                 audio_quiet: file.watch.audio_quiet,
                 rescan: file.watch.rescan,
                 mode: file.watch.mode,
@@ -396,6 +402,9 @@ mod tests {
             ("[breaker]\nfailures = 0", "breaker.failures"),
             ("[watch]\ntimezone = 'Mars/Olympus'", "watch.timezone"),
             ("[watch]\nexports = 'data/reports'", "watch.exports"),
+            ("[watch]\nexports = './data//x/../reports/'", "watch.exports"),
+            ("[limits]\nreport = 0", "limits.report"),
+            ("[limits]\nreport = '0 KB'", "limits.report"),
             ("[watch]\nrescan = '0s'", "watch.rescan"),
             ("[watch]\nscan = '0s'", "watch.scan"),
             ("[watch]\nignore = ['a[']", "watch.ignore"),

@@ -8,10 +8,13 @@ mod events;
 mod items;
 mod metrics;
 mod orders;
+pub mod pending;
 mod refusal;
+mod rescan;
 pub mod routes;
 mod socket;
 mod status;
+mod upload;
 pub mod wire;
 
 use std::path::PathBuf;
@@ -19,7 +22,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Request, State};
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
@@ -39,7 +43,7 @@ pub use socket::{adopt, bind};
 use crate::clock;
 use crate::config::Config;
 use crate::drain::LaneStatus;
-use crate::intake::RootStatus;
+use crate::intake::{Handle, RootStatus};
 use crate::journal::Journal;
 use crate::listener::{self, Bounds};
 use crate::outbox::Outbox;
@@ -72,6 +76,7 @@ pub struct Desk {
     /// By the number of their root.
     pub hints: [Hints; 2],
     pub roots: Vec<watch::Receiver<RootStatus>>,
+    pub intakes: Vec<Handle>,
     pub lanes: Vec<watch::Receiver<LaneStatus>>,
     pub settings: watch::Receiver<Arc<Config>>,
     pub journal: Journal,
@@ -195,6 +200,18 @@ fn router(desk: Arc<Desk>, feed: Feed) -> Router {
         .layer(from_fn(in_time))
         // What follows may take as long as it takes.
         .route(
+            "/upload",
+            post(async |State(desk): Here, Given(given)| {
+                upload::upload(&desk, given).await.map(Json)
+            }),
+        )
+        .route(
+            "/rescan",
+            post(async |State(desk): Here, Asked(asked)| {
+                rescan::answer(&desk, asked).await.map(Json)
+            }),
+        )
+        .route(
             "/events",
             get(async move |headers: HeaderMap, Asked(asked)| feed.listen(&headers, asked)),
         )
@@ -247,6 +264,21 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
         query.map(|axum::extract::Query(asked)| Self(asked)).map_err(|error| {
             Refusal::bad(error.body_text(), routes::hint(parts.method.as_str(), parts.uri.path()))
         })
+    }
+}
+
+/// The JSON of a body, likewise. Whoever sends it need not say that it is JSON.
+struct Given<T>(T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Given<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let wrong = |error: String| Refusal::bad(error, routes::hint(method.as_str(), &path));
+        let body =
+            Bytes::from_request(request, state).await.map_err(|error| wrong(error.body_text()))?;
+        serde_json::from_slice(&body).map(Self).map_err(|error| wrong(error.to_string()))
     }
 }
 

@@ -37,6 +37,11 @@ impl Refusal {
     pub fn busy(error: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, error, hint)
     }
+
+    /// The daemon is on its way out.
+    pub fn stopping() -> Self {
+        Self::busy("the daemon is stopping", "ask again when it runs")
+    }
 }
 
 impl From<OutboxError> for Refusal {

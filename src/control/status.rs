@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::Desk;
 use super::wire::{self, Status, at};
@@ -27,7 +29,9 @@ pub async fn compose(desk: &Desk, now_ms: i64) -> Result<Status, OutboxError> {
     let ready = roots.iter().all(|root| root.reconciled);
     let roots: Vec<_> =
         roots.iter().map(|root| root_of(root, &config.watch, &count.tally)).collect();
-    let targets: Vec<_> = lanes.iter().map(|lane| target_of(lane, &count.tally, now_ms)).collect();
+    let pending = roots.iter().map(|root| root.unsettled + root.troubled).sum();
+    let targets: Vec<_> =
+        lanes.iter().map(|lane| target_of(lane, &count.tally, pending, now_ms)).collect();
     let outbox = wire::Outbox {
         path: config.outbox.display().to_string(),
         size_bytes: count.size_bytes,
@@ -48,8 +52,21 @@ pub async fn compose(desk: &Desk, now_ms: i64) -> Result<Status, OutboxError> {
     })
 }
 
+/// The files that are not taken in yet, by name.
+pub fn pending(desk: &Desk) -> Vec<wire::Pending> {
+    let now = Instant::now();
+    let of_root = |root: &watch::Receiver<RootStatus>| {
+        let status = root.borrow();
+        status.pending.iter().map(|file| wire::Pending::new(file, now)).collect::<Vec<_>>()
+    };
+    desk.roots.iter().flat_map(of_root).collect()
+}
+
 fn root_of(status: &RootStatus, watch: &Watch, tally: &Tally) -> wire::Root {
     let sighting = status.sighting.as_ref().map(|(sighting, _)| sighting);
+    let now = Instant::now();
+    let written = status.pending.iter().filter(|file| file.trouble.is_none());
+    let oldest = written.map(|file| file.since).min();
     wire::Root {
         root: status.root.to_string(),
         path: status.path.display().to_string(),
@@ -61,16 +78,19 @@ fn root_of(status: &RootStatus, watch: &Watch, tally: &Tally) -> wire::Root {
         since: status.sighting.as_ref().map(|(_, since)| *since),
         files: tally.files[status.root as usize],
         last_event: status.last_event,
+        overflows: status.overflows,
         last_scan: status.last_scan.map(|(at, _)| at),
         last_scan_ms: status.last_scan.map(|(_, took)| took.as_millis() as u64),
         last_canary: status.last_canary.map(|(at, _)| at),
         canary: status.last_canary.map(|(_, word)| word.to_owned()),
-        unsettled: status.unsettled.0,
-        oldest_unsettled_s: status.unsettled.1.as_secs(),
+        unsettled: status.unsettled,
+        oldest_unsettled_s: oldest.map_or(0, |since| (now - since).as_secs()),
+        troubled: status.troubled,
+        pending: status.pending.iter().map(|file| wire::Pending::new(file, now)).collect(),
     }
 }
 
-fn target_of(lane: &LaneStatus, tally: &Tally, now_ms: i64) -> wire::Target {
+fn target_of(lane: &LaneStatus, tally: &Tally, pending: usize, now_ms: i64) -> wire::Target {
     let state = match &lane.shut {
         _ if lane.paused_ms.is_some() => "paused",
         None => "up",
@@ -87,7 +107,7 @@ fn target_of(lane: &LaneStatus, tally: &Tally, now_ms: i64) -> wire::Target {
             None => lane.shut.as_ref().map(|shut| shut.why.clone()),
         },
         until: lane.shut.as_ref().and_then(|shut| at(shut.until_ms)),
-        counts: counts(lane, tally),
+        counts: counts(lane, tally, pending),
         oldest_due: tally.oldest_due.iter().find(|due| due.target == lane.name).and_then(|due| {
             Some(wire::OldestDue {
                 id: due.id.to_string(),
@@ -121,7 +141,7 @@ fn flight(flight: &InFlight) -> Option<wire::InFlight> {
 }
 
 /// How many items are in each state, every state being named.
-fn counts(lane: &LaneStatus, tally: &Tally) -> BTreeMap<String, usize> {
+fn counts(lane: &LaneStatus, tally: &Tally, pending: usize) -> BTreeMap<String, usize> {
     let mut counts: BTreeMap<String, usize> =
         ItemState::ALL.map(|state| (state.as_str().to_owned(), 0)).into();
     let mut add = |state: ItemState, count: usize| {
@@ -136,7 +156,7 @@ fn counts(lane: &LaneStatus, tally: &Tally) -> BTreeMap<String, usize> {
         add(items.state, items.count - flying);
     }
     add(ItemState::Invalid, tally.invalid);
-    add(ItemState::Waiting, tally.unclaimed);
+    add(ItemState::Waiting, tally.unclaimed + pending);
     counts
 }
 
@@ -160,12 +180,16 @@ fn reasons(
         let why = why.as_deref().unwrap_or_default();
         reasons.push(match state.as_str() {
             "lost" => format!("{root} is lost: {why}: create or mount {path}"),
-            "suspicious" => format!(
-                "{root} is suspicious: {why}: mount {path}; if they were meant to go: ytv2d rescan \
-                 --accept-removals"
-            ),
+            "suspicious" => format!("{root} is suspicious: {why}; if not, mount {path}"),
             _ => format!("{root} was not looked at yet: ask again in a moment"),
         });
+    }
+    for root in roots.iter().filter(|root| root.troubled > 0) {
+        reasons.push(format!(
+            "{}: {}; ytv2d list --state waiting says why",
+            root.root,
+            many(root.troubled, "file cannot be read for now", "files cannot be read for now")
+        ));
     }
     for lane in lanes {
         let name = lane.name;

@@ -215,6 +215,16 @@ impl Breaker {
         news
     }
 
+    /// The target let us in, and failed then: whatever it needed a person for is mended. Says
+    /// whether it did.
+    pub fn let_in(&mut self, why: &str, now: i64, jitter: Jitter) -> bool {
+        let was_stopped = self.open().is_some_and(|(cause, _)| cause.is_stopped());
+        if was_stopped {
+            self.wait_on(Cause::Failing(why.to_owned()), now, jitter);
+        }
+        was_stopped
+    }
+
     /// The target asked for a pause. It gets that, or our own if that is the longer one: who always
     /// asks for a second is not asked every second for a night.
     pub fn asked_to_wait(&mut self, why: &str, asked: i64, now: i64, jitter: Jitter) {
@@ -371,6 +381,26 @@ mod tests {
         breaker.asked_to_wait("503", 5, 2, FULL);
         assert!(breaker.open().unwrap().0.is_stopped());
         assert_eq!(breaker.gate(3), Gate::Wait(300_000));
+    }
+
+    #[test]
+    fn a_stopped_target_that_lets_us_in_is_one_that_fails() {
+        for (cause, until, after) in [
+            (Cause::Denied("401".to_owned()), 300_000, Some((true, 301_000))),
+            (Cause::Misdirected("404".to_owned()), 300_000, Some((true, 301_000))),
+            (Cause::Failing("502".to_owned()), 1000, Some((false, 1000))),
+            (Cause::AskedToWait("429".to_owned()), 1000, Some((false, 1000))),
+        ] {
+            let mut breaker = breaker();
+            breaker.stop(cause.clone(), 0, FULL);
+            let was_stopped = breaker.let_in("500", until, FULL);
+            let open = breaker.open().map(|(_, until)| (was_stopped, until));
+            assert_eq!(open, after, "{cause:?}");
+            assert!(!breaker.open().unwrap().0.is_stopped());
+        }
+        let mut closed = breaker();
+        assert!(!closed.let_in("500", 0, FULL));
+        assert_eq!(closed.gate(0), Gate::Flow);
     }
 
     #[test]

@@ -14,6 +14,9 @@ pub enum Verdict {
     Accepted(Receipt),
     /// A success that does not say what was stored: no proof.
     Unproven(String),
+    /// The target let us in, and failed at the item: the ingest route asks for the token before
+    /// anything else (contract C.4).
+    Erred(String),
     /// The target answered that it cannot now; it may have asked for a wait.
     Later { after: Option<Duration>, why: String },
     /// The target will never take this item as it is.
@@ -96,6 +99,8 @@ pub fn judge(kind: Kind, answer: &Answer) -> Verdict {
         404 | 410 | 501 | 505 => Verdict::Misdirected(words),
         408 | 421 | 425 | 429 | 503 => later(answer.retry_after),
         400..=499 => Verdict::Refused(words),
+        500 => Verdict::Erred(words),
+        // A proxy's words, who may not have asked the target.
         _ => later(None),
     }
 }
@@ -163,6 +168,7 @@ mod tests {
         match verdict {
             Verdict::Accepted(_) => "accepted",
             Verdict::Unproven(_) => "unproven",
+            Verdict::Erred(_) => "erred",
             Verdict::Later { .. } => "later",
             Verdict::Refused(_) => "refused",
             Verdict::Denied(_) => "denied",
@@ -180,6 +186,7 @@ mod tests {
             401 | 403 | 407 => "denied",
             408 | 421 | 425 | 429 => "later",
             400..=499 => "refused",
+            500 => "erred",
             _ => "later",
         };
         for status in 100..=599 {

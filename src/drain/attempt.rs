@@ -9,9 +9,11 @@ use crate::clock;
 use crate::config::Config;
 use crate::contract::Action;
 use crate::delivery::Verdict;
+use crate::file::FileRef;
 use crate::id::Kind;
-use crate::outbox::{Due, Outbox, OutboxError, Parcel, Taken};
+use crate::outbox::{Due, FileOf, Outbox, OutboxError, Parcel, Taken};
 use crate::target::{AudioBody, Progress, Sent, Target};
+use crate::watch::{Pulse, Questions};
 
 /// Everything that one attempt needs.
 pub struct Attempt {
@@ -23,6 +25,7 @@ pub struct Attempt {
     pub config: Arc<Config>,
     pub reporter: Reporter,
     pub progress: Arc<Progress>,
+    pub questions: Questions,
 }
 
 /// How an attempt ended.
@@ -100,22 +103,32 @@ impl Attempt {
     }
 
     async fn pack(&self, parcel: &Arc<Parcel>, revision: i64) -> Result<Packed, Unpacked> {
-        let (parcel, config) = (Arc::clone(parcel), Arc::clone(&self.config));
-        tokio::task::spawn_blocking(move || pack(&parcel, revision, |of| read(of, &config)))
+        let (of, config) = (Arc::clone(parcel), Arc::clone(&self.config));
+        self.ask(&parcel.source, move |pulse| pack(&of, revision, |of| read(of, &config, pulse)))
             .await
-            .expect("packing does not panic")
+    }
+
+    /// Asks for something that needs a file, and blames that file when no answer comes.
+    async fn ask<T: Send + 'static>(
+        &self,
+        of: &FileOf,
+        question: impl FnOnce(&Pulse) -> Result<T, Unpacked> + Send + 'static,
+    ) -> Result<T, Unpacked> {
+        let FileRef { root, name } = &of.file;
+        let asking = self.questions.ask(*root, Some(name), |pulse| Ok(question(pulse)));
+        asking.await.unwrap_or_else(|error| Err(Unpacked::Io(of.file.clone(), error)))
     }
 
     async fn audio(&self, parcel: &Arc<Parcel>) -> Result<(Flight, Verdict), Unpacked> {
         let (root, source) = (self.config.watch.exports.clone(), parcel.source.clone());
-        let opened = tokio::task::spawn_blocking(move || open(&root, &source))
-            .await
-            .expect("opening does not panic")?;
-        let progress = Arc::clone(&self.progress);
-        let body = AudioBody::new(opened, parcel.want, parcel.audio_seconds, progress);
+        let opened = self.ask(&parcel.source, move |_| open(&root, &source)).await?;
+        let (file, questions) = (parcel.source.file.clone(), self.questions.clone());
+        let (seconds, progress) = (parcel.audio_seconds, Arc::clone(&self.progress));
+        let body = AudioBody::new(file, opened, parcel.want, seconds, questions, progress);
         let flight = Flight { bytes: body.size(), ..Flight::default() };
         match self.target.audio(&parcel.id, parcel.want_no, body).await {
             Sent::Changed => Err(Unpacked::Changed(parcel.source.file.clone())),
+            Sent::Unreadable(error) => Err(Unpacked::Io(parcel.source.file.clone(), error)),
             Sent::Verdict(verdict) => Ok((flight, verdict)),
         }
     }

@@ -281,6 +281,12 @@ impl Dispatcher {
             }
             Verdict::Denied(why) => self.stopped(due, Cause::Denied(why), now_ms),
             Verdict::Misdirected(why) => self.stopped(due, Cause::Misdirected(why), now_ms),
+            Verdict::Erred(why) => {
+                if self.breaker.let_in(&why, now_ms, self.jitter) {
+                    self.say_asleep(&why);
+                }
+                self.failed(due, why, false, now_ms)
+            }
             Verdict::Later { after: Some(after), why } => {
                 self.contact_ms = Some(now_ms);
                 let until_ms = now_ms + millis(after);
@@ -360,9 +366,13 @@ impl Dispatcher {
     }
 
     fn blame_target(&mut self, item: Option<i64>, why: &str, now_ms: i64) {
-        if self.breaker.failed(item, why, now_ms, self.jitter)
-            && let Some((_, until_ms)) = self.breaker.open()
-        {
+        if self.breaker.failed(item, why, now_ms, self.jitter) {
+            self.say_asleep(why);
+        }
+    }
+
+    fn say_asleep(&mut self, why: &str) {
+        if let Some((_, until_ms)) = self.breaker.open() {
             self.news.push(News::Asleep { why: why.to_owned(), until_ms });
         }
     }
@@ -581,6 +591,38 @@ mod tests {
         dispatcher.ruling(&due(1), passes(), 6);
         assert_eq!(dispatcher.take_news(), [News::Back { was_shut: true }]);
         assert_eq!(dispatcher.next(6), Next::Flow);
+    }
+
+    #[test]
+    fn a_stopped_target_goes_on_with_whatever_shows_that_it_lets_us_in() {
+        let refused = || Verdict::Refused("400: no".into());
+        let busy = || Verdict::Later { after: Some(Duration::from_secs(1)), why: "503".into() };
+        let erred = || Verdict::Erred("500: upsert_returned_false".into());
+        for (verdict, stopped, next) in [
+            (passes(), false, Next::Flow),
+            (refused(), false, Next::Flow),
+            (erred(), false, Next::Wait(301_000)),
+            (fails("502"), true, Next::Wait(900_000)),
+            (busy(), true, Next::Wait(900_000)),
+            (Verdict::Unreachable("reset".into()), true, Next::Wait(900_000)),
+            (Verdict::Unproven("200".into()), true, Next::Wait(900_000)),
+            (Verdict::Denied("403".into()), true, Next::Wait(900_000)),
+        ] {
+            let mut dispatcher = dispatcher();
+            dispatcher.ruling(&due(1), Verdict::Denied("401".into()), 0);
+            dispatcher.take_news();
+            assert_eq!(dispatcher.next(0), Next::Wait(300_000));
+            let ruling = dispatcher.ruling(&due(1), verdict.clone(), 300_000);
+            if let Ruling::AskHealth(doubt) = ruling {
+                dispatcher.ruling_in_doubt(doubt, &Health::Unknown, 300_000);
+            }
+            let is_stopped = dispatcher.shut().is_some_and(|(cause, _)| cause.is_stopped());
+            assert_eq!(is_stopped, stopped, "{verdict:?}");
+            assert_eq!(dispatcher.next(300_000), next, "{verdict:?}");
+            if verdict == erred() {
+                assert!(matches!(dispatcher.take_news()[..], [News::Asleep { .. }]));
+            }
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ use crate::file::{FileRef, Root};
 use crate::journal::Journal;
 use crate::outbox::{Due, Outbox, OutboxError};
 use crate::target::Target;
-use crate::watch::{Hints, Touch};
+use crate::watch::{Hints, Questions, Touch};
 use attempt::Attempt;
 use dispatcher::Rules;
 pub use ledger::{LATENCY_BOUNDS_S, Ledger};
@@ -58,6 +58,7 @@ pub struct Lane {
     /// Where to say that a report, or an audio file, is not what it was.
     pub reports: Hints,
     pub exports: Hints,
+    pub questions: Questions,
     /// Where to say how things are.
     pub status: watch::Sender<LaneStatus>,
 }
@@ -121,8 +122,9 @@ impl Lane {
                 }
                 Order::Attempt(due, progress) => {
                     let config = self.settings.borrow().clone();
-                    let reporter = self.reporter();
-                    let attempt = Attempt { due, row, outbox, target, config, reporter, progress };
+                    let (reporter, questions) = (self.reporter(), self.questions.clone());
+                    let attempt =
+                        Attempt { due, row, outbox, target, config, reporter, progress, questions };
                     flights.spawn(async move { attempt.run().await.map(Landed::Attempt) });
                 }
                 Order::AskHealth(in_doubt) => {

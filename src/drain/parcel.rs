@@ -12,7 +12,7 @@ use crate::file::FileRef;
 use crate::outbox::{FileOf, Parcel, Taken};
 use crate::report::{self, KnownAudio, Report, Source, Variant, compose};
 use crate::target::to_json;
-use crate::watch::{Directory, OpenedFile};
+use crate::watch::{Directory, OpenedFile, Pulse};
 
 /// A report that is ready to go.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub enum Unpacked {
 /// # Errors
 /// In words: which file is not what it was, or cannot be read.
 pub fn payload(parcel: &Parcel, config: &Config) -> Result<Vec<u8>, String> {
-    match pack(parcel, 0, |of| read(of, config)) {
+    match pack(parcel, 0, |of| read(of, config, &Pulse::start())) {
         Ok(packed) => Ok(packed.json),
         Err(Unpacked::Changed(file)) => Err(format!("{file} is changing at this moment")),
         Err(Unpacked::Io(file, error)) => Err(format!("{file} cannot be read: {error}")),
@@ -102,12 +102,12 @@ pub fn pack(
 }
 
 /// Reads a report file as it was when it was taken in. Blocking.
-pub fn read(of: &FileOf, config: &Config) -> Result<Report, Unpacked> {
-    let mut opened = open(config.watch.path(of.file.root), of)?;
+pub fn read(of: &FileOf, config: &Config, pulse: &Pulse) -> Result<Report, Unpacked> {
+    let opened = open(config.watch.path(of.file.root), of)?;
     let io = |error| Unpacked::Io(of.file.clone(), error);
     let size = usize::try_from(of.stamp.size).unwrap_or(0);
     let mut bytes = Vec::with_capacity(size);
-    (&mut opened.file).take(config.report_limit).read_to_end(&mut bytes).map_err(io)?;
+    pulse.of(&opened.file).take(config.report_limit).read_to_end(&mut bytes).map_err(io)?;
     if bytes.len() != size || !opened.is_unchanged().map_err(io)? {
         return Err(Unpacked::Changed(of.file.clone()));
     }

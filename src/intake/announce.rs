@@ -43,7 +43,7 @@ fn warn_of(Finding { file, found }: &Finding) {
     if let Some(problem) = problem(found) {
         warn!(%file, problem, "this file cannot be delivered");
     }
-    if std::str::from_utf8(file.name_bytes()).is_err() && !matches!(found, Found::Gone) {
+    if std::str::from_utf8(file.name_bytes()).is_err() && !matches!(found, Found::Gone(_)) {
         warn!(%file,
             "the name of this file is not UTF-8: it goes by what is in it; rename it to be rid of \
              this line");
@@ -60,7 +60,7 @@ fn seen(Finding { file, found }: &Finding) -> News {
         },
         path: Some(file.to_string()),
         words: match found {
-            Found::Gone => Some("it is gone".to_owned()),
+            Found::Gone(_) => Some("it is gone".to_owned()),
             found => problem(found).map(str::to_owned),
         },
         ..News::new(Happening::Seen)
@@ -72,7 +72,7 @@ fn problem(found: &Found) -> Option<&str> {
         Found::Problem(_, problem) | Found::Obstacle(_, problem) | Found::NotOurs(_, problem) => {
             Some(problem)
         }
-        Found::Report(..) | Found::Audio(..) | Found::Gone => None,
+        Found::Report(..) | Found::Audio(..) | Found::Gone(_) => None,
     }
 }
 

@@ -43,15 +43,21 @@ pub fn due(connection: &Connection, target: i64, limit: usize) -> rusqlite::Resu
 /// since a large upload tells no more than a small one. Then the others in turn, so that one that
 /// always fails cannot speak for those that would not.
 pub fn probe(connection: &Connection, target: i64) -> rusqlite::Result<Option<Due>> {
-    connection
-        .prepare_cached(
-            "SELECT item.id, kind, content, due_ms, failures, strikes
-             FROM delivery JOIN item ON item.id = delivery.item
-             WHERE delivery.target = ?1 AND delivery.state = 1
-             ORDER BY failures > 0, iif(failures = 0, kind, 0), due_ms LIMIT 1",
-        )?
-        .query_row(params![target], due_of)
-        .optional()
+    // Joined in this order, so that the first that fits ends the search.
+    let mut first = connection.prepare_cached(
+        "SELECT item.id, kind, content, due_ms, failures, strikes
+         FROM delivery INDEXED BY delivery_due CROSS JOIN item ON item.id = delivery.item
+         WHERE delivery.target = ?1 AND delivery.state = 1
+         AND (?2 IS NULL OR (failures = 0 AND kind = ?2))
+         ORDER BY delivery.due_ms LIMIT 1",
+    )?;
+    for untried in [Some(Kind::Report), Some(Kind::Audio), None] {
+        let found = first.query_row(params![target, untried], due_of).optional()?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }
 
 fn due_of(row: &Row<'_>) -> rusqlite::Result<Due> {
@@ -189,7 +195,8 @@ fn variants(
 ) -> rusqlite::Result<Vec<SendVariant>> {
     let (files, facts): (Vec<FileOf>, Vec<FileFacts>) = connection
         .prepare_cached(
-            "SELECT size, mtime_ns, ctime_ns, inode, root, name, made_ms, digest, variants
+            "SELECT size, mtime_ns, ctime_ns, inode, root, name, made_ms, digest, variants,
+                    stands_ms IS NOT NULL
              FROM file WHERE item = ?1",
         )?
         .query_map(params![item], |row| {
@@ -198,6 +205,7 @@ fn variants(
             let facts = FileFacts {
                 made_at_ms: row.get(6)?,
                 mtime_ns: stamp.mtime_ns,
+                stands: row.get(9)?,
                 name,
                 fields: row.get(7)?,
                 variants: taken_from_text(row.get_ref(8)?.as_str_or_null()?).into_iter().collect(),
@@ -298,19 +306,26 @@ fn delivered(
     warning: &Option<String>,
 ) -> rusqlite::Result<Settled> {
     let Settlement { target, item, sent_no, at_ms, .. } = settlement;
-    let (kind, content, want, mut taken): (Kind, ContentId, Version, Taken) = connection
+    type Wanted = (Kind, ContentId, Version, Option<Version>);
+    let ((kind, content, want, wanted_fields), mut taken): (Wanted, Taken) = connection
         .prepare_cached(
-            "SELECT kind, content, want, taken FROM item
-             JOIN delivery ON delivery.item = item.id
+            "SELECT kind, content, want, file.digest, taken
+             FROM item JOIN delivery ON delivery.item = item.id
+                       LEFT JOIN file ON file.id = item.source
              WHERE item.id = ?2 AND delivery.target = ?1",
         )?
         .query_row(params![target, item], |row| {
-            let taken = taken_from_text(row.get_ref(3)?.as_str_or_null()?);
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, taken))
+            let taken = taken_from_text(row.get_ref(4)?.as_str_or_null()?);
+            Ok(((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?), taken))
         })?;
     taken.extend(sent.iter().map(|(name, digest)| (name.clone(), *digest)));
+    // What is wanted by now may be something else, and all of it have been in what was sent.
+    let level = want == *version
+        || (kind == Kind::Report
+            && fields.is_some()
+            && fields == wanted_fields
+            && variants(connection, *item, &taken)?.is_empty());
     let taken = (kind == Kind::Report).then(|| taken_to_text(&taken));
-    let level = want == *version;
     connection
         .prepare_cached(
             "UPDATE delivery SET known = ?3, known_no = ?4, acked_ms = ?5, fields = ?6, taken = ?7,
@@ -321,7 +336,7 @@ fn delivered(
         .execute(params![
             target,
             item,
-            version,
+            if level { want } else { *version },
             sent_no,
             at_ms,
             fields,

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use super::sql::State;
+use super::waiting;
 use crate::delivery::{ItemState, Stored};
 use crate::file::{FileRef, Root};
 use crate::id::Kind;
@@ -30,7 +31,7 @@ pub struct Listed {
     pub standing: Standing,
     /// The file; nothing when it is gone.
     pub file: Option<FileRef>,
-    /// What is wrong, or was the last time.
+    /// What is wrong, or was the last time; what it waits for.
     pub reason: Option<String>,
     /// Failures in a row.
     pub attempts: u32,
@@ -64,7 +65,8 @@ pub struct Place {
 
 impl Place {
     /// Before every row.
-    const START: Place = Place { at_ns: i64::MAX, is_item: true, id: i64::MAX, target: i64::MAX };
+    pub const START: Place =
+        Place { at_ns: i64::MAX, is_item: true, id: i64::MAX, target: i64::MAX };
     /// Behind every row.
     const END: Place = Place { at_ns: i64::MIN, is_item: false, id: i64::MIN, target: i64::MIN };
 }
@@ -170,6 +172,7 @@ fn items(
             },
             item_row,
         )?
+        .map(|row| explained(connection, row?))
         .collect::<Result<_, _>>()?;
     let end = last.map_or(Place::END, |(ms, id)| Place {
         at_ns: ms.saturating_mul(NS_PER_MS),
@@ -209,12 +212,30 @@ fn files(
             },
             file_row,
         )?
+        .map(|row| explained(connection, row?))
         .collect::<Result<_, _>>()?;
     let end = match rows.last() {
         Some(last) if rows.len() as i64 == limit => last.place,
         _ => Place::END,
     };
     Ok((rows, end))
+}
+
+/// Says of audio that waits what it waits for.
+fn explained(connection: &Connection, mut row: Listed) -> rusqlite::Result<Listed> {
+    match (&row.standing, &row.id, &row.target, &row.file) {
+        (Standing::Item(Stored::WaitsForReport, _), Some(id), Some(target), _) => {
+            // Every id in the outbox was parsed when it came.
+            if let Ok(id) = id.parse() {
+                row.reason = Some(waiting::for_its_report(connection, target, &id)?);
+            }
+        }
+        (Standing::Unclaimed, _, _, Some(file)) => {
+            row.reason = Some(waiting::for_a_report(connection, file)?);
+        }
+        _ => {}
+    }
+    Ok(row)
 }
 
 /// The numbers of `delivery.state` that may be in a state, as bits.

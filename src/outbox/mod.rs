@@ -11,14 +11,19 @@ mod listing;
 mod lock;
 mod model;
 mod orders;
+mod pairing;
+mod pairs;
 mod place;
 mod quarantine;
 mod room;
 pub(crate) mod schema;
 mod sql;
 pub(crate) mod tally;
+mod waiting;
 mod writer;
 
+#[cfg(test)]
+mod plans;
 #[cfg(test)]
 mod tests;
 
@@ -42,12 +47,14 @@ pub use model::{
     Settled, Settlement, Taken, Vanished, Wanted,
 };
 pub use orders::{Ordered, Retry, Scope};
+pub use pairs::Pairs;
 pub use tally::{OldestDue, Tallied, Tally};
 
 use crate::file::{FileRef, Root, Stamp};
 use crate::id::ContentId;
 use fault::{Fault, fault};
 use lock::Lock;
+use room::fault_at;
 use writer::Writer;
 
 /// Why the outbox cannot be used.
@@ -155,6 +162,7 @@ pub struct Outbox {
     changes: watch::Sender<()>,
     /// The targets that are paused, and since when: what is in the file, at hand.
     paused: watch::Sender<HashMap<i64, i64>>,
+    pairs: Pairs,
 }
 
 /// What must outlive every [`Outbox`]: the lock, and word of the thread's end.
@@ -207,12 +215,20 @@ impl Outbox {
             },
             OutboxError::is_busy,
         )
-        .await?;
+        .await
+        .map_err(|error| match error {
+            OutboxError::Sqlite(inner) if fault_at(path, &inner) == Fault::Full => {
+                OutboxError::DiskFull
+            }
+            error => error,
+        })?;
         let (writer, failure) = Writer::start(connection, path);
         let (changes, _) = watch::channel(());
         let paused = writer.read(orders::paused).await?;
         let (paused, _) = watch::channel(paused.into_iter().collect());
-        Ok((Self { path: path.into(), writer, changes, paused }, Guard { failure, _lock: lock }))
+        let pairs = writer.read(Pairs::load).await?;
+        let outbox = Self { path: path.into(), writer, changes, paused, pairs };
+        Ok((outbox, Guard { failure, _lock: lock }))
     }
 
     /// Hears of every change that may have made something due. Ask for it before asking what is
@@ -261,6 +277,12 @@ impl Outbox {
     /// Has the files of a root looked at again that only circumstances kept from being delivered.
     pub async fn lift_obstacles(&self, root: Root) -> Result<usize, OutboxError> {
         self.writer.write(move |connection| level::lift_obstacles(connection, root)).await
+    }
+
+    /// Has the files of a root looked at again if they were read by other rules than these, and
+    /// says how many those are.
+    pub async fn read_by(&self, root: Root, rules: String) -> Result<usize, OutboxError> {
+        self.writer.write(move |connection| level::read_by(connection, root, &rules)).await
     }
 
     /// Whether a root was never looked through.
@@ -391,10 +413,18 @@ impl Outbox {
         self.paused.borrow().get(&target).copied()
     }
 
-    /// Remembers that an audio file was handed over with the report of an id. Says whether that is
-    /// news; the intake must be told then.
-    pub async fn pair(&self, file: FileRef, id: ContentId) -> Result<bool, OutboxError> {
-        self.writer.write(move |connection| orders::pair(connection, &file, &id)).await
+    /// Remembers that an audio file was handed over with the report of an id. The intake must be
+    /// told.
+    pub async fn pair(&self, file: FileRef, id: ContentId) -> Result<(), OutboxError> {
+        let (kept, of) = (file.clone(), id.clone());
+        self.writer.write(move |connection| orders::pair(connection, &kept, &of)).await?;
+        self.pairs.add(&file, id);
+        Ok(())
+    }
+
+    /// The audio files that were handed over with their report.
+    pub fn pairs(&self) -> &Pairs {
+        &self.pairs
     }
 
     async fn order<T: Send + 'static>(

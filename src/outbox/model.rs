@@ -26,8 +26,9 @@ pub enum Found {
     Obstacle(Stamp, String),
     /// It is none of the files that are delivered, and why.
     NotOurs(Stamp, String),
-    /// It is not there any more.
-    Gone,
+    /// It is not there any more. It was, as far as anybody knows, until this moment, in milliseconds
+    /// since 1970.
+    Gone(i64),
 }
 
 /// What the outbox keeps of a report file.

@@ -42,6 +42,10 @@ pub use variants::Variant;
 
 use crate::id::ContentId;
 
+/// Grows whenever the same file comes to be read as another id, date, field or summary: what was
+/// read before is read again then.
+pub const READING: u32 = 1;
+
 /// What is known about a file beside its bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {

@@ -1,41 +1,45 @@
 //! The body of an audio upload: a file that is hashed as it leaves, and held back at its last
 //! bytes until it is known to be the one that was promised.
 
-use std::io;
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use futures_util::stream::try_unfold;
 use reqwest::Body;
-use tokio::io::AsyncReadExt;
 
-use super::progress::Progress;
+use super::progress::{Broken, Progress};
+use crate::file::FileRef;
 use crate::id::Version;
-use crate::watch::OpenedFile;
+use crate::watch::{OpenedFile, Pulse, Questions};
 
 /// Bytes that are read, hashed and sent at a time.
-const CHUNK: usize = 64 * 1024;
+const CHUNK: u64 = 64 * 1024;
 
 /// An audio file to be sent.
 #[derive(Debug)]
 pub struct AudioBody {
+    file: FileRef,
     opened: OpenedFile,
     size: u64,
     digest: Version,
     seconds: Option<i64>,
+    questions: Questions,
     progress: Arc<Progress>,
 }
 
 impl AudioBody {
     /// `digest` is that of the bytes which must come.
     pub fn new(
+        file: FileRef,
         opened: OpenedFile,
         digest: Version,
         seconds: Option<i64>,
+        questions: Questions,
         progress: Arc<Progress>,
     ) -> Self {
         let size = u64::try_from(opened.stamp.size).unwrap_or(0);
         progress.begin(size);
-        Self { opened, size, digest, seconds, progress }
+        Self { file, opened, size, digest, seconds, questions, progress }
     }
 
     /// Bytes.
@@ -50,85 +54,93 @@ impl AudioBody {
 
     /// The body, and the means to look at its progress.
     pub fn into_stream(self) -> (Body, Arc<Progress>) {
-        let progress = self.progress;
-        let state = Reading {
-            left: self.size,
-            file: self.opened,
-            reader: None,
-            digest: self.digest,
-            hasher: blake3::Hasher::new(),
-            progress: Arc::clone(&progress),
-        };
-        let stream = try_unfold(state, |mut state| async move {
-            Ok::<_, io::Error>(state.next().await?.map(|chunk| (chunk, state)))
+        let (reading, progress) = self.into_reading();
+        let stream = try_unfold(reading, |mut reading| async move {
+            Ok::<_, io::Error>(reading.next().await?.map(|chunk| (chunk, reading)))
         });
         (Body::wrap_stream(stream), progress)
+    }
+
+    fn into_reading(self) -> (Reading, Arc<Progress>) {
+        let progress = self.progress;
+        let reading = Reading {
+            left: self.size,
+            file: self.file,
+            opened: Arc::new(self.opened),
+            digest: self.digest,
+            hasher: blake3::Hasher::new(),
+            questions: self.questions,
+            progress: Arc::clone(&progress),
+        };
+        (reading, progress)
     }
 }
 
 struct Reading {
     left: u64,
-    file: OpenedFile,
-    reader: Option<tokio::fs::File>,
+    file: FileRef,
+    opened: Arc<OpenedFile>,
     digest: Version,
     hasher: blake3::Hasher,
+    questions: Questions,
     progress: Arc<Progress>,
 }
 
 impl Reading {
     /// The next bytes. An error breaks the request off, so that the server never sees its end.
     async fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
-        self.progress.advance(0);
         if self.left == 0 {
+            self.progress.advance(0);
             return Ok(None);
         }
-        if self.reader.is_none() {
-            self.reader = Some(tokio::fs::File::from_std(self.file.file.try_clone()?));
-        }
-        let Some(reader) = self.reader.as_mut() else { return Ok(None) };
-        let mut chunk = Vec::with_capacity(CHUNK.min(usize::try_from(self.left).unwrap_or(CHUNK)));
-        // Never more than was announced, however much the file has grown.
-        reader.take(self.left.min(CHUNK as u64)).read_buf(&mut chunk).await?;
-        if chunk.is_empty() {
-            return Err(self.changed());
-        }
+        self.progress.reads(true);
+        let chunk = self.read().await;
+        self.progress.reads(false);
+        let (chunk, is_unchanged) =
+            chunk.map_err(|error| self.broken_off(Broken::Unreadable(error)))?;
         self.hasher.update(&chunk);
         self.left -= chunk.len() as u64;
         self.progress.advance(chunk.len() as u64);
-        if self.left == 0 {
-            let same_bytes = Version::from_hash(&self.hasher.finalize()) == self.digest;
-            if !same_bytes || !self.file.is_unchanged()? {
-                return Err(self.changed());
-            }
+        let is_other =
+            || self.left == 0 && Version::from_hash(&self.hasher.finalize()) != self.digest;
+        if chunk.is_empty() || !is_unchanged || is_other() {
+            return Err(self.broken_off(Broken::Changed));
         }
         Ok(Some(chunk))
     }
 
-    fn changed(&self) -> io::Error {
-        self.progress.break_off();
-        io::Error::other("the file changed while it was sent")
+    /// Bytes that stand next in the file, and with the last of them whether it is unchanged.
+    async fn read(&self) -> io::Result<(Vec<u8>, bool)> {
+        // Never more than was announced, however much the file has grown.
+        let (size, is_last) = (self.left.min(CHUNK), self.left <= CHUNK);
+        let opened = Arc::clone(&self.opened);
+        let reading = move |_: &Pulse| {
+            let mut chunk = Vec::with_capacity(size as usize);
+            (&opened.file).take(size).read_to_end(&mut chunk)?;
+            Ok((chunk, !is_last || opened.is_unchanged()?))
+        };
+        self.questions.ask(self.file.root, Some(&self.file.name), reading).await
+    }
+
+    fn broken_off(&self, broken: Broken) -> io::Error {
+        self.progress.break_off(broken);
+        io::Error::other("the upload is broken off, since its file is not as it was")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::file::Root;
     use crate::watch::Directory;
-    use std::ffi::OsStr;
     use std::path::Path;
 
     fn body(root: &Path, digest: Version) -> Reading {
-        let opened = Directory::open(root).unwrap().open_file(OsStr::new("a.mp3")).unwrap();
-        let progress = Arc::new(Progress::default());
-        let audio = AudioBody::new(opened, digest, None, progress);
-        Reading {
-            left: audio.size,
-            file: audio.opened,
-            reader: None,
-            digest,
-            hasher: blake3::Hasher::new(),
-            progress: audio.progress,
-        }
+        let file = FileRef::new(Root::Exports, "a.mp3");
+        let opened = Directory::open(root).unwrap().open_file(&file.name).unwrap();
+        AudioBody::new(file, opened, digest, None, Questions::default(), Arc::default())
+            .into_reading()
+            .0
     }
 
     #[tokio::test]
@@ -139,7 +151,7 @@ mod tests {
         let mut reading = body(root.path(), Version::of(&bytes));
         let mut sent = Vec::new();
         while let Some(chunk) = reading.next().await.unwrap() {
-            assert!(chunk.len() <= CHUNK);
+            assert!(chunk.len() as u64 <= CHUNK);
             sent.extend(chunk);
         }
         assert!(sent == bytes && reading.progress.done() == 300_000);
@@ -160,7 +172,7 @@ mod tests {
                 Err(_) => break,
             }
         }
-        assert!(reading.progress.changed());
+        assert!(matches!(reading.progress.broken_off(), Some(Broken::Changed)));
         sent
     }
 

@@ -13,6 +13,7 @@ use reqwest::multipart::{Form, Part};
 use reqwest::{Client, RequestBuilder, redirect};
 
 pub use body::AudioBody;
+use progress::Broken;
 pub use progress::Progress;
 
 use crate::config::Ingest;
@@ -39,6 +40,8 @@ pub enum Sent {
     Verdict(Verdict),
     /// The file is not what was promised: the upload was broken off, so that no torn copy is kept.
     Changed,
+    /// The file cannot be read, or not to its end: the same.
+    Unreadable(io::Error),
 }
 
 impl Target {
@@ -140,10 +143,11 @@ impl Target {
                 )))
             }
         };
-        if progress.changed() {
-            return Sent::Changed;
+        match progress.broken_off() {
+            Some(Broken::Changed) => Sent::Changed,
+            Some(Broken::Unreadable(error)) => Sent::Unreadable(error),
+            None => Sent::Verdict(verdict(Kind::Audio, answer)),
         }
-        Sent::Verdict(verdict(Kind::Audio, answer))
     }
 
     fn post(&self, path: &str, version_no: i64) -> RequestBuilder {

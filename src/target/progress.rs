@@ -1,10 +1,11 @@
 //! How far a request has come, for those who wait for it and those who watch.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use crate::watch::Pulse;
 
 /// How far a request has come.
 #[derive(Debug)]
@@ -12,8 +13,19 @@ pub struct Progress {
     done: AtomicU64,
     /// 0 before it is known.
     total: AtomicU64,
-    changed: AtomicBool,
-    last: Mutex<Instant>,
+    broken: Mutex<Option<Broken>>,
+    /// The file is being read: whatever takes long now is no fault of the target's.
+    reading: AtomicBool,
+    pulse: Pulse,
+}
+
+/// Why an upload was broken off.
+#[derive(Debug)]
+pub enum Broken {
+    /// The file is another than was promised.
+    Changed,
+    /// The file cannot be read.
+    Unreadable(io::Error),
 }
 
 impl Default for Progress {
@@ -21,8 +33,9 @@ impl Default for Progress {
         Self {
             done: AtomicU64::new(0),
             total: AtomicU64::new(0),
-            changed: AtomicBool::new(false),
-            last: Mutex::new(Instant::now()),
+            broken: Mutex::new(None),
+            reading: AtomicBool::new(false),
+            pulse: Pulse::start(),
         }
     }
 }
@@ -38,19 +51,17 @@ impl Progress {
         Some(self.total.load(Ordering::Relaxed)).filter(|total| *total > 0)
     }
 
-    /// Whether the upload was broken off because the file is another than was promised.
-    pub fn changed(&self) -> bool {
-        self.changed.load(Ordering::Relaxed)
+    /// Why the upload was broken off, if it was.
+    pub(super) fn broken_off(&self) -> Option<Broken> {
+        self.broken().take()
     }
 
-    /// Returns when nothing has moved for `patience`.
-    pub async fn stalled(&self, patience: Duration) {
-        loop {
-            let until = *self.last.lock().unwrap_or_else(PoisonError::into_inner) + patience;
-            if Instant::now() >= until {
-                return;
-            }
-            tokio::time::sleep_until(until).await;
+    /// Returns when the target has taken nothing for `patience`.
+    pub(super) async fn stalled(&self, patience: Duration) {
+        self.pulse.stops(patience).await;
+        while self.reading.load(Ordering::Relaxed) {
+            tokio::time::sleep(patience).await;
+            self.pulse.stops(patience).await;
         }
     }
 
@@ -58,15 +69,26 @@ impl Progress {
     pub(super) fn begin(&self, total: u64) {
         self.done.store(0, Ordering::Relaxed);
         self.total.store(total, Ordering::Relaxed);
+        self.pulse.beat();
     }
 
     /// So many more bytes have gone.
     pub(super) fn advance(&self, bytes: u64) {
         self.done.fetch_add(bytes, Ordering::Relaxed);
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.pulse.beat();
     }
 
-    pub(super) fn break_off(&self) {
-        self.changed.store(true, Ordering::Relaxed);
+    /// The file is being read from now on, or not any more.
+    pub(super) fn reads(&self, reading: bool) {
+        self.reading.store(reading, Ordering::Relaxed);
+        self.pulse.beat();
+    }
+
+    pub(super) fn break_off(&self, broken: Broken) {
+        *self.broken() = Some(broken);
+    }
+
+    fn broken(&self) -> MutexGuard<'_, Option<Broken>> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -53,9 +53,10 @@ impl Sighting {
             Sighting::Events => None,
             Sighting::Scanning(reason) => Some(reason.to_string()),
             Sighting::Lost(why) => Some(why.clone()),
-            Sighting::Suspicious { gone, known } => {
-                Some(format!("{gone} of {known} files are gone at once"))
-            }
+            Sighting::Suspicious { gone, known } => Some(format!(
+                "{gone} of {known} files are gone at once; if they were deleted on purpose, say \
+                     so with: ytv2d rescan --accept-removals"
+            )),
         }
     }
 }

@@ -26,13 +26,15 @@ use crate::drain::report::Reporter;
 use crate::file::FileRef;
 use crate::id::Kind;
 use crate::journal::Journal;
-use crate::outbox::{Due, Finding, Parcel, lane, level, schema, tally};
+use crate::outbox::{Due, Finding, Found, Parcel, lane, level, schema, tally};
 
 pub const PARK_AFTER: u32 = 8;
 /// How long a request may take before its sender gives up.
 const REPORT_TIMEOUT_MS: i64 = 30_000;
 const AUDIO_TIMEOUT_MS: i64 = 60_000;
 const LOOK_TIMEOUT_MS: i64 = 10_000;
+/// How long a deletion rests before it is believed.
+const REST_MS: i64 = 2_000;
 /// When a history begins.
 const BEGIN_MS: i64 = 1_000_000_000_000;
 /// How long the last trouble may take to be overcome: some of the longest waits of a target that
@@ -84,6 +86,11 @@ pub struct World<'h> {
     events: u64,
     wake: Option<i64>,
     disk: Disk,
+    /// Files that are gone, as it seems: until when each was there, as far as anybody knows, and
+    /// when that was heard of.
+    missed: BTreeMap<FileRef, (i64, i64)>,
+    /// When the intake last looked at everything.
+    last_look: i64,
     outbox: Rc<Connection>,
     row: i64,
     /// None while the daemon does not run. Everything that it remembers is in here.
@@ -140,7 +147,7 @@ thread_local! {
 /// An empty outbox, and the row of its target.
 fn outbox() -> (Rc<Connection>, i64) {
     let connection = OUTBOX.with(Rc::clone);
-    for table in ["delivery", "audio_key", "file", "item", "target"] {
+    for table in ["attempt", "delivery", "audio_key", "file", "item", "target"] {
         let sql = format!("DELETE FROM {table}");
         connection.prepare_cached(&sql).unwrap().execute([]).unwrap();
     }
@@ -159,6 +166,8 @@ impl<'h> World<'h> {
             events: 0,
             wake: None,
             disk: Disk::default(),
+            missed: BTreeMap::new(),
+            last_look: BEGIN_MS,
             outbox,
             row,
             pilot: None,
@@ -187,6 +196,7 @@ impl<'h> World<'h> {
         }
         self.look(None)?;
         self.drain()?;
+        self.until(self.now + REST_MS)?;
         // Requests that are still to be troubled are part of it.
         let calm_ms = |world: &Self| {
             let troubled = (world.requests as usize) < world.history.fates.len();
@@ -316,6 +326,8 @@ impl<'h> World<'h> {
         self.wake = None;
         self.stopping = false;
         let reporter = Reporter::new("dashboard", Journal::new(self.now));
+        self.missed.clear();
+        self.last_look = self.now;
         // A reconcile comes before everything else.
         self.pilot = Some(Pilot::new(reporter, self.row, rules, jitter));
         self.look(None)
@@ -368,6 +380,11 @@ impl<'h> World<'h> {
     // --- the intake
 
     fn look(&mut self, names: Option<Vec<FileRef>>) -> Result<(), String> {
+        // What everything is looked at for was gone at some moment since the last time.
+        let until = if names.is_some() { self.now } else { self.last_look };
+        if names.is_none() {
+            self.last_look = self.now;
+        }
         let names = names.unwrap_or_else(|| {
             let mut known = self.judge.recorded_names();
             known.extend(self.disk.files.keys().cloned());
@@ -379,15 +396,36 @@ impl<'h> World<'h> {
             .iter()
             .filter_map(|name| {
                 let known = level::stamp(&self.outbox, name).expect("a stamp can be read");
-                self.disk.look(name, known)
+                match known {
+                    Some(_) if !self.disk.files.contains_key(name) => self.miss(name, until),
+                    _ => {
+                        self.missed.remove(name);
+                        self.disk.look(name, known)
+                    }
+                }
             })
             .collect();
         if findings.is_empty() {
             return Ok(());
         }
         level::record(&self.outbox, &findings, false, self.now).map_err(|e| e.to_string())?;
-        self.judge.recorded(&findings);
+        self.judge.recorded(&findings, self.now);
         self.judge.rows(&self.outbox)
+    }
+
+    /// A deletion comes to rest before it is believed.
+    fn miss(&mut self, name: &FileRef, until: i64) -> Option<Finding> {
+        let heard = self.missed.get(name).copied();
+        let (until, at) = heard.unwrap_or((until, self.now));
+        if self.now >= at + REST_MS {
+            self.missed.remove(name);
+            return Some(Finding { file: name.clone(), found: Found::Gone(until) });
+        }
+        if heard.is_none() {
+            self.missed.insert(name.clone(), (until, at));
+            self.after(REST_MS, 0, Event::Look(Some(vec![name.clone()])));
+        }
+        None
     }
 
     // --- the lane's own work
