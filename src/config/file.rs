@@ -80,6 +80,17 @@ pub enum WatchMode {
     Scan,
 }
 
+impl WatchMode {
+    /// The word of the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            WatchMode::Auto => "auto",
+            WatchMode::Events => "events",
+            WatchMode::Scan => "scan",
+        }
+    }
+}
+
 /// A share of a hundred, written `"50%"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
