@@ -149,7 +149,7 @@ fn a_file_that_cannot_be_read_is_named_once_shown_and_taken_when_it_can_be() {
     let (said, code) = stage.said(&["status"]);
     assert_eq!(code, Some(1), "{said}");
     for text in [
-        "! reports: 1 files cannot be read for now; ytv2d list --state waiting says why",
+        "! reports: 1 file cannot be read for now; ytv2d list --state waiting says why",
         "reports/broken.json: it cannot be read: Input/output error",
     ] {
         assert!(said.contains(text), "{text} in {said}");
