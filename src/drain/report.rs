@@ -27,10 +27,8 @@ impl Reporter {
         Self { target, journal }
     }
 
-    /// Says that a request begins. Whatever comes of it is said by one of the others.
+    /// Tells the journal that a request begins: the log has a line for its end. Whatever comes of it is said by one of the others.
     pub fn started(&self, parcel: &Parcel) {
-        let (id, kind, file) = (&parcel.id, parcel.kind, &parcel.source.file);
-        debug!(%id, %kind, target = self.target, %file, "delivering");
         self.tell(parcel, journal::News::new(Happening::Started));
     }
 

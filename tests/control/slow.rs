@@ -27,6 +27,11 @@ fn an_order_that_is_too_long_is_refused() {
     let head = request("POST", &format!("/retry?reason={}", "x".repeat(100_000)), &[], b"");
     let reply = exchange_at(&stage.config.socket(), &head).expect("an answer");
     assert!((400..500).contains(&reply.status), "{}", reply.status_line);
+    let body = format!(r#"{{"report": "{}"}}"#, "x".repeat(100_000));
+    let order = request("POST", "/upload", &[("Connection", "close")], body.as_bytes());
+    let reply = exchange_at(&stage.config.socket(), &order).expect("an answer");
+    assert!((400..500).contains(&reply.status), "{}", reply.text());
+    assert!(reply.text().contains("limit"), "{}", reply.text());
     daemon.stop();
 }
 
