@@ -93,8 +93,11 @@ mod tests {
     async fn a_stale_socket_is_replaced_and_anything_else_is_left_alone() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("ytv2d.sock");
-        let control =
-            |path: &Path| Control { socket: path.to_owned(), mode: 0o640, group: Some(own_group()) };
+        let control = |path: &Path| Control {
+            socket: path.to_owned(),
+            mode: 0o640,
+            group: Some(own_group()),
+        };
         let first = bind(&control(&path)).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
         assert_eq!(bind(&control(&path)).unwrap_err().kind(), io::ErrorKind::AddrInUse);
