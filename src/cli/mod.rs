@@ -9,8 +9,10 @@ use crate::config::{self, Config, process_environment};
 use crate::{daemon, systemd, telemetry};
 
 mod ask;
+mod convert;
 mod demo;
 mod list;
+mod shim;
 mod status;
 
 /// The configuration is at fault, so that a restart cannot help (sysexits.h).
@@ -38,6 +40,12 @@ enum Command {
     /// List items and files, the latest change first.
     #[command(after_help = "Example: ytv2d list --state parked")]
     List(list::Args),
+    /// Print what a report file becomes: exit status 0, or 1 when it is no report.
+    #[command(after_help = "Example: ytv2d convert data/reports/old.json --to ingest")]
+    Convert(convert::Args),
+    /// Print a module that stands in for the pipeline's own sync functions.
+    #[command(after_help = "Example: ytv2d shim python > nas_sync.py")]
+    Shim(shim::Args),
     /// Try everything on this machine: both ends, in scratch directories, with sample files.
     #[command(after_help = "Example: ytv2d demo --stay")]
     Demo(demo::Args),
@@ -53,6 +61,8 @@ pub fn main() -> ExitCode {
         Command::Run => run(cli.config),
         Command::Status(args) => status::main(&args, cli.config.as_deref()),
         Command::List(args) => list::main(&args, cli.config.as_deref()),
+        Command::Convert(args) => convert::main(&args, cli.config.as_deref()),
+        Command::Shim(args) => shim::main(&args),
         Command::Demo(args) => demo::main(&args),
         Command::Ingest(args) => crate::server::cli::main(args),
     }

@@ -22,6 +22,7 @@ pub struct ConfigFile {
     pub retry: Retry,
     pub breaker: Breaker,
     pub limits: Limits,
+    pub content_db: ContentDb,
     pub control: Control,
     pub log: Log,
 }
@@ -208,6 +209,12 @@ impl Default for Limits {
     fn default() -> Self {
         Self { report: ByteSize::mb(16) }
     }
+}
+
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ContentDb {
+    pub path: PathBuf,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]

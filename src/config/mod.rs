@@ -33,6 +33,8 @@ pub struct Config {
     pub breaker: Breaker,
     /// The largest report that is read, in bytes.
     pub report_limit: u64,
+    /// The pipeline's old content database, where it is to be read.
+    pub content_db: Option<PathBuf>,
     pub control: Control,
     pub log: Log,
 }
@@ -156,10 +158,10 @@ impl Config {
                 None
             }
         };
-        let timezone = match TimeZone::get(&file.watch.timezone) {
+        let timezone = match zone(&file.watch.timezone) {
             Ok(zone) => Some(zone),
-            Err(error) => {
-                fault(format!("watch.timezone: {error}"));
+            Err(Fault(text)) => {
+                fault(text);
                 None
             }
         };
@@ -257,6 +259,7 @@ impl Config {
             },
             breaker: Breaker { failures: file.breaker.failures },
             report_limit: file.limits.report.as_u64(),
+            content_db: Some(file.content_db.path).filter(|path| !path.as_os_str().is_empty()),
             control: Control {
                 socket: place::under(environment("RUNTIME_DIRECTORY"), file.control.socket),
                 mode,
@@ -298,6 +301,27 @@ pub fn control_socket(
     } else {
         socket
     })
+}
+
+/// How reports are to be understood. Whoever only reads one needs no dashboard.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    pub timezone: TimeZone,
+    pub ids: IdPolicy,
+}
+
+impl Reading {
+    /// # Errors
+    /// See [`Config::load`].
+    pub fn load(path: Option<&Path>) -> Result<Self, Vec<Fault>> {
+        let file = read(path)?;
+        let timezone = zone(&file.watch.timezone).map_err(|fault| vec![fault])?;
+        Ok(Self { timezone, ids: file.ingest.ids })
+    }
+}
+
+fn zone(name: &str) -> Result<TimeZone, Fault> {
+    TimeZone::get(name).map_err(|error| Fault(format!("watch.timezone: {error}")))
 }
 
 /// Environment over file; trimmed, without a trailing slash, http or https (contract I.3, C.1).

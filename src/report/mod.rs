@@ -19,6 +19,7 @@ mod stem;
 mod table;
 mod text;
 mod tree;
+mod universal;
 mod variant_name;
 mod variants;
 mod youtube;
@@ -38,6 +39,7 @@ pub use merge::{Chosen, FileFacts, Merged, merge};
 pub use names::ignored_report_name;
 pub use problem::Problem;
 pub use shape::Shape;
+pub use universal::universal;
 pub use variants::Variant;
 
 use crate::id::ContentId;
