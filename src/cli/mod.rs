@@ -9,6 +9,7 @@ use crate::config::{self, Config, process_environment};
 use crate::{daemon, systemd, telemetry};
 
 mod ask;
+mod check;
 mod convert;
 mod demo;
 mod list;
@@ -40,6 +41,10 @@ enum Command {
     /// List items and files, the latest change first.
     #[command(after_help = "Example: ytv2d list --state parked")]
     List(list::Args),
+    /// Try everything that a delivery needs: exit status 0 when nothing failed, 1 when something
+    /// did, 78 when the configuration is at fault.
+    #[command(after_help = "Example: ytv2d check --write")]
+    Check(check::Args),
     /// Print what a report file becomes: exit status 0, or 1 when it is no report.
     #[command(after_help = "Example: ytv2d convert data/reports/old.json --to ingest")]
     Convert(convert::Args),
@@ -61,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Run => run(cli.config),
         Command::Status(args) => status::main(&args, cli.config.as_deref()),
         Command::List(args) => list::main(&args, cli.config.as_deref()),
+        Command::Check(args) => check::main(&args, cli.config.as_deref()),
         Command::Convert(args) => convert::main(&args, cli.config.as_deref()),
         Command::Shim(args) => shim::main(&args),
         Command::Demo(args) => demo::main(&args),

@@ -3,6 +3,7 @@
 mod answer;
 mod body;
 mod fault;
+mod probe;
 
 use std::io;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use reqwest::multipart::{Form, Part};
 use reqwest::{Client, RequestBuilder, redirect};
 
 pub use body::AudioBody;
+pub use probe::Answered;
 
 use crate::config::Ingest;
 use crate::contract::{

@@ -1,0 +1,80 @@
+//! `ytv2d check`: everything that a delivery needs, tried one by one, with what to do about what
+//! is wrong.
+
+mod here;
+mod line;
+mod record;
+mod target;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::EX_CONFIG;
+use super::ask::print_json;
+use crate::config::{self, Config, process_environment};
+use line::{Line, Outcome};
+
+/// What `check` can be told.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Also send a test record to the dashboard, read it back, and delete it again.
+    #[arg(long)]
+    write: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    ok: bool,
+    checks: Vec<Line>,
+}
+
+/// Prints a line for each check: exit status 0 when nothing failed, 1 when something did, 78 when
+/// the configuration is at fault.
+pub fn main(args: &Args, named: Option<&Path>) -> ExitCode {
+    let path = config::find(named);
+    let place = path.as_deref().unwrap_or(Path::new("the built-in defaults")).display().to_string();
+    let config = match Config::load(path.as_deref(), &process_environment) {
+        Ok(config) => config,
+        Err(faults) => {
+            let failed = |fault: &config::Fault| {
+                Line::failed("configuration", fault.to_string(), "mend that, and check again")
+            };
+            tell(args, faults.iter().map(failed).collect());
+            return ExitCode::from(EX_CONFIG);
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("ytv2d: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut lines = vec![Line::ok("configuration", place)];
+    lines.extend(runtime.block_on(async {
+        let mut lines = target::check(&config.ingest, args.write).await;
+        lines.extend(here::check(&config).await);
+        lines
+    }));
+    // What still hangs in a blocking look at a dead mount must not keep the process.
+    runtime.shutdown_background();
+    if tell(args, lines) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Prints the lines, and says whether none of them failed.
+fn tell(args: &Args, checks: Vec<Line>) -> bool {
+    let ok = checks.iter().all(|line| line.outcome != Outcome::Failed);
+    if args.json {
+        print_json(&Report { ok, checks });
+    } else {
+        for line in &checks {
+            println!("{line}");
+        }
+    }
+    ok
+}

@@ -1,0 +1,299 @@
+//! The way to a target: name, connection, encryption, health, clock, and whether it lets us in.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::Url;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::line::Line;
+use super::record;
+use crate::clock;
+use crate::config::Ingest;
+use crate::contract::{DATABASE_HEALTH_PATH, HEALTH_PATH, INGEST_HEALTH_PATH};
+use crate::delivery::{Health, Transport, judge_health};
+use crate::file::Printable;
+use crate::target::{Answered, Target};
+
+/// Clocks that differ by less than this disturb nobody. HTTP's dates are whole seconds.
+const CLOCK_TOLERANCE: i64 = 30;
+
+/// Goes the way step by step, and no further than it leads. With `write`, a test record goes it
+/// too.
+pub async fn check(ingest: &Ingest, write: bool) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let addresses = match look_up(&ingest.url, ingest.connect_timeout).await {
+        Ok(addresses) => addresses,
+        Err(words) => {
+            let advice = "mend the address in ingest.url, or this machine's name service";
+            lines.push(Line::failed("address", words, advice));
+            return lines;
+        }
+    };
+    lines.push(Line::ok("address", address_words(&ingest.url, &addresses)));
+    let (line, answers) = connect(&addresses, ingest.connect_timeout).await;
+    lines.push(line);
+    if !answers {
+        return lines;
+    }
+    let target = match Target::new(ingest) {
+        Ok(target) => target,
+        Err(error) => {
+            let advice = "install the certificates, or make them readable";
+            lines.push(Line::failed("encryption", error.to_string(), advice));
+            return lines;
+        }
+    };
+
+    // The first request may have to wake it.
+    let first = target.ask(HEALTH_PATH).await;
+    let line = encryption(&ingest.url, &first);
+    let is_encrypted = !has_failed(&line);
+    lines.push(line);
+    let answered = match first {
+        Ok(answered) => answered,
+        Err(fault) => {
+            if is_encrypted {
+                let advice = "start the dashboard, or see what stands between it and this machine";
+                lines.push(Line::failed("health", fault.to_string(), advice));
+            }
+            return lines;
+        }
+    };
+    let clock = clock_line(&answered, clock::now());
+    lines.push(health("health", Ok(answered)));
+    lines.push(health("ingest health", target.ask(INGEST_HEALTH_PATH).await));
+    lines.push(health("database health", target.ask(DATABASE_HEALTH_PATH).await));
+    lines.push(clock);
+    let token = token(target.knock().await);
+    let is_let_in = !has_failed(&token);
+    lines.push(token);
+    if write && is_let_in {
+        lines.push(record::round_trip(&target).await);
+    }
+    lines
+}
+
+fn has_failed(line: &Line) -> bool {
+    line.outcome == super::Outcome::Failed
+}
+
+async fn look_up(url: &Url, patience: Duration) -> Result<Vec<SocketAddr>, String> {
+    let host = url.host_str().unwrap_or_default().to_owned();
+    let asked = url.clone();
+    let looking = tokio::task::spawn_blocking(move || asked.socket_addrs(|| None));
+    match timeout(patience, looking).await {
+        Ok(Ok(Ok(addresses))) if !addresses.is_empty() => Ok(addresses),
+        Ok(Ok(Ok(_))) => Err(format!("{host} has no address")),
+        Ok(Ok(Err(error))) => Err(format!("{host} cannot be looked up: {error}")),
+        Ok(Err(panic)) => Err(panic.to_string()),
+        Err(_) => Err(format!("{host} cannot be looked up within {patience:?}")),
+    }
+}
+
+fn address_words(url: &Url, addresses: &[SocketAddr]) -> String {
+    let host = url.host_str().unwrap_or_default();
+    let shown: Vec<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
+    let is_literal = shown.iter().any(|shown| host.trim_matches(['[', ']']) == shown);
+    if is_literal { host.to_owned() } else { format!("{host} is {}", shown.join(", ")) }
+}
+
+/// Tries every address, and says whether any answers.
+async fn connect(addresses: &[SocketAddr], patience: Duration) -> (Line, bool) {
+    let mut faults = Vec::new();
+    for address in addresses {
+        match timeout(patience, TcpStream::connect(address)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => faults.push(format!("{address}: {error}")),
+            Err(_) => faults.push(format!("{address}: no answer within {patience:?}")),
+        }
+    }
+    let words = faults.join("; ");
+    if faults.is_empty() {
+        let port = addresses.first().map_or(0, SocketAddr::port);
+        (Line::ok("connection", format!("port {port} is open")), true)
+    } else if faults.len() < addresses.len() {
+        let advice = "the other addresses do; deliveries may be slow to begin";
+        (Line::warning("connection", words, advice), true)
+    } else {
+        let advice = "start the dashboard, or open the way to it: firewall, port, VPN";
+        (Line::failed("connection", words, advice), false)
+    }
+}
+
+fn encryption(url: &Url, first: &Result<Answered, Transport>) -> Line {
+    const CHECK: &str = "encryption";
+    if url.scheme() == "http" {
+        let is_here = url.host_str().is_some_and(|host| {
+            let host = host.trim_matches(['[', ']']);
+            host == "localhost"
+                || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        });
+        return if is_here {
+            Line::ok(CHECK, "none (http), and none needed on this machine")
+        } else {
+            let advice = "use https, unless every network between is your own";
+            Line::warning(CHECK, "none (http): whoever listens can read the token", advice)
+        };
+    }
+    match first {
+        Err(fault @ Transport::Tls(_)) => {
+            let advice = "the certificate must be valid for this name, and its issuer known here \
+                          (ca-certificates; SSL_CERT_FILE names another list); see this machine's \
+                          date as well, and whether the dashboard speaks https at all";
+            Line::failed(CHECK, fault.to_string(), advice)
+        }
+        Err(_) => Line::warning(CHECK, "cannot be told without an answer", "see below"),
+        Ok(_) => Line::ok(CHECK, "the certificate is valid for this name"),
+    }
+}
+
+fn health(check: &'static str, answered: Result<Answered, Transport>) -> Line {
+    let answered = match answered {
+        Ok(answered) => answered,
+        Err(fault) => {
+            return Line::failed(check, fault.to_string(), "look at the dashboard's own log");
+        }
+    };
+    match judge_health(answered.status, &answered.body) {
+        Health::Fine => Line::ok(check, "fine"),
+        Health::Unknown => Line::ok(check, "it does not tell"),
+        // It answers, and is slow.
+        Health::Bad(why) if check == "database health" && answered.status == 200 => {
+            Line::warning(check, why, "deliveries may be slow; look at the dashboard's database")
+        }
+        Health::Bad(why) => Line::failed(
+            check,
+            why,
+            "set the dashboard up (its INGEST_TOKEN, its database), or see whether ingest.url is \
+             its address",
+        ),
+    }
+}
+
+fn clock_line(answered: &Answered, now: Timestamp) -> Line {
+    const CHECK: &str = "clock";
+    let date = answered.date.and_then(|date| Timestamp::try_from(date).ok());
+    let Some(date) = date else { return Line::ok(CHECK, "the dashboard does not tell its time") };
+    let ahead = now.as_second() - date.as_second();
+    if ahead.abs() <= CLOCK_TOLERANCE {
+        return Line::ok(CHECK, "this machine and the dashboard agree");
+    }
+    let way = if ahead > 0 { "ahead of" } else { "behind" };
+    let words = format!("this machine is {} s {way} the dashboard", ahead.abs());
+    Line::warning(CHECK, words, "let both keep network time (timedatectl set-ntp true)")
+}
+
+/// The answer to a report of no bytes.
+fn token(answered: Result<Answered, Transport>) -> Line {
+    const CHECK: &str = "token";
+    let answered = match answered {
+        Ok(answered) => answered,
+        Err(fault) => {
+            return Line::failed(CHECK, fault.to_string(), "look at the dashboard's own log");
+        }
+    };
+    let status = answered.status;
+    let body = String::from_utf8_lossy(&answered.body);
+    let words: String = body.trim().chars().take(200).collect();
+    let words = format!("{status}: {}", Printable(words.as_bytes()));
+    match status {
+        400 => Line::ok(CHECK, "accepted"),
+        401 | 403 | 407 => Line::failed(
+            CHECK,
+            format!("authentication failed: {words}"),
+            "put the dashboard's INGEST_TOKEN into ingest.token_file or the environment, and \
+             reload ytv2d",
+        ),
+        300..=399 | 404 | 405 | 410 | 501 => Line::failed(
+            CHECK,
+            format!("there is no ingest endpoint: {words}"),
+            "see whether ingest.url is the dashboard's address, with nothing after it, and the \
+             dashboard new enough",
+        ),
+        _ => Line::failed(
+            CHECK,
+            format!("not the answer of an ingest endpoint: {words}"),
+            "look at the dashboard's own log",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Outcome;
+    use super::*;
+
+    fn answered(status: u16, body: &str) -> Answered {
+        Answered { status, date: None, body: body.into() }
+    }
+
+    #[test]
+    fn only_the_answer_to_one_who_may_send_proves_the_token() {
+        for (status, outcome) in [
+            (400, Outcome::Ok),
+            (401, Outcome::Failed),
+            (403, Outcome::Failed),
+            (200, Outcome::Failed),
+            (302, Outcome::Failed),
+            (404, Outcome::Failed),
+            (410, Outcome::Failed),
+            (500, Outcome::Failed),
+            (502, Outcome::Failed),
+        ] {
+            assert_eq!(token(Ok(answered(status, "x"))).outcome, outcome, "{status}");
+        }
+        assert_eq!(token(Err(Transport::Reset)).outcome, Outcome::Failed);
+        let hostile = token(Ok(answered(401, "\u{1b}[2J")));
+        assert!(!hostile.to_string().contains('\u{1b}'), "{hostile}");
+    }
+
+    #[test]
+    fn clocks_may_differ_a_little() {
+        let now: Timestamp = "2025-09-02T18:00:00Z".parse().unwrap();
+        for (date, outcome, words) in [
+            ("2025-09-02T18:00:29Z", Outcome::Ok, "agree"),
+            ("2025-09-02T17:59:00Z", Outcome::Warning, "60 s ahead"),
+            ("2025-09-02T19:00:00Z", Outcome::Warning, "3600 s behind"),
+        ] {
+            let date = date.parse::<Timestamp>().unwrap();
+            let line = clock_line(&Answered { date: Some(date.into()), ..answered(200, "") }, now);
+            assert_eq!(line.outcome, outcome, "{line}");
+            assert!(line.words.contains(words), "{line}");
+        }
+        assert_eq!(clock_line(&answered(200, ""), now).outcome, Outcome::Ok);
+    }
+
+    #[test]
+    fn a_slow_database_is_a_warning_and_a_missing_one_a_fault() {
+        for (status, body, outcome) in [
+            (200, r#"{"status":"healthy"}"#, Outcome::Ok),
+            (404, "", Outcome::Ok),
+            (200, r#"{"status":"degraded"}"#, Outcome::Warning),
+            (503, r#"{"status":"error"}"#, Outcome::Failed),
+        ] {
+            assert_eq!(health("database health", Ok(answered(status, body))).outcome, outcome);
+        }
+        let unset = answered(200, r#"{"status":"ok","token_set":false}"#);
+        assert_eq!(health("ingest health", Ok(unset)).outcome, Outcome::Failed);
+    }
+
+    #[test]
+    fn plain_http_is_fine_on_this_machine_alone() {
+        for (url, outcome) in [
+            ("http://127.0.0.1:1", Outcome::Ok),
+            ("http://[::1]:1", Outcome::Ok),
+            ("http://localhost", Outcome::Ok),
+            ("http://192.168.1.2", Outcome::Warning),
+            ("https://example.org", Outcome::Ok),
+        ] {
+            let line = encryption(&url.parse().unwrap(), &Ok(answered(200, "")));
+            assert_eq!(line.outcome, outcome, "{url}");
+        }
+        let fault = Err(Transport::Tls("expired".to_owned()));
+        let line = encryption(&"https://example.org".parse().unwrap(), &fault);
+        assert_eq!(line.outcome, Outcome::Failed);
+    }
+}
