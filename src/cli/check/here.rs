@@ -20,7 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// So many files of a directory are opened; one that cannot be is seldom alone.
 const OPENED: usize = 200;
 
-pub async fn check(config: &Config) -> Vec<Line> {
+/// `socket` is the daemon's.
+pub async fn check(config: &Config, socket: &Path) -> Vec<Line> {
     let mut lines = Vec::new();
     if let Some(path) = &config.content_db {
         let db = ContentDb::new(path.clone(), config.watch.timezone.clone(), config.ingest.ids);
@@ -34,8 +35,10 @@ pub async fn check(config: &Config) -> Vec<Line> {
         };
         lines.push(blocking(check, move || directory(check, root, &path)).await);
     }
-    lines.push(daemon(&config.control.socket).await);
-    let path = config.outbox.clone();
+    let (line, status) = daemon(socket).await;
+    lines.push(line);
+    // A person's shell does not know where systemd has put it; the daemon does.
+    let path = status.map_or(config.outbox.clone(), |status| status.outbox.path.into());
     let allow_network = config.outbox_allow_network;
     lines.push(blocking("outbox", move || outbox(&path, allow_network)).await);
     lines
@@ -108,24 +111,28 @@ fn directory(check: &'static str, root: Root, path: &Path) -> Line {
     }
 }
 
-async fn daemon(socket: &Path) -> Line {
+/// What the daemon says of itself, if it runs.
+async fn daemon(socket: &Path) -> (Line, Option<Status>) {
     const CHECK: &str = "daemon";
-    match client::get::<Status>(socket, "/status").await {
-        Ok(status) if status.healthy => {
-            Line::ok(CHECK, format!("ytv2d {} runs, and is healthy", status.version))
+    let status = match client::get::<Status>(socket, "/status").await {
+        Ok(status) => status,
+        Err(ClientError::NotRunning(at)) => {
+            let advice = "start it: ytv2d run, or: systemctl start ytv2d";
+            return (Line::warning(CHECK, format!("nobody listens at {at}"), advice), None);
         }
-        Ok(status) => Line::warning(
-            CHECK,
-            format!("ytv2d {} runs, and complains: {}", status.version, status.reasons.join("; ")),
-            "ytv2d status tells more",
-        ),
-        Err(ClientError::NotRunning(at)) => Line::warning(
-            CHECK,
-            format!("nobody listens at {at}"),
-            "start it: ytv2d run, or: systemctl start ytv2d",
-        ),
-        Err(error) => Line::failed(CHECK, error.to_string(), "see control.socket"),
-    }
+        Err(error) => {
+            return (Line::failed(CHECK, error.to_string(), "see control.socket"), None);
+        }
+    };
+    let version = &status.version;
+    let line = if status.healthy {
+        Line::ok(CHECK, format!("ytv2d {version} runs, and is healthy"))
+    } else {
+        let reasons = status.reasons.join("; ");
+        let words = format!("ytv2d {version} runs, and complains: {reasons}");
+        Line::warning(CHECK, words, "ytv2d status tells more")
+    };
+    (line, Some(status))
 }
 
 fn outbox(path: &Path, allow_network: bool) -> Line {

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::EX_CONFIG;
 use super::ask::print_json;
-use crate::config::{self, Config, process_environment};
+use crate::config::{self, Config, control_socket, process_environment};
 use line::{Line, Outcome};
 
 /// What `check` can be told.
@@ -38,8 +38,10 @@ struct Report {
 pub fn main(args: &Args, named: Option<&Path>) -> ExitCode {
     let path = config::find(named);
     let place = path.as_deref().unwrap_or(Path::new("the built-in defaults")).display().to_string();
-    let config = match Config::load(path.as_deref(), &process_environment) {
-        Ok(config) => config,
+    let loaded = Config::load(path.as_deref(), &process_environment)
+        .and_then(|config| Ok((config, control_socket(path.as_deref(), &process_environment)?)));
+    let (config, socket) = match loaded {
+        Ok(loaded) => loaded,
         Err(faults) => {
             let failed = |fault: &config::Fault| {
                 Line::failed("configuration", fault.to_string(), "mend that, and check again")
@@ -58,7 +60,7 @@ pub fn main(args: &Args, named: Option<&Path>) -> ExitCode {
     let mut lines = vec![Line::ok("configuration", place)];
     lines.extend(runtime.block_on(async {
         let mut lines = target::check(&config.ingest, args.write).await;
-        lines.extend(here::check(&config).await);
+        lines.extend(here::check(&config, &socket).await);
         lines
     }));
     // What still hangs in a blocking look at a dead mount must not keep the process.
