@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use futures_util::StreamExt;
@@ -16,16 +17,13 @@ use tracing::{error, info, warn};
 use crate::clock;
 use crate::config::{Config, process_environment};
 use crate::control;
-use crate::drain::{Lane, LaneStatus};
+use crate::drain::{Lanes, Targets, add_target};
 use crate::file::Root;
-use crate::intake::{Intake, RootStatus};
+use crate::intake::{self, Intake, RootStatus};
 use crate::outbox::{self, Outbox, OutboxError};
 use crate::systemd;
-use crate::target::Target;
-use crate::watch::Hints;
-
-/// The name of the one target, in the outbox, the log and the status.
-const TARGET: &str = "dashboard";
+use crate::target::{Target, Throttle};
+use crate::watch::{Hints, Questions};
 
 /// What no restart can mend.
 #[derive(Debug, thiserror::Error)]
@@ -48,41 +46,52 @@ pub async fn run(
         version = env!("CARGO_PKG_VERSION"),
         config = %config_path.as_deref().unwrap_or(Path::new("built in")).display(),
         outbox = %config.outbox.display(),
-        url = %config.ingest.url,
         "starting"
     );
+
+    tell_warnings(&config);
 
     if !config.outbox_allow_network {
         outbox::check_place(&config.outbox)?;
     }
     // On a full disk this may take until somebody makes room.
-    let (outbox, mut guard, row) = tokio::select! {
-        opened = open(&config.outbox) => opened?,
+    let (outbox, mut guard) = tokio::select! {
+        opened = open(&config) => opened?,
         () = told_to_stop(&mut signals) => return Ok(()),
     };
-    let (target, targets) = watch::channel(Target::new(&config.ingest)?);
+    let throttle = Throttle::default();
+    throttle.set(&config.upload, &config.watch.timezone);
+    let (targets, targeted) = watch::channel(build_targets(&config, &throttle)?);
     let (settings, setting) = watch::channel(Arc::new(config));
     let hints = Root::ALL.map(|_| Hints::default());
+    let questions = Questions::default();
     let stop = CancellationToken::new();
     let mut tasks: JoinSet<Result<(), OutboxError>> = JoinSet::new();
 
     let mut reconciled = Vec::new();
     let mut roots = Vec::new();
+    let mut intakes = Vec::new();
     for (root, hints) in Root::ALL.into_iter().zip(&hints) {
         let (done, first) = oneshot::channel();
         let (status, seen) =
             watch::channel(RootStatus::new(root, setting.borrow().watch.path(root).to_owned()));
-        let intake = Intake::new(root, outbox.clone(), setting.clone(), hints.clone(), status);
+        let (handle, requests) = intake::Handle::new(root);
+        let intake = Intake::new(
+            root,
+            outbox.clone(),
+            setting.clone(),
+            hints.clone(),
+            questions.clone(),
+            requests,
+            status,
+        );
         roots.push(seen);
+        intakes.push(handle);
         tasks.spawn(intake.run(done, stop.clone()));
         reconciled.push(first);
     }
-    let [reports, exports] = hints;
-    let (status, lane_seen) = watch::channel(LaneStatus {
-        name: TARGET,
-        url: setting.borrow().ingest.url.to_string(),
-        ..LaneStatus::default()
-    });
+    let [reports, exports] = hints.clone();
+    let (statuses, lanes) = watch::channel(Vec::new());
     let place = setting.borrow().control.clone();
     let listener = match passed {
         Some(listener) => control::adopt(listener).map_err(Misconfigured)?,
@@ -94,7 +103,8 @@ pub async fn run(
         hints: [reports.clone(), exports.clone()],
         reload: ask_reload,
         roots: roots.clone(),
-        lanes: vec![lane_seen],
+        intakes,
+        lanes,
         settings: setting.clone(),
         started_ms: clock::now_ms(),
     };
@@ -103,17 +113,16 @@ pub async fn run(
         answering.await;
         Ok(())
     });
-    let lane = Lane {
-        name: TARGET,
-        row,
+    let lanes = Lanes {
         outbox: outbox.clone(),
-        target: targets,
+        targets: targeted,
         settings: setting,
         reports,
         exports,
-        status,
+        questions,
+        statuses,
     };
-    tasks.spawn(lane.run(stop.clone()));
+    tasks.spawn(lanes.run(stop.clone()));
     // What is left of the outbox is in the tasks' hands, so that its thread ends with them.
     drop(outbox);
 
@@ -147,7 +156,9 @@ pub async fn run(
                 Some(SIGHUP) => {
                     systemd::reloading();
                     // What came of it is in the log.
-                    let _told = reload(config_path.as_deref(), &settings, &target);
+                    if reload(config_path.as_deref(), &settings, &targets, &throttle).is_err() {
+                        hints.iter().for_each(Hints::add_everything);
+                    }
                     if is_ready {
                         systemd::ready(&told);
                     }
@@ -159,14 +170,15 @@ pub async fn run(
             },
             Some(reply) = asked_reload.recv() => {
                 systemd::reloading();
-                let _asker_gone = reply.send(reload(config_path.as_deref(), &settings, &target));
+                let done = reload(config_path.as_deref(), &settings, &targets, &throttle);
+                let _asker_gone = reply.send(done);
                 if is_ready {
                     systemd::ready(&told);
                 }
             }
             Some(ended) = tasks.join_next() => break match ended {
                 Ok(Ok(())) => Err(anyhow::anyhow!("a part of the daemon ended by itself")),
-                Ok(Err(fault)) => Err(fault.into()),
+                Ok(Err(fault)) => Err(reason(&mut guard, fault).await.into()),
                 Err(panic) => std::panic::resume_unwind(panic.into_panic()),
             },
         }
@@ -193,13 +205,37 @@ pub async fn run(
     outcome
 }
 
-async fn open(path: &Path) -> Result<(Outbox, outbox::Guard, i64), OutboxError> {
-    let (outbox, guard) = Outbox::open(path).await?;
-    loop {
-        match outbox.add_target(TARGET).await {
-            Err(fault) if fault.is_disk_full() => outbox.wait_for_room().await?,
-            row => return Ok((outbox, guard, row?)),
-        }
+/// Opens the outbox, and has its targets there before anything is taken in: what is adopted then is
+/// adopted for them.
+async fn open(config: &Config) -> Result<(Outbox, outbox::Guard), OutboxError> {
+    let (outbox, guard) = Outbox::open(&config.outbox).await?;
+    for target in config.targets() {
+        add_target(&outbox, target).await?;
+    }
+    Ok((outbox, guard))
+}
+
+/// What ended the outbox's thread, where that is why a task has ended: word of it may be a moment
+/// behind.
+async fn reason(guard: &mut outbox::Guard, fault: OutboxError) -> OutboxError {
+    match tokio::time::timeout(Duration::from_secs(1), &mut guard.failure).await {
+        Ok(Ok(reason)) => reason,
+        _ => fault,
+    }
+}
+
+/// The way to every target that is sent to.
+fn build_targets(config: &Config, throttle: &Throttle) -> anyhow::Result<Targets> {
+    config
+        .targets()
+        .filter_map(|name| Some((name, config.endpoint(name)?)))
+        .map(|(name, endpoint)| Target::new(name, endpoint, throttle.clone()))
+        .collect()
+}
+
+fn tell_warnings(config: &Config) {
+    for warning in &config.warnings {
+        warn!(%warning, "the configuration is hardly meant like this");
     }
 }
 
@@ -241,11 +277,13 @@ fn exit_on_second_signal() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads the configuration again. A faulty one changes nothing.
+/// Reads the configuration again, and says whether it is taken over: who goes by it looks at
+/// everything then. A faulty one changes nothing.
 fn reload(
     path: Option<&Path>,
     settings: &watch::Sender<Arc<Config>>,
-    target: &watch::Sender<Target>,
+    targets: &watch::Sender<Targets>,
+    throttle: &Throttle,
 ) -> control::Reloaded {
     let fresh = Config::load(path, &process_environment).map_err(|faults| {
         for fault in &faults {
@@ -257,11 +295,13 @@ fn reload(
     for key in &fixed {
         warn!(key, "this change needs a restart");
     }
-    let fresh = Target::new(&taken.ingest).map_err(|error| {
+    let fresh = build_targets(&taken, throttle).map_err(|error| {
         error!(%error, "the configuration is not taken over");
         vec![error.to_string()]
     })?;
-    target.send_replace(fresh);
+    tell_warnings(&taken);
+    throttle.set(&taken.upload, &taken.watch.timezone);
+    targets.send_replace(fresh);
     settings.send_replace(Arc::new(taken));
     info!("reloaded");
     Ok(fixed)

@@ -22,7 +22,8 @@ impl Root {
         }
     }
 
-    /// The ending of the names that are ours in this root.
+    /// The ending of the names that are ours in this root, in small letters or in capitals, as a
+    /// share of another machine may have them.
     pub fn extension(self) -> &'static str {
         match self {
             Root::Reports => "json",

@@ -107,6 +107,32 @@ impl fmt::Display for Kind {
     }
 }
 
+/// A place that is kept level with the disk. The words are those of the outbox, the log, the status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TargetName {
+    /// The dashboard of today, by its ingest endpoints.
+    Dashboard,
+    /// The dashboard from before PostgreSQL, by the endpoints that it had.
+    Legacy,
+}
+
+impl TargetName {
+    pub const ALL: [TargetName; 2] = [TargetName::Dashboard, TargetName::Legacy];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TargetName::Dashboard => "dashboard",
+            TargetName::Legacy => "legacy",
+        }
+    }
+}
+
+impl fmt::Display for TargetName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// A digest that stands for content: equal digests, equal content. The first 128 bits of BLAKE3,
 /// which keeps a row of the outbox small and is still far beyond accident.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

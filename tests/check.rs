@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use support::daemon::{CLEARED, Config};
 use support::dashboard::{Fault, Request, Rule};
+use support::ends::Ends;
 use support::fixtures::{self, Shape};
 use support::stage::Stage;
 
@@ -124,6 +125,51 @@ fn a_test_record_comes_and_goes() {
     let sent = stage.dashboard.requests().into_iter().find(|request| request.stored.is_some());
     let id = sent.unwrap().video_id.unwrap();
     assert!(checked.line("test record")["words"].as_str().unwrap().contains(&id));
+}
+
+#[test]
+fn the_legacy_target_is_checked_when_it_is_enabled() {
+    let mut ends = Ends::new();
+    ends.configure(true, true, "");
+    let both = check(&ends.config, &["--write"]);
+    assert_eq!(both.status, Some(0), "{:#?}", both.lines);
+    both.says("secret", "ok", "accepted");
+    assert_eq!(both.line("secret")["target"], "legacy");
+    assert_eq!(both.line("token")["target"], "dashboard");
+    let records: Vec<_> = both.lines.iter().filter(|line| line["check"] == "test record").collect();
+    assert_eq!(records.len(), 2);
+    assert!(records.iter().all(|line| line["outcome"] == "ok"), "{records:#?}");
+    assert!(ends.new.records().is_empty() && ends.old.flats().is_empty());
+    assert_eq!(ends.old.requests().iter().filter(|request| request.stored.is_some()).count(), 1);
+
+    ends.old.set_secret("");
+    check(&ends.config, &[]).says("secret", "failed", "no SYNC_SECRET");
+    ends.old.set_secret("another");
+    check(&ends.config, &[]).says("secret", "failed", "authentication failed");
+    ends.old.renew();
+    check(&ends.config, &["--write"]).says("secret", "failed", "this dashboard is PostgreSQL-only");
+
+    ends.configure(true, false, "");
+    let one = check(&ends.config, &[]);
+    assert!(!one.has("secret"));
+    assert_eq!(one.status, Some(0), "{:#?}", one.lines);
+}
+
+#[test]
+fn flags_that_contradict_each_other_are_a_warning() {
+    let mut ends = Ends::new();
+    ends.configure(true, true, "");
+    let output = command(&ends.config)
+        .args(["--json"])
+        .envs([("POSTGRES_ONLY", "true"), ("DUAL_SYNC", "true")])
+        .output()
+        .unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let warned = report["checks"].as_array().unwrap().iter().any(|line| {
+        line["outcome"] == "warning" && line["words"].as_str().unwrap().contains("DUAL_SYNC")
+    });
+    assert!(warned, "{report}");
+    assert_eq!(output.status.code(), Some(0));
 }
 
 #[test]

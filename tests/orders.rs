@@ -240,7 +240,7 @@ fn why_tells_the_whole_story_of_a_parked_report_and_of_the_audio_that_waits_for_
     assert_eq!(attempt["outcome"], "parked");
     assert_eq!(attempt["words"], "400: video_id required");
     let waits = audio["deliveries"][0]["waits_for"].as_str().unwrap();
-    assert_eq!(waits, "its report is parked: 400: video_id required");
+    assert_eq!(waits, "it waits for its report, which is parked: 400: video_id required");
     let verdict = account["verdict"].as_str().unwrap();
     assert!(verdict.contains("is not tried any more at dashboard: 400: video_id"), "{verdict}");
 
@@ -280,8 +280,8 @@ fn the_listing_comes_in_pages_that_follow_each_other() {
     for n in 0..7 {
         stage.holds(&report(n));
     }
-    row(&stage, "current", &report(6).expected.id);
-    let whole = get(&stage, "/items?kind=report")["items"].clone();
+    let whole = get(&stage, "/items?kind=report")["items"].as_array().unwrap().clone();
+    assert_eq!(whole.len(), 7);
     let (mut pages, mut after) = (Vec::new(), String::new());
     loop {
         let page = get(&stage, &format!("/items?kind=report&limit=3{after}"));
@@ -289,7 +289,8 @@ fn the_listing_comes_in_pages_that_follow_each_other() {
         let Some(next) = page["next"].as_str() else { break };
         after = format!("&after={next}");
     }
-    assert_eq!(Value::Array(pages), whole);
+    let ids = |rows: &[Value]| rows.iter().map(|row| row["id"].clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&pages), ids(&whole));
     daemon.stop();
 }
 
@@ -324,4 +325,108 @@ fn what_is_asked_wrongly_is_answered_with_what_to_ask() {
 fn healthy_still(daemon: &Daemon, stage: &Stage) {
     assert!(daemon.exited().is_none());
     assert_eq!(get(stage, "/healthz")["healthy"], true);
+}
+
+/// Hands a pair over, and gives the status and the answer.
+fn upload(stage: &Stage, what: &Value) -> (u16, Value) {
+    let body = what.to_string();
+    let head = [("Connection", "close"), ("Content-Type", "application/json")];
+    let request = request("POST", "/upload", &head, body.as_bytes());
+    let reply = exchange_at(&stage.config.socket(), &request).expect("an answer");
+    (reply.status, reply.json())
+}
+
+#[test]
+fn a_pair_that_is_handed_over_is_delivered_at_once_whatever_the_audio_is_called() {
+    let mut stage = Stage::new();
+    // So that nothing but the order can be why it is delivered.
+    stage.config.audio_quiet = "1h".to_owned();
+    let daemon = stage.start();
+    let (one, bytes) = (fixtures::report(Shape::UniversalReddit, 1), mp3(2, 1));
+    stage.put(&one);
+    stage.put_audio("audio_unknown_20250901_101010.mp3", &bytes);
+    let (status, uploaded) = upload(
+        &stage,
+        &json!({
+            "report": stage.config.report(&one.file_name),
+            "audio": "audio_unknown_20250901_101010.mp3",
+            "wait": 60
+        }),
+    );
+    assert_eq!(status, 200, "{uploaded}");
+    assert_eq!((&uploaded["id"], &uploaded["done"]), (&json!(one.expected.id), &json!(true)));
+    let outcome = &uploaded["targets"]["dashboard"];
+    assert_eq!((&outcome["report"]["state"], &outcome["done"]), (&json!("current"), &json!(true)));
+    assert!(outcome["audio"]["public_url"].is_string(), "{outcome}");
+    stage.holds_audio(&one.expected.id, &bytes);
+
+    // It is remembered, and a restart neither forgets the file nor sends it again.
+    daemon.stop();
+    let mark = stage.mark();
+    let daemon = stage.start();
+    let again = upload(&stage, &json!({ "report": one.file_name, "wait": 60 })).1;
+    assert_eq!(again["done"], true, "{again}");
+    row(&stage, "current", "audio_unknown_20250901_101010.mp3");
+    assert!(stage.sent_after(mark).is_empty());
+    daemon.stop();
+}
+
+#[test]
+fn who_hands_over_and_waits_is_told_of_a_refusal() {
+    let stage = Stage::new();
+    let daemon = stage.start();
+    let refused = report(1);
+    let answer = Fault::Status(422, Vec::new(), r#"{"error":"no title"}"#.into());
+    stage.dashboard.inject(Rule::new(answer).reports());
+    stage.put(&refused);
+    stage.put_audio("a.mp3", &mp3(1, 1));
+    let pair = json!({ "report": refused.file_name, "audio": "a.mp3", "wait": 60 });
+    let uploaded = upload(&stage, &pair).1;
+    assert_eq!(uploaded["done"], false);
+    let outcome = &uploaded["targets"]["dashboard"];
+    assert_eq!(outcome["report"]["state"], "parked");
+    assert_eq!(outcome["report"]["reason"], "422: no title");
+    let waits = &outcome["audio"]["reason"];
+    assert_eq!(waits, "it waits for its report, which is parked: 422: no title");
+
+    // Nobody waits for a target that a person must see to.
+    stage.dashboard.clear_faults();
+    post(&stage, "/pause");
+    let uploaded = upload(&stage, &json!({ "report": refused.file_name, "wait": 3600 })).1;
+    let reason = &uploaded["targets"]["dashboard"]["report"]["reason"];
+    assert_eq!(reason, "dashboard is paused by order");
+    post(&stage, "/resume");
+    stage.holds(&refused);
+    daemon.stop();
+}
+
+#[test]
+fn what_cannot_be_handed_over_is_refused_with_the_reason() {
+    let stage = Stage::new();
+    let daemon = stage.start();
+    std::fs::write(stage.config.report("torn.json"), "{\"id\": ").unwrap();
+    std::fs::write(stage.config.export("empty.mp3"), "").unwrap();
+    stage.put(&report(1));
+    let name = report(1).file_name;
+    for (what, status, words) in [
+        (json!({ "report": "missing.json" }), 404, "does not exist"),
+        (json!({ "report": "torn.json" }), 409, "cannot be delivered"),
+        (json!({ "report": name, "audio": "missing.mp3" }), 404, "does not exist"),
+        (json!({ "report": name, "audio": "empty.mp3" }), 409, "empty"),
+        (json!({ "report": "/etc/passwd" }), 400, "in none of the watched directories"),
+        (json!({ "report": "empty.mp3" }), 400, "is not in"),
+        (json!({ "reports": name }), 400, "unknown field"),
+        (json!([1]), 400, "invalid"),
+    ] {
+        let (code, refusal) = upload(&stage, &what);
+        assert_eq!(code, status, "{what}: {refusal}");
+        let said = refusal["error"].as_str().unwrap_or_default();
+        assert!(said.contains(words) && refusal["hint"].is_string(), "{what}: {refusal}");
+    }
+    healthy_still_running(&daemon);
+    daemon.stop();
+}
+
+fn healthy_still_running(daemon: &Daemon) {
+    assert!(daemon.exited().is_none());
 }

@@ -6,8 +6,9 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use support::daemon::Daemon;
+use support::daemon::{Config, Daemon};
 use support::dashboard::{Fault, Rule};
+use support::ends::{Ends, row_id};
 use support::fixtures::{self, Report, Shape, write_in_place};
 use support::mp3::mp3;
 use support::stage::Stage;
@@ -22,20 +23,28 @@ fn stage() -> Stage {
     let reports = stage.config.path().join(REPORTS);
     std::fs::create_dir_all(&reports).unwrap();
     stage.config.extra_toml.push_str(&format!("[watch]\nreports = {reports:?}\n"));
-    let module = Command::new(env!("CARGO_BIN_EXE_ytv2d")).args(["shim", "python"]).output();
-    let module = module.unwrap();
-    assert!(module.status.success());
-    std::fs::write(stage.config.path().join("nas_sync.py"), module.stdout).unwrap();
+    print_module(&stage.config);
     stage
 }
 
-/// Runs lines of Python where the pipeline runs; what they print is JSON.
+fn print_module(config: &Config) {
+    let module = Command::new(env!("CARGO_BIN_EXE_ytv2d")).args(["shim", "python"]).output();
+    let module = module.unwrap();
+    assert!(module.status.success());
+    std::fs::write(config.path().join("nas_sync.py"), module.stdout).unwrap();
+}
+
 fn python(stage: &Stage, lines: &str) -> (Value, String) {
+    python_at(&stage.config, lines)
+}
+
+/// Runs lines of Python where the pipeline runs; what they print is JSON.
+fn python_at(config: &Config, lines: &str) -> (Value, String) {
     let Output { status, stdout, stderr } = Command::new("python3")
         .args(["-B", "-W", "error", "-c", &format!("import json\n{lines}")])
-        .current_dir(stage.config.path())
+        .current_dir(config.path())
         .env_remove("YTV2D_PATHS")
-        .env("YTV2D_SOCKET", stage.config.socket())
+        .env("YTV2D_SOCKET", config.socket())
         .env("YTV2D_WAIT", "30")
         .output()
         .expect("these tests need python3");
@@ -99,6 +108,39 @@ fn what_was_delivered_is_told_in_the_old_result_map() {
     let id = &report.expected.id;
     assert_eq!(told[1]["postgres"]["audio"]["public_url"], format!("/exports/audio/{id}.mp3"));
     stage.holds_audio(id, &audio);
+    daemon.stop();
+}
+
+#[test]
+fn with_two_targets_the_map_has_both_and_one_is_enough() {
+    let mut ends = Ends::new();
+    ends.configure(true, true, "");
+    print_module(&ends.config);
+    let daemon = Daemon::start_ready(&ends.config);
+    let (one, two) =
+        (fixtures::report(Shape::IngestReady, 7), fixtures::report(Shape::IngestReady, 8));
+    ends.put(&one);
+    let call = |report: &Report| {
+        format!(
+            "import logging; logging.basicConfig(level=logging.INFO)\n\
+             from nas_sync import dual_sync_upload\n\
+             print(json.dumps(dual_sync_upload('reports/{}')))",
+            report.file_name
+        )
+    };
+    let (told, errors) = python_at(&ends.config, &call(&one));
+    assert_eq!(told["postgres"]["report"]["upserted"], 1, "{told} {errors}");
+    assert_eq!(told["sqlite"]["report"]["success"], true, "{told} {errors}");
+    assert!(errors.contains("Dual-sync SUCCESS"), "{errors}");
+    assert!(ends.old.flat(&row_id(&one.expected.id)).is_some());
+
+    ends.old.set_secret("another");
+    ends.put(&two);
+    let (told, errors) = python_at(&ends.config, &call(&two));
+    assert_eq!(told["postgres"]["report"]["upserted"], 1, "{told} {errors}");
+    assert_eq!(told["sqlite"]["report"], Value::Null, "{told} {errors}");
+    assert!(errors.contains("Partial sync for"), "{errors}");
+    assert!(errors.contains("postgres=ok; sqlite=fail"), "{errors}");
     daemon.stop();
 }
 

@@ -75,9 +75,11 @@ fn every_state_is_listed_with_what_it_is_about() {
     assert_eq!(parked["attempts"], 1);
     assert!(parked["parked_since"].is_string());
 
+    // Before that it waits as a file, until it is known to be whole.
+    stage.wait_for_end_of_writing();
     let waiting = rows(&stage, "waiting", 1).remove(0);
     assert_eq!((waiting["kind"].as_str(), &waiting["id"]), (Some("audio"), &parked["id"]));
-    assert!(waiting["reason"].as_str().unwrap().contains("its report"), "{waiting}");
+    assert_eq!(waiting["reason"], "waits for its report, which is parked: 400: video_id required");
 
     let invalid = rows(&stage, "invalid", 1).remove(0);
     assert_eq!(invalid["path"], "reports/torn.json");
@@ -99,6 +101,7 @@ fn the_status_says_healthy_degraded_or_not_running() {
     let daemon = stage.start();
     stage.put(&report(10));
     stage.holds(&report(10));
+    rows(&stage, "current", 1);
     let healthy = ask(&stage, &["status"]);
     let said = String::from_utf8_lossy(&healthy.stdout).into_owned();
     assert_eq!(healthy.status.code(), Some(0), "{said}");

@@ -625,3 +625,57 @@ fn the_demos_samples_are_reports_and_their_names_hold_their_ids() {
     assert_eq!(ids.len(), 9);
     assert_eq!(BTreeSet::from_iter(ids).len(), 8, "two files are about one id");
 }
+
+#[test]
+fn the_old_dashboard_takes_flat_rows_and_audio_and_the_new_one_no_rows() {
+    let old = Dashboard::start_old();
+    let send = |dashboard: &Dashboard, target: &str, key: &str, kind: &str, body: &[u8]| {
+        let headers = [("Authorization", key), ("Content-Type", kind)];
+        http::exchange(dashboard.address(), &http::request("POST", target, &headers, body))
+            .expect("an answer")
+    };
+    let row = |dashboard: &Dashboard, key: &str, row: &Value| {
+        send(dashboard, "/api/content", key, "application/json", row.to_string().as_bytes())
+    };
+    let good = "Bearer test-secret";
+    let first = json!({
+        "id": "yt:x", "title": "one", "video_id": "x", "indexed_at": "2025-10-01T00:00:00Z",
+        "summary_text": "text",
+    });
+    assert_eq!(row(&old, "Bearer wrong", &first).status, 401);
+    assert_eq!(row(&old, "test-secret", &first).status, 401);
+    assert_eq!(row(&old, good, &json!({"id": "yt:x"})).status, 400);
+    let reply = row(&old, good, &first).json();
+    assert_eq!((&reply["success"], &reply["action"]), (&json!(true), &json!("created")));
+    let second = json!({
+        "id": "yt:x", "title": "two", "video_id": "x", "indexed_at": "2026-01-01T00:00:00Z",
+        "summary_text": "other", "summary_type": "comprehensive",
+    });
+    assert_eq!(row(&old, good, &second).json()["action"], "updated");
+    let stored = old.flat("yt:x").unwrap();
+    assert_eq!((stored.text("title"), stored.writes), (Some("two"), 2));
+    assert_eq!(stored.text("indexed_at"), Some("2025-10-01T00:00:00Z"), "the first one stays");
+    assert_eq!(stored.summary_text.as_deref(), Some("other"));
+
+    let (kind, body) = http::multipart("ignored", b"bytes");
+    let reply = send(&old, "/api/upload-audio", good, kind, &body);
+    assert_eq!(reply.json()["filename"], "x.mp3");
+    assert_eq!(old.audio("x").unwrap().len, 5);
+    assert!(!old.flat("yt:x").unwrap().has_audio(), "the row hears nothing of it");
+    let head = format!(
+        "POST /api/upload-audio HTTP/1.1\r\nAuthorization: {good}\r\nContent-Type: {kind}\r\n\
+         Content-Length: {}\r\n\r\n",
+        (25 << 20) + 1
+    );
+    assert_eq!(http::exchange(old.address(), head.as_bytes()).unwrap().status, 413);
+    assert_eq!(report(&old, &payload("x", "t")).status, 404);
+    assert_eq!(get(&old, "GET", "/health/ingest").status, 404);
+    assert_eq!(get(&old, "GET", "/health").status, 200);
+    old.set_secret("");
+    let reply = row(&old, good, &first);
+    assert!(reply.status == 500 && reply.text().contains("Sync not configured"));
+
+    let new = Dashboard::start();
+    assert_eq!(row(&new, good, &first).status, 410);
+    assert_eq!(send(&new, "/api/upload-audio", good, kind, &body).status, 200);
+}

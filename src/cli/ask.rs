@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::EX_CONFIG;
@@ -22,6 +23,24 @@ pub struct At {
 
 /// Asks a route of the socket. A failure is told, and becomes an exit code.
 pub fn get<T: DeserializeOwned>(at: &At, config: Option<&Path>, path: &str) -> Result<T, ExitCode> {
+    ask(at, config, async |socket| client::get(socket, path).await)
+}
+
+/// Has a route of the socket do something. A failure is told, and becomes an exit code.
+pub fn post<T: DeserializeOwned>(
+    at: &At,
+    config: Option<&Path>,
+    path: &str,
+    body: &impl Serialize,
+) -> Result<T, ExitCode> {
+    ask(at, config, async |socket| client::post(socket, path, body).await)
+}
+
+fn ask<T>(
+    at: &At,
+    config: Option<&Path>,
+    ask: impl AsyncFnOnce(&Path) -> Result<T, ClientError>,
+) -> Result<T, ExitCode> {
     let socket = match &at.socket {
         Some(socket) => socket.clone(),
         None => {
@@ -39,7 +58,7 @@ pub fn get<T: DeserializeOwned>(at: &At, config: Option<&Path>, path: &str) -> R
         eprintln!("ytv2d: {error}");
         ExitCode::FAILURE
     })?;
-    runtime.block_on(client::get(&socket, path)).map_err(|error| {
+    runtime.block_on(ask(&socket)).map_err(|error| {
         eprintln!("ytv2d: {error}");
         match error {
             ClientError::NotRunning(_) => ExitCode::from(NOT_RUNNING),
@@ -49,7 +68,7 @@ pub fn get<T: DeserializeOwned>(at: &At, config: Option<&Path>, path: &str) -> R
 }
 
 /// Prints JSON as scripts read it.
-pub fn print_json(value: &impl serde::Serialize) {
+pub fn print_json(value: &impl Serialize) {
     match serde_json::to_string_pretty(value) {
         Ok(text) => println!("{text}"),
         Err(error) => eprintln!("ytv2d: {error}"),

@@ -77,6 +77,7 @@ fn payload(report: &Report, written_at: Timestamp) -> ReportPayload {
         made_at_ms: 0,
         mtime_ns: 0,
         name: Vec::new(),
+        stands: true,
         fields: report.fields.digest(),
         variants: report.variants.iter().map(|v| (v.name.clone(), v.digest())).collect(),
     };

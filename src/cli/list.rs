@@ -48,7 +48,8 @@ pub fn main(args: &Args, config: Option<&Path>) -> ExitCode {
 
 fn line(item: &Item) -> String {
     let name = item.id.as_deref().or(item.path.as_deref()).unwrap_or("?");
-    let mut line = format!("{:<9}  {:<6}  {name}", item.state.as_str(), item.kind);
+    let target = item.target.as_deref().unwrap_or("-");
+    let mut line = format!("{:<9}  {:<6}  {target:<9}  {name}", item.state.as_str(), item.kind);
     if item.id.is_some()
         && let Some(path) = &item.path
     {

@@ -13,6 +13,7 @@ mod check;
 mod convert;
 mod demo;
 mod list;
+mod rescan;
 mod shim;
 mod status;
 
@@ -51,6 +52,9 @@ enum Command {
     /// Print a module that stands in for the pipeline's own sync functions.
     #[command(after_help = "Example: ytv2d shim python > nas_sync.py")]
     Shim(shim::Args),
+    /// Look through the directories now, and say what came of it.
+    #[command(after_help = "Example: ytv2d rescan --root reports")]
+    Rescan(rescan::Args),
     /// Try everything on this machine: both ends, in scratch directories, with sample files.
     #[command(after_help = "Example: ytv2d demo --stay")]
     Demo(demo::Args),
@@ -69,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::main(&args, cli.config.as_deref()),
         Command::Convert(args) => convert::main(&args, cli.config.as_deref()),
         Command::Shim(args) => shim::main(&args),
+        Command::Rescan(args) => rescan::main(&args, cli.config.as_deref()),
         Command::Demo(args) => demo::main(&args),
         Command::Ingest(args) => crate::server::cli::main(args),
     }

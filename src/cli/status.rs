@@ -8,7 +8,11 @@ use jiff::{Timestamp, Unit};
 
 use super::ask::{self, At};
 use crate::clock;
+use crate::control::pending::span;
 use crate::control::wire::{Root, Status, Target};
+
+/// So many of the files that are not taken in yet are shown by name.
+const PENDING_SHOWN: usize = 3;
 
 /// What `status` can be told.
 #[derive(Debug, clap::Args)]
@@ -48,6 +52,9 @@ fn page(status: &Status, now: Timestamp) -> String {
     for root in &status.roots {
         line(root_line(root, now));
         line(format!("          {}", root.path));
+        for file in root.pending.iter().take(PENDING_SHOWN) {
+            line(format!("          {}: {}", file.path, file.reason));
+        }
     }
     for target in &status.targets {
         line(String::new());
@@ -77,7 +84,7 @@ fn root_line(root: &Root, now: Timestamp) -> String {
         let writing = format!(
             "; {} still being written, the oldest for {}",
             root.unsettled,
-            seconds(root.oldest_unsettled_s as i64)
+            span(root.oldest_unsettled_s)
         );
         text.push_str(&writing);
     }
@@ -86,8 +93,11 @@ fn root_line(root: &Root, now: Timestamp) -> String {
 
 fn target_lines(target: &Target, now: Timestamp) -> Vec<String> {
     let mut lines = vec![format!("{} {}: {}", target.name, target.url, target.state)];
-    if let (Some(why), Some(until)) = (&target.why, target.until) {
-        lines.push(format!("  {why}; tried again in {}", ago(now, until)));
+    if let Some(why) = &target.why {
+        lines.push(match target.until {
+            Some(until) => format!("  {why}; tried again in {}", ago(now, until)),
+            None => format!("  {why}; not tried again"),
+        });
     }
     let order = ["current", "due", "waiting", "in_flight", "parked", "invalid", "vanished"];
     let counts: Vec<String> = order
@@ -111,21 +121,14 @@ fn count(target: &Target, state: &str) -> usize {
 
 /// The time between two moments, in its largest unit.
 fn ago(then: Timestamp, now: Timestamp) -> String {
-    seconds(now.since(then).and_then(|span| span.total(Unit::Second)).unwrap_or(0.0) as i64)
-}
-
-fn seconds(seconds: i64) -> String {
-    match seconds.max(0) {
-        s @ 0..60 => format!("{s} s"),
-        s @ 60..3600 => format!("{} min", s / 60),
-        s @ 3600..86_400 => format!("{} h", s / 3600),
-        s => format!("{} days", s / 86_400),
-    }
+    span(now.since(then).and_then(|span| span.total(Unit::Second)).unwrap_or(0.0) as u64)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::wire::Pending;
+    use crate::id::Kind;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -137,8 +140,9 @@ mod tests {
             "roots": [{
                 "root": "reports", "path": "/nas/reports", "file_system": "ext4",
                 "state": "events", "seen": true, "since": at(0), "files": 12,
-                "last_event": null, "last_scan": null, "last_scan_ms": null,
-                "last_canary": null, "canary": null, "unsettled": 0, "oldest_unsettled_s": 0
+                "last_event": null, "overflows": 0, "last_scan": null, "last_scan_ms": null,
+                "last_canary": null, "canary": null, "unsettled": 0, "oldest_unsettled_s": 0,
+                "troubled": 0, "pending": []
             }],
             "targets": [{
                 "name": "dashboard", "url": "https://d.example.org/", "state": "up", "why": null,
@@ -174,22 +178,20 @@ mod tests {
         status.targets[0].until = Some(at(400));
         status.roots[0].unsettled = 1;
         status.roots[0].oldest_unsettled_s = 14 * 60;
+        status.roots[0].pending = vec![Pending {
+            path: "reports/a.json".to_owned(),
+            kind: Kind::Report,
+            for_s: 14 * 60,
+            reason: "still being written for 14 min".to_owned(),
+        }];
         let page = page(&status, at(100));
         for text in [
             "degraded: 3 pending, last delivery 4 s ago\n  ! dashboard is stopped: 401",
             "1 still being written, the oldest for 14 min",
+            "          reports/a.json: still being written for 14 min\n",
             "  401: unauthorized; tried again in 5 min\n",
         ] {
             assert!(page.contains(text), "{text:?} in {page}");
-        }
-    }
-
-    #[test]
-    fn times_are_told_in_their_largest_unit() {
-        for (n, text) in
-            [(-5, "0 s"), (59, "59 s"), (60, "1 min"), (7200, "2 h"), (200_000, "2 days")]
-        {
-            assert_eq!(seconds(n), text);
         }
     }
 }

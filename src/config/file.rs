@@ -19,6 +19,7 @@ pub struct ConfigFile {
     pub watch: Watch,
     pub outbox: Outbox,
     pub ingest: Ingest,
+    pub legacy: Legacy,
     pub retry: Retry,
     pub breaker: Breaker,
     pub limits: Limits,
@@ -32,6 +33,8 @@ pub struct ConfigFile {
 pub struct Watch {
     pub reports: PathBuf,
     pub exports: PathBuf,
+    #[serde(with = "duration")]
+    pub report_quiet: Duration,
     #[serde(with = "duration")]
     pub audio_quiet: Duration,
     #[serde(with = "duration")]
@@ -117,6 +120,7 @@ impl Default for Watch {
         Self {
             reports: "data/reports".into(),
             exports: "exports".into(),
+            report_quiet: Duration::from_secs(5),
             audio_quiet: Duration::from_secs(2),
             rescan: Duration::from_secs(5 * 60),
             mode: WatchMode::Auto,
@@ -145,6 +149,7 @@ impl Default for Outbox {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ingest {
+    pub enabled: bool,
     pub url: String,
     pub token_file: PathBuf,
     pub parallel: usize,
@@ -160,6 +165,7 @@ pub struct Ingest {
 impl Default for Ingest {
     fn default() -> Self {
         Self {
+            enabled: true,
             url: String::new(),
             token_file: PathBuf::new(),
             parallel: 4,
@@ -167,6 +173,35 @@ impl Default for Ingest {
             report_timeout: Duration::from_secs(30),
             audio_timeout: Duration::from_secs(60),
             ids: IdPolicy::default(),
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Legacy {
+    pub enabled: bool,
+    pub url: String,
+    pub secret_file: PathBuf,
+    pub parallel: usize,
+    #[serde(with = "duration")]
+    pub connect_timeout: Duration,
+    #[serde(with = "duration")]
+    pub report_timeout: Duration,
+    #[serde(with = "duration")]
+    pub audio_timeout: Duration,
+}
+
+impl Default for Legacy {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            url: String::new(),
+            secret_file: PathBuf::new(),
+            parallel: 2,
+            connect_timeout: Duration::from_secs(5),
+            report_timeout: Duration::from_secs(30),
+            audio_timeout: Duration::from_secs(30),
         }
     }
 }
@@ -203,11 +238,12 @@ impl Default for Breaker {
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     pub report: ByteSize,
+    pub upload: String,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { report: ByteSize::mb(16) }
+        Self { report: ByteSize::mb(16), upload: "off".into() }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use globset::{Glob, GlobSet, GlobSetBuilder};
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 /// The patterns of `watch.ignore`, ready to be asked.
 #[derive(Clone, Debug, Default)]
@@ -13,12 +13,15 @@ pub struct Ignore {
 }
 
 impl Ignore {
+    /// Small letters and capitals are the same: a share of another machine may have either.
+    ///
     /// # Errors
     /// One line that says which pattern is wrong, and how.
     pub fn new(patterns: &[String]) -> Result<Self, String> {
         let mut builder = GlobSetBuilder::new();
         for pattern in patterns {
-            builder.add(Glob::new(pattern).map_err(|error| error.to_string())?);
+            let glob = GlobBuilder::new(pattern).case_insensitive(true).build();
+            builder.add(glob.map_err(|error| error.to_string())?);
         }
         let set = builder.build().map_err(|error| error.to_string())?;
         Ok(Self { patterns: patterns.to_vec(), set })
@@ -61,6 +64,8 @@ mod tests {
             "#recycle",
             "#snapshot",
             "video_ids_to_fix.json",
+            "THUMBS.DB",
+            "Report.json.TMP",
         ] {
             assert!(ignore.matches(OsStr::new(name)), "{name}");
         }

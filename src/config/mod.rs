@@ -1,25 +1,32 @@
 //! The configuration: defaults, then the file, then the environment, validated whole.
 
+mod endpoint;
 mod file;
+mod flags;
 mod ignore;
 mod place;
 mod reload;
 mod secret;
+mod timetable;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use reqwest::Url;
 use tracing_subscriber::filter::EnvFilter;
 
+pub use endpoint::{Endpoint, URL_VARIABLES};
 pub use file::{ConfigFile, FirstRun, LogFormat, Percent, WatchMode};
+pub use flags::FLAGS;
 pub use ignore::Ignore;
 pub use place::{DEFAULT_PLACES, find};
 pub use secret::Token;
+pub use timetable::Timetable;
 
 use crate::file::Root;
+use crate::id::TargetName;
 use crate::report::IdPolicy;
+use flags::{Enabled, Flags};
 
 /// Everything the daemon was told, sound and complete.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,15 +35,23 @@ pub struct Config {
     pub outbox: PathBuf,
     /// Whether the outbox may lie on a network file system.
     pub outbox_allow_network: bool,
-    pub ingest: Ingest,
+    /// The ingest endpoints; nothing where they are not sent to.
+    pub ingest: Option<Endpoint>,
+    /// The endpoints from before PostgreSQL; nothing where they are not sent to.
+    pub legacy: Option<Endpoint>,
+    pub ids: IdPolicy,
     pub retry: Retry,
     pub breaker: Breaker,
     /// The largest report that is read, in bytes.
     pub report_limit: u64,
     /// The pipeline's old content database, where it is to be read.
     pub content_db: Option<PathBuf>,
+    /// How fast audio is sent.
+    pub upload: Timetable,
     pub control: Control,
     pub log: Log,
+    /// What can be lived with, and is hardly meant.
+    pub warnings: Vec<String>,
 }
 
 /// What is watched, and how.
@@ -44,6 +59,8 @@ pub struct Config {
 pub struct Watch {
     pub reports: PathBuf,
     pub exports: PathBuf,
+    /// How long a report that does not parse may be quiet before it is called malformed.
+    pub report_quiet: Duration,
     pub audio_quiet: Duration,
     pub rescan: Duration,
     pub mode: WatchMode,
@@ -64,18 +81,6 @@ impl Watch {
             Root::Exports => &self.exports,
         }
     }
-}
-
-/// The dashboard, and how it is spoken to.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Ingest {
-    pub url: Url,
-    pub token: Token,
-    pub parallel: usize,
-    pub connect_timeout: Duration,
-    pub report_timeout: Duration,
-    pub audio_timeout: Duration,
-    pub ids: IdPolicy,
 }
 
 /// How long to wait after a failure.
@@ -124,10 +129,6 @@ pub fn process_environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
-/// The variables that may hold the dashboard's address, the strongest first (contract I.3).
-pub const URL_VARIABLES: [&str; 3] =
-    ["POSTGRES_DASHBOARD_URL", "RENDER_DASHBOARD_URL", "RENDER_API_URL"];
-
 impl Config {
     /// Reads the configuration at `path`, or the built-in defaults where there is none, and lets
     /// the environment have its say.
@@ -144,20 +145,23 @@ impl Config {
         let mut faults = Vec::new();
         let mut fault = |text: String| faults.push(Fault(text));
 
-        let url = match base_url(&file.ingest.url, environment) {
-            Ok(url) => Some(url),
-            Err(text) => {
-                fault(text);
-                None
+        let (flags, mut warnings) = Flags::read(environment);
+        let enabled = Enabled { ingest: file.ingest.enabled, legacy: file.legacy.enabled };
+        let mut enabled_targets = None;
+        match flags::targets(&flags, enabled) {
+            Ok(mut targets) => {
+                warnings.append(&mut targets.warnings);
+                enabled_targets = Some(targets);
             }
+            Err(Fault(text)) => fault(text),
+        }
+        let is_on = |target| enabled_targets.as_ref().is_some_and(|targets| targets.has(target));
+        let mut endpoint = |target: TargetName| {
+            let found = is_on(target).then(|| endpoint::resolve(target, &file, environment));
+            found?.map_err(|texts| texts.into_iter().for_each(&mut fault)).ok()
         };
-        let token = match Token::find(&file.ingest.token_file, environment) {
-            Ok(token) => Some(token),
-            Err(text) => {
-                fault(text);
-                None
-            }
-        };
+        let ingest = endpoint(TargetName::Dashboard);
+        let legacy = endpoint(TargetName::Legacy);
         let timezone = match zone(&file.watch.timezone) {
             Ok(zone) => Some(zone),
             Err(Fault(text)) => {
@@ -172,15 +176,16 @@ impl Config {
                 None
             }
         };
-        if !(1..=64).contains(&file.ingest.parallel) {
-            fault(format!("ingest.parallel: {} is not between 1 and 64", file.ingest.parallel));
-        }
+        let upload = match file.limits.upload.parse::<Timetable>() {
+            Ok(upload) => Some(upload),
+            Err(text) => {
+                fault(format!("limits.upload: {text}"));
+                None
+            }
+        };
         for (key, value) in [
             ("watch.rescan", file.watch.rescan),
             ("watch.scan", file.watch.scan),
-            ("ingest.connect_timeout", file.ingest.connect_timeout),
-            ("ingest.report_timeout", file.ingest.report_timeout),
-            ("ingest.audio_timeout", file.ingest.audio_timeout),
             ("retry.first", file.retry.first),
         ] {
             if value.is_zero() {
@@ -211,8 +216,11 @@ impl Config {
                 fault(format!("{key}: must name a path"));
             }
         }
-        if file.watch.reports == file.watch.exports {
+        if place::is_same(&file.watch.reports, &file.watch.exports) {
             fault("watch.exports: must be another directory than watch.reports".to_owned());
+        }
+        if file.limits.report.as_u64() == 0 {
+            fault("limits.report: must be more than nothing".to_owned());
         }
 
         let mode = u32::from_str_radix(&file.control.mode, 8).ok().filter(|mode| *mode <= 0o777);
@@ -223,8 +231,8 @@ impl Config {
             )));
         }
 
-        let (Some(url), Some(token), Some(timezone), Some(ignore), Some(mode), true) =
-            (url, token, timezone, ignore, mode, faults.is_empty())
+        let (Some(timezone), Some(ignore), Some(upload), Some(mode), true) =
+            (timezone, ignore, upload, mode, faults.is_empty())
         else {
             return Err(faults);
         };
@@ -232,6 +240,7 @@ impl Config {
             watch: Watch {
                 reports: file.watch.reports,
                 exports: file.watch.exports,
+                report_quiet: file.watch.report_quiet,
                 audio_quiet: file.watch.audio_quiet,
                 rescan: file.watch.rescan,
                 mode: file.watch.mode,
@@ -243,15 +252,9 @@ impl Config {
             },
             outbox: place::under(environment("STATE_DIRECTORY"), file.outbox.path),
             outbox_allow_network: file.outbox.allow_network,
-            ingest: Ingest {
-                url,
-                token,
-                parallel: file.ingest.parallel,
-                connect_timeout: file.ingest.connect_timeout,
-                report_timeout: file.ingest.report_timeout,
-                audio_timeout: file.ingest.audio_timeout,
-                ids: file.ingest.ids,
-            },
+            ingest,
+            legacy,
+            ids: file.ingest.ids,
             retry: Retry {
                 first: file.retry.first,
                 max: file.retry.max,
@@ -260,13 +263,28 @@ impl Config {
             breaker: Breaker { failures: file.breaker.failures },
             report_limit: file.limits.report.as_u64(),
             content_db: Some(file.content_db.path).filter(|path| !path.as_os_str().is_empty()),
+            upload,
             control: Control {
                 socket: place::under(environment("RUNTIME_DIRECTORY"), file.control.socket),
                 mode,
                 group: Some(file.control.group).filter(|group| !group.is_empty()),
             },
             log: Log { filter: file.log.filter, format: file.log.format },
+            warnings,
         })
+    }
+
+    /// How a target is spoken to; nothing where it is not sent to.
+    pub fn endpoint(&self, target: TargetName) -> Option<&Endpoint> {
+        match target {
+            TargetName::Dashboard => self.ingest.as_ref(),
+            TargetName::Legacy => self.legacy.as_ref(),
+        }
+    }
+
+    /// The targets that are sent to, at least one.
+    pub fn targets(&self) -> impl Iterator<Item = TargetName> {
+        TargetName::ALL.into_iter().filter(|target| self.endpoint(*target).is_some())
     }
 }
 
@@ -324,35 +342,6 @@ fn zone(name: &str) -> Result<TimeZone, Fault> {
     TimeZone::get(name).map_err(|error| Fault(format!("watch.timezone: {error}")))
 }
 
-/// Environment over file; trimmed, without a trailing slash, http or https (contract I.3, C.1).
-fn base_url(from_file: &str, environment: Environment<'_>) -> Result<Url, String> {
-    let from_environment = URL_VARIABLES
-        .iter()
-        .find_map(|name| environment(name).map(|value| ((*name).to_owned(), value)));
-    let (key, text) =
-        from_environment.unwrap_or_else(|| ("ingest.url".to_owned(), from_file.to_owned()));
-    let text = text.trim().trim_end_matches('/');
-    if text.is_empty() {
-        return Err(format!(
-            "ingest.url: not set: write the dashboard's address there, or into {}",
-            URL_VARIABLES[0]
-        ));
-    }
-    let url = Url::parse(text).map_err(|error| {
-        format!("{key}: {error}: an address looks like https://dashboard.example.org")
-    })?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(format!("{key}: must begin with http:// or https:// and name a host"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(format!("{key}: must not carry a user name or a password"));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(format!("{key}: must not carry a query or a fragment"));
-    }
-    Ok(url)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -394,7 +383,7 @@ mod tests {
             ),
         ] {
             let config = resolved(file, pairs).unwrap();
-            assert_eq!(config.ingest.url.host_str(), Some(host));
+            assert_eq!(config.ingest.unwrap().url.host_str(), Some(host));
         }
     }
 
@@ -420,11 +409,17 @@ mod tests {
             ("[breaker]\nfailures = 0", "breaker.failures"),
             ("[watch]\ntimezone = 'Mars/Olympus'", "watch.timezone"),
             ("[watch]\nexports = 'data/reports'", "watch.exports"),
+            ("[watch]\nexports = './data//x/../reports/'", "watch.exports"),
+            ("[limits]\nreport = 0", "limits.report"),
+            ("[limits]\nreport = '0 KB'", "limits.report"),
             ("[watch]\nrescan = '0s'", "watch.rescan"),
             ("[watch]\nscan = '0s'", "watch.scan"),
             ("[watch]\nignore = ['a[']", "watch.ignore"),
             ("[log]\nfilter = 'ytv2d=loud'", "log.filter"),
             ("[outbox]\npath = ''", "outbox.path"),
+            ("[limits]\nupload = 'fast'", "limits.upload"),
+            ("[ingest]\nreport_timeout = '0s'", "ingest.report_timeout"),
+            ("[ingest]\nenabled = false", "no target is enabled"),
         ] {
             let faults = resolved(text, &SOUND).expect_err(text);
             assert_eq!(faults.len(), 1, "{faults:?}");
@@ -438,6 +433,31 @@ mod tests {
         let faults = resolved("[ingest]\nurl = 'ftp://x'\nparallel = 100", &[]).unwrap_err();
         let keys: Vec<_> = faults.iter().map(|f| f.split(':').next().unwrap()).collect();
         assert_eq!(keys, ["ingest.url", "ingest.token_file", "ingest.parallel"]);
+    }
+
+    #[test]
+    fn the_old_variables_are_those_of_the_legacy_target_where_its_secret_is_given() {
+        let file = "[ingest]\nurl = 'http://ingest'\n[legacy]\nenabled = true\nurl = 'http://old'";
+        for (api, legacy) in [(None, "old"), (Some("http://api"), "api")] {
+            let mut pairs = vec![("INGEST_TOKEN", "t"), ("SYNC_SECRET", "s")];
+            pairs.extend(api.map(|url| ("RENDER_API_URL", url)));
+            let config = resolved(file, &pairs).unwrap();
+            let host = |endpoint: Option<Endpoint>| endpoint?.url.host_str().map(str::to_owned);
+            assert_eq!(host(config.ingest).as_deref(), Some("ingest"));
+            assert_eq!(host(config.legacy).as_deref(), Some(legacy));
+        }
+    }
+
+    #[test]
+    fn what_is_not_sent_to_need_not_be_told() {
+        let pairs =
+            [("SQLITE_SYNC_ENABLED", "true"), ("DUAL_SYNC", "false"), ("POSTGRES_ONLY", "False")];
+        let faults = resolved("", &pairs).unwrap_err();
+        let keys: Vec<_> = faults.iter().map(|f| f.split(':').next().unwrap()).collect();
+        assert_eq!(keys, ["legacy.url", "legacy.secret_file"]);
+        let told = [("RENDER_API_URL", "http://old"), ("SYNC_SECRET", "s")];
+        let config = resolved("", &[&pairs[..], &told[..]].concat()).unwrap();
+        assert_eq!(config.targets().collect::<Vec<_>>(), [TargetName::Legacy]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Where configuration and state lie.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf, absolute};
 
 /// Where a configuration is looked for when none is named, the first that exists.
 pub const DEFAULT_PLACES: [&str; 2] = ["ytv2d.toml", "/etc/ytv2d/ytv2d.toml"];
@@ -22,5 +22,51 @@ pub(super) fn under(directories: Option<String>, path: PathBuf) -> PathBuf {
     match directories.as_deref().and_then(|list| list.split(':').next()) {
         Some(directory) if !directory.is_empty() => Path::new(directory).join(path),
         _ => path,
+    }
+}
+
+/// Whether two paths lead to the same place, be it there already or not.
+pub(super) fn is_same(one: &Path, other: &Path) -> bool {
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        // What is not there yet has no links in it, as far as one can know.
+        _ => plain(one) == plain(other),
+    }
+}
+
+/// An absolute path without `.` and `..`.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in absolute(path).as_deref().unwrap_or(path).components() {
+        match component {
+            Component::ParentDir => drop(plain.pop()),
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_the_same_however_it_is_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        std::fs::create_dir(at("reports")).unwrap();
+        std::os::unix::fs::symlink("reports", at("link")).unwrap();
+        for (one, other, is) in [
+            ("reports", "./reports/", true),
+            ("reports", "link", true),
+            ("reports", "x/../reports", true),
+            ("reports", "exports", false),
+            ("absent", "./x/../absent/", true),
+            ("absent", "absent/x", false),
+        ] {
+            assert_eq!(is_same(&at(one), &at(other)), is, "{one} {other}");
+        }
+        assert!(is_same(Path::new("r"), Path::new("./r")));
+        assert!(is_same(Path::new("r"), &std::env::current_dir().unwrap().join("r")));
     }
 }

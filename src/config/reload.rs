@@ -1,6 +1,6 @@
 //! What a reload may change while the daemon runs.
 
-use super::Config;
+use super::{Config, Endpoint};
 
 impl Config {
     /// The configuration to go on with, and the keys whose change has to wait for a restart:
@@ -14,8 +14,9 @@ impl Config {
             ("outbox.path", self.outbox != fresh.outbox),
             ("outbox.allow_network", self.outbox_allow_network != fresh.outbox_allow_network),
             // Another dashboard holds other things than what is recorded of this one.
-            ("ingest.url", self.ingest.url != fresh.ingest.url),
-            ("ingest.ids", self.ingest.ids != fresh.ingest.ids),
+            ("ingest.url", moves(&self.ingest, &fresh.ingest)),
+            ("legacy.url", moves(&self.legacy, &fresh.legacy)),
+            ("ingest.ids", self.ids != fresh.ids),
             ("control", self.control != fresh.control),
             ("log", self.log != fresh.log),
         ];
@@ -24,11 +25,23 @@ impl Config {
         taken.watch.exports.clone_from(&self.watch.exports);
         taken.watch.timezone = self.watch.timezone.clone();
         taken.outbox.clone_from(&self.outbox);
-        taken.ingest.url = self.ingest.url.clone();
-        taken.ingest.ids = self.ingest.ids;
+        stay(&self.ingest, &mut taken.ingest);
+        stay(&self.legacy, &mut taken.legacy);
+        taken.ids = self.ids;
         taken.control = self.control.clone();
         taken.log = self.log.clone();
         (taken, fixed.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect())
+    }
+}
+
+/// Whether a target that is sent to before and after is another one after.
+fn moves(before: &Option<Endpoint>, after: &Option<Endpoint>) -> bool {
+    matches!((before, after), (Some(before), Some(after)) if before.url != after.url)
+}
+
+fn stay(before: &Option<Endpoint>, after: &mut Option<Endpoint>) {
+    if let (Some(before), Some(after)) = (before, after) {
+        after.url = before.url.clone();
     }
 }
 
@@ -59,13 +72,24 @@ mod tests {
         );
         let (taken, fixed) = old.reloaded(fresh.clone());
         assert_eq!(fixed, ["watch.reports", "ingest.url", "log"]);
-        assert_eq!(taken.ingest.token.expose(), "new");
-        assert_eq!(taken.ingest.parallel, 9);
+        let endpoint = |config: &Config| config.ingest.clone().unwrap();
+        assert_eq!(endpoint(&taken).secret.expose(), "new");
+        assert_eq!(endpoint(&taken).parallel, 9);
         assert_eq!(taken.retry, fresh.retry);
         assert_eq!(taken.watch.rescan, fresh.watch.rescan);
         assert_eq!(taken.watch.reports, old.watch.reports);
-        assert_eq!(taken.ingest.url, old.ingest.url);
+        assert_eq!(endpoint(&taken).url, endpoint(&old).url);
         assert_eq!(taken.log, old.log);
         assert_eq!(old.reloaded(old.clone()), (old, Vec::new()));
+    }
+
+    #[test]
+    fn targets_come_and_go_at_once() {
+        let alone = config("[ingest]\nurl = 'http://127.0.0.1:1'", "t");
+        let mut both = alone.clone();
+        both.legacy = both.ingest.clone();
+        for (before, after) in [(&alone, &both), (&both, &alone)] {
+            assert_eq!(before.reloaded(after.clone()), (after.clone(), Vec::new()));
+        }
     }
 }

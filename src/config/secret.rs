@@ -1,38 +1,71 @@
-//! The token, in a type that cannot be printed.
+//! What lets us in at a target, in a type that cannot be printed.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Environment;
 
-/// The shared secret of the ingest endpoints: visible ASCII, so that it fits a header (contract
-/// C.2).
+/// A shared secret: visible ASCII, so that it fits a header (contract C.2).
 #[derive(Clone)]
 pub struct Token(SecretString);
 
-/// The name of the systemd credential that holds the token.
-const CREDENTIAL: &str = "token";
+/// Where a secret is looked for, the first that there is.
+pub(super) struct Places {
+    /// The name of a systemd credential.
+    pub credential: &'static str,
+    pub variable: &'static str,
+    /// The key of the configuration that names a file.
+    pub key: &'static str,
+}
+
+/// The token of the ingest endpoints.
+pub(super) const INGEST_TOKEN: Places =
+    Places { credential: "token", variable: "INGEST_TOKEN", key: "ingest.token_file" };
+
+/// The secret of the legacy endpoints. They take nothing else for it (contract I.3).
+pub(super) const SYNC_SECRET: Places =
+    Places { credential: "sync_secret", variable: "SYNC_SECRET", key: "legacy.secret_file" };
+
+impl Places {
+    fn credential(&self, environment: Environment<'_>) -> Option<PathBuf> {
+        environment("CREDENTIALS_DIRECTORY")
+            .map(|directory| Path::new(&directory).join(self.credential))
+            .filter(|path| path.exists())
+    }
+
+    /// Whether any of them has something.
+    pub(super) fn are_filled(&self, file: &Path, environment: Environment<'_>) -> bool {
+        self.credential(environment).is_some()
+            || environment(self.variable).is_some()
+            || !file.as_os_str().is_empty()
+    }
+}
 
 impl Token {
-    /// Finds the token: the systemd credential, then the environment, then the file.
-    pub(super) fn find(file: &Path, environment: Environment<'_>) -> Result<Self, String> {
-        let credential = environment("CREDENTIALS_DIRECTORY")
-            .map(|directory| Path::new(&directory).join(CREDENTIAL))
-            .filter(|path| path.exists());
-        if let Some(path) = credential {
-            return Self::read("the systemd credential \"token\"", &path);
+    /// Finds a secret: the systemd credential, then the environment, then the file.
+    pub(super) fn find(
+        places: &Places,
+        file: &Path,
+        environment: Environment<'_>,
+    ) -> Result<Self, String> {
+        let Places { credential, variable, key } = places;
+        if let Some(path) = places.credential(environment) {
+            return Self::read(&format!("the systemd credential {credential:?}"), &path);
         }
-        if let Some(text) = environment("INGEST_TOKEN") {
-            return Self::parse("INGEST_TOKEN", &text);
+        if let Some(text) = environment(variable) {
+            return Self::parse(variable, &text);
         }
         if file.as_os_str().is_empty() {
-            return Err("ingest.token_file: not set: write the path of a file with the token \
-                        there, or the token itself into the environment's INGEST_TOKEN"
-                .to_owned());
+            let (_, what) = key.split_once('.').unwrap_or_default();
+            let what = what.trim_end_matches("_file");
+            return Err(format!(
+                "{key}: not set: write the path of a file with the {what} there, or the {what} \
+                 itself into the environment's {variable}"
+            ));
         }
-        Self::read("ingest.token_file", file)
+        Self::read(key, file)
     }
 
     fn read(key: &str, path: &Path) -> Result<Self, String> {
@@ -44,11 +77,11 @@ impl Token {
     fn parse(key: &str, text: &str) -> Result<Self, String> {
         let text = text.trim();
         if text.is_empty() {
-            return Err(format!("{key}: the token is empty"));
+            return Err(format!("{key}: the secret is empty"));
         }
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(format!(
-                "{key}: the token must be printable ASCII without blanks, to fit into a header"
+                "{key}: the secret must be printable ASCII without blanks, to fit into a header"
             ));
         }
         Ok(Self(SecretString::from(text)))
@@ -99,10 +132,30 @@ mod tests {
             "CREDENTIALS_DIRECTORY" => Some(credentials.clone()),
             _ => None,
         };
-        assert_eq!(Token::find(&file, &none).unwrap().expose(), "from-file");
-        assert_eq!(Token::find(&file, &environment).unwrap().expose(), "from-environment");
-        std::fs::write(directory.path().join(CREDENTIAL), "from-credential").unwrap();
-        assert_eq!(Token::find(&file, &environment).unwrap().expose(), "from-credential");
+        assert_eq!(Token::find(&INGEST_TOKEN, &file, &none).unwrap().expose(), "from-file");
+        assert_eq!(
+            Token::find(&INGEST_TOKEN, &file, &environment).unwrap().expose(),
+            "from-environment"
+        );
+        std::fs::write(directory.path().join(INGEST_TOKEN.credential), "from-credential").unwrap();
+        assert_eq!(
+            Token::find(&INGEST_TOKEN, &file, &environment).unwrap().expose(),
+            "from-credential"
+        );
+    }
+
+    #[test]
+    fn the_secret_of_the_legacy_endpoints_is_another_than_the_token() {
+        let environment = |name: &str| (name == "INGEST_TOKEN").then(|| "token".to_owned());
+        let error = Token::find(&SYNC_SECRET, Path::new(""), &environment).unwrap_err();
+        assert!(error.starts_with("legacy.secret_file: not set: write the path"), "{error}");
+        assert!(error.ends_with("the secret itself into the environment's SYNC_SECRET"), "{error}");
+        assert!(!SYNC_SECRET.are_filled(Path::new(""), &environment));
+        assert!(SYNC_SECRET.are_filled(Path::new("/etc/secret"), &environment));
+        let environment = |name: &str| (name == "SYNC_SECRET").then(|| " s ".to_owned());
+        assert!(SYNC_SECRET.are_filled(Path::new(""), &environment));
+        let secret = Token::find(&SYNC_SECRET, Path::new(""), &environment).unwrap();
+        assert_eq!(secret.expose(), "s");
     }
 
     #[test]
@@ -112,6 +165,10 @@ mod tests {
             assert!(error.starts_with("INGEST_TOKEN: "), "{error}");
             assert!(text.is_empty() || !error.contains(text), "{error}");
         }
-        assert!(Token::find(Path::new("/no/such"), &none).unwrap_err().contains("/no/such"));
+        assert!(
+            Token::find(&INGEST_TOKEN, Path::new("/no/such"), &none)
+                .unwrap_err()
+                .contains("/no/such")
+        );
     }
 }

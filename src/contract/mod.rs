@@ -4,6 +4,7 @@
 //! Where a rule comes from the dashboard it names its section of the contract ("contract C.5").
 
 pub mod answer;
+pub mod legacy;
 pub mod payload;
 
 pub use answer::{Action, AudioAnswer, ErrorAnswer, ReportAnswer};

@@ -3,13 +3,17 @@
 use std::path::Path;
 use std::time::Duration;
 
-use reqwest::{Client, StatusCode};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, Method, StatusCode};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::wire::Fault;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it may take to do something first.
+const PATIENCE_TO_ACT: Duration = Duration::from_secs(60 * 60);
 
 /// Why nothing was answered.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +34,26 @@ pub enum ClientError {
 
 /// Asks the daemon behind a socket.
 pub async fn get<T: DeserializeOwned>(socket: &Path, path: &str) -> Result<T, ClientError> {
+    send(socket, Method::GET, path, Vec::new(), PATIENCE).await
+}
+
+/// Has the daemon behind a socket do something.
+pub async fn post<T: DeserializeOwned>(
+    socket: &Path,
+    path: &str,
+    body: &impl Serialize,
+) -> Result<T, ClientError> {
+    let body = serde_json::to_vec(body).expect("what is asked is JSON");
+    send(socket, Method::POST, path, body, PATIENCE_TO_ACT).await
+}
+
+async fn send<T: DeserializeOwned>(
+    socket: &Path,
+    method: Method,
+    path: &str,
+    body: Vec<u8>,
+    patience: Duration,
+) -> Result<T, ClientError> {
     let shown = || socket.display().to_string();
     // The client's own errors are worse than the file system's.
     match tokio::net::UnixStream::connect(socket).await {
@@ -43,9 +67,14 @@ pub async fn get<T: DeserializeOwned>(socket: &Path, path: &str) -> Result<T, Cl
         .unix_socket(socket)
         .no_proxy()
         .tls_certs_only([])
-        .timeout(PATIENCE)
+        .timeout(patience)
         .build()?;
-    let response = client.get(format!("http://ytv2d{path}")).send().await?;
+    let response = client
+        .request(method, format!("http://ytv2d{path}"))
+        .header(CONTENT_TYPE, "application/json")
+        .body(body)
+        .send()
+        .await?;
     if response.status() != StatusCode::OK {
         let body = response.bytes().await?;
         return Err(match serde_json::from_slice::<Fault>(&body) {

@@ -1,8 +1,8 @@
 //! `GET /items`: the listing, in pages.
 
-use super::Desk;
 use super::refusal::Refusal;
-use super::wire::{Item, Items};
+use super::wire::{self, Item, Items};
+use super::{Desk, status};
 use crate::clock;
 use crate::delivery::ItemState;
 use crate::id::Kind;
@@ -24,6 +24,19 @@ pub struct Asked {
     limit: Option<usize>,
 }
 
+/// The files that are not taken in yet come before everything else: a hundred of each root at the
+/// most.
+fn pending(desk: &Desk, filter: &Filter) -> Vec<Item> {
+    let text = filter.text.as_deref().unwrap_or_default();
+    status::pending(desk)
+        .into_iter()
+        .filter(|pending| filter.kind.is_none_or(|kind| pending.kind == kind))
+        .filter(|pending| pending.path.contains(text))
+        .map(wire::Pending::into_item)
+        .filter(|item| filter.state.is_none_or(|state| item.state == state))
+        .collect()
+}
+
 /// The rows, the latest change first.
 pub async fn list(desk: &Desk, asked: Asked) -> Result<Items, Refusal> {
     let limit = asked.limit.unwrap_or(ROWS);
@@ -40,11 +53,18 @@ pub async fn list(desk: &Desk, asked: Asked) -> Result<Items, Refusal> {
     let mut filter = Filter {
         state: asked.state,
         kind: asked.kind,
-        target: asked.target,
+        targets: Some(asked.target.map_or_else(|| desk.target_names(), |target| vec![target])),
         text: asked.q,
         after: after.map_err(|hint| Refusal::bad("`after` is no cursor", hint))?,
     };
-    let mut items = Vec::new();
+    let mut items = match filter.after {
+        None => pending(desk, &filter),
+        Some(_) => Vec::new(),
+    };
+    items.truncate(limit);
+    if items.len() == limit {
+        return Ok(Items { items, next: Some(Place::START.to_string()) });
+    }
     loop {
         let page = desk.outbox.page(filter.clone(), limit - items.len()).await?;
         let (lanes, now_ms) = (desk.lane_statuses(), clock::now_ms());

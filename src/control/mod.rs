@@ -5,10 +5,13 @@ mod account;
 pub mod client;
 mod items;
 mod orders;
+pub mod pending;
 mod refusal;
+mod rescan;
 pub mod routes;
 mod socket;
 mod status;
+mod upload;
 pub mod wire;
 
 use std::path::PathBuf;
@@ -16,7 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{FromRequestParts, Path, State};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Json, Response};
@@ -31,8 +35,8 @@ pub use socket::{adopt, bind};
 
 use crate::clock;
 use crate::config::Config;
-use crate::drain::LaneStatus;
-use crate::intake::RootStatus;
+use crate::drain::{LaneStatus, LaneStatuses};
+use crate::intake::{Handle, RootStatus};
 use crate::outbox::Outbox;
 use crate::watch::Hints;
 use refusal::Refusal;
@@ -49,7 +53,8 @@ pub struct Desk {
     /// By the number of their root.
     pub hints: [Hints; 2],
     pub roots: Vec<watch::Receiver<RootStatus>>,
-    pub lanes: Vec<watch::Receiver<LaneStatus>>,
+    pub intakes: Vec<Handle>,
+    pub lanes: watch::Receiver<LaneStatuses>,
     pub settings: watch::Receiver<Arc<Config>>,
     /// Where the daemon is asked to read its configuration again.
     pub reload: mpsc::Sender<oneshot::Sender<Reloaded>>,
@@ -59,13 +64,18 @@ pub struct Desk {
 impl Desk {
     /// How each lane is at this moment.
     fn lane_statuses(&self) -> Vec<LaneStatus> {
-        self.lanes.iter().map(|lane| lane.borrow().clone()).collect()
+        self.lanes.borrow().iter().map(|lane| lane.borrow().clone()).collect()
+    }
+
+    /// The names of the targets that are sent to.
+    fn target_names(&self) -> Vec<String> {
+        self.lanes.borrow().iter().map(|lane| lane.borrow().name.to_owned()).collect()
     }
 
     /// Whether there is such a target.
     fn check_target(&self, target: &str) -> Result<(), Refusal> {
-        let names: Vec<&str> = self.lanes.iter().map(|lane| lane.borrow().name).collect();
-        if names.contains(&target) {
+        let names = self.target_names();
+        if names.iter().any(|name| name == target) {
             return Ok(());
         }
         Err(Refusal::bad(
@@ -159,6 +169,18 @@ fn router(desk: Desk) -> Router {
                 orders::adopt(&desk, asked).await.map(Json)
             }),
         )
+        .route(
+            "/upload",
+            post(async |State(desk): Here, Given(given)| {
+                upload::upload(&desk, given).await.map(Json)
+            }),
+        )
+        .route(
+            "/rescan",
+            post(async |State(desk): Here, Asked(asked)| {
+                rescan::answer(&desk, asked).await.map(Json)
+            }),
+        )
         .route("/reload", post(async |State(desk): Here| orders::reload(&desk).await.map(Json)))
         .method_not_allowed_fallback(async || {
             Refusal::bad("this route takes another method", "GET asks, POST orders: see the README")
@@ -195,6 +217,21 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
         query.map(|axum::extract::Query(asked)| Self(asked)).map_err(|error| {
             Refusal::bad(error.body_text(), routes::hint(parts.method.as_str(), parts.uri.path()))
         })
+    }
+}
+
+/// The JSON of a body, likewise. Whoever sends it need not say that it is JSON.
+struct Given<T>(T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Given<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let wrong = |error: String| Refusal::bad(error, routes::hint(method.as_str(), &path));
+        let body =
+            Bytes::from_request(request, state).await.map_err(|error| wrong(error.body_text()))?;
+        serde_json::from_slice(&body).map(Self).map_err(|error| wrong(error.to_string()))
     }
 }
 

@@ -168,9 +168,8 @@ pub async fn adopt(desk: &Desk, adopting: Adopting) -> Result<Done, Refusal> {
 /// Reads the configuration again.
 pub async fn reload(desk: &Desk) -> Result<Done, Refusal> {
     let (reply, answer) = oneshot::channel::<Reloaded>();
-    let gone = || Refusal::conflict("the daemon is stopping", "start it again");
-    desk.reload.send(reply).await.map_err(|_| gone())?;
-    match answer.await.map_err(|_| gone())? {
+    desk.reload.send(reply).await.map_err(|_| Refusal::stopping())?;
+    match answer.await.map_err(|_| Refusal::stopping())? {
         Ok(fixed) if fixed.is_empty() => Ok(Done {
             changed: 1,
             words: "the configuration was read again".to_owned(),

@@ -32,6 +32,12 @@ impl Refusal {
     pub fn conflict(error: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, error, hint)
     }
+
+    /// The daemon is on its way out.
+    pub fn stopping() -> Self {
+        let hint = "ask again when it runs";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping", hint)
+    }
 }
 
 impl From<OutboxError> for Refusal {

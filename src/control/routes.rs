@@ -101,7 +101,14 @@ pub fn hint(method: &str, path: &str) -> String {
     let route =
         ROUTES.iter().filter(|route| route.method == method).find(|route| matches(route.path));
     match route {
-        Some(route) => format!("ask {}", route.signature()),
+        Some(route) => match route.takes {
+            Some("Upload") => format!(
+                "ask {} with {{\"report\": PATH, \"audio\": PATH, \"wait\": SECONDS}}; audio and wait \
+                 may be left out",
+                route.signature()
+            ),
+            _ => format!("ask {}", route.signature()),
+        },
         None => all(),
     }
 }

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use tokio::sync::watch;
+use tokio::time::Instant;
+
 use super::Desk;
 use super::wire::{self, Status, at};
 use crate::delivery::ItemState;
@@ -13,9 +16,18 @@ use crate::outbox::{OutboxError, Tally};
 pub async fn compose(desk: &Desk, now_ms: i64) -> Result<Status, OutboxError> {
     let tally = desk.outbox.tally(now_ms).await?;
     let roots: Vec<_> = desk.roots.iter().map(|root| root_of(&root.borrow())).collect();
-    let targets: Vec<_> = desk.lanes.iter().map(|lane| target_of(&lane.borrow(), &tally)).collect();
+    let pending = roots.iter().map(|root| root.unsettled + root.troubled).sum();
+    let lanes = desk.lane_statuses();
+    let targets: Vec<_> = lanes.iter().map(|lane| target_of(lane, &tally, pending)).collect();
     let disk_full = desk.outbox.health().await?.disk_full;
-    let warned = tally.items.iter().map(|items| items.warned).sum();
+    // What a target lacks that is not sent to is nobody's worry.
+    let is_sent_to = |name: &str| targets.iter().any(|target| target.name == name);
+    let warned = tally
+        .items
+        .iter()
+        .filter(|items| is_sent_to(&items.target))
+        .map(|items| items.warned)
+        .sum();
     let broken = tally.invalid - tally.not_ours;
     let reasons = reasons(&roots, &targets, broken, warned, disk_full.is_some());
     Ok(Status {
@@ -36,7 +48,20 @@ pub async fn compose(desk: &Desk, now_ms: i64) -> Result<Status, OutboxError> {
     })
 }
 
+/// The files that are not taken in yet, by name.
+pub fn pending(desk: &Desk) -> Vec<wire::Pending> {
+    let now = Instant::now();
+    let of_root = |root: &watch::Receiver<RootStatus>| {
+        let status = root.borrow();
+        status.pending.iter().map(|file| wire::Pending::new(file, now)).collect::<Vec<_>>()
+    };
+    desk.roots.iter().flat_map(of_root).collect()
+}
+
 fn root_of(status: &RootStatus) -> wire::Root {
+    let now = Instant::now();
+    let written = status.pending.iter().filter(|file| file.trouble.is_none());
+    let oldest = written.map(|file| file.since).min();
     wire::Root {
         root: status.root.to_string(),
         path: status.path.display().to_string(),
@@ -51,16 +76,19 @@ fn root_of(status: &RootStatus) -> wire::Root {
         since: status.sighting.as_ref().map(|(_, since)| *since),
         files: status.files,
         last_event: status.last_event,
+        overflows: status.overflows,
         last_scan: status.last_scan.map(|(at, _)| at),
         last_scan_ms: status.last_scan.map(|(_, took)| took.as_millis() as u64),
         last_canary: status.last_canary.map(|(at, _)| at),
         canary: status.last_canary.map(|(_, word)| word.to_owned()),
-        unsettled: status.unsettled.0,
-        oldest_unsettled_s: status.unsettled.1.as_secs(),
+        unsettled: status.unsettled,
+        oldest_unsettled_s: oldest.map_or(0, |since| (now - since).as_secs()),
+        troubled: status.troubled,
+        pending: status.pending.iter().map(|file| wire::Pending::new(file, now)).collect(),
     }
 }
 
-fn target_of(lane: &LaneStatus, tally: &Tally) -> wire::Target {
+fn target_of(lane: &LaneStatus, tally: &Tally, pending: usize) -> wire::Target {
     let mut counts: BTreeMap<String, usize> =
         ItemState::ALL.map(|state| (state.as_str().to_owned(), 0)).into();
     let mut add = |state: ItemState, count: usize| {
@@ -75,7 +103,7 @@ fn target_of(lane: &LaneStatus, tally: &Tally) -> wire::Target {
         add(items.state, items.count - flying);
     }
     add(ItemState::Invalid, tally.invalid);
-    add(ItemState::Waiting, tally.unclaimed);
+    add(ItemState::Waiting, tally.unclaimed + pending);
     let state = match &lane.shut {
         _ if lane.paused_ms.is_some() => "paused",
         None => "up",
@@ -116,6 +144,12 @@ fn reasons(
     }
     for root in roots.iter().filter(|root| !root.seen) {
         reasons.push(format!("{}: {}", root.root, root.state));
+    }
+    for root in roots.iter().filter(|root| root.troubled > 0) {
+        reasons.push(format!(
+            "{}: {} files cannot be read for now; ytv2d list --state waiting says why",
+            root.root, root.troubled
+        ));
     }
     let most = |state: ItemState| {
         targets.iter().filter_map(|target| target.counts.get(state.as_str())).max().copied()

@@ -12,6 +12,8 @@ const DISTINCT: usize = 2;
 /// No wait is longer than this, in milliseconds. One that is was computed by another clock: the
 /// system's was set back since.
 pub const LONGEST: i64 = RETRY_AFTER_MAX.as_millis() as i64;
+/// When a target is tried again that has retired.
+const NEVER: i64 = i64::MAX;
 /// Between two probes that new items ask for.
 const EARLY_PROBE: Duration = Duration::from_secs(5);
 
@@ -37,12 +39,14 @@ pub enum Cause {
     Denied(String),
     /// The address leads elsewhere.
     Misdirected(String),
+    /// It will never take anything again, so that it is not even probed.
+    Retired(String),
 }
 
 impl Cause {
     /// Whether it takes a person to go on.
     pub fn is_stopped(&self) -> bool {
-        matches!(self, Cause::Denied(_) | Cause::Misdirected(_))
+        matches!(self, Cause::Denied(_) | Cause::Misdirected(_) | Cause::Retired(_))
     }
 
     /// The last words of the target.
@@ -51,7 +55,8 @@ impl Cause {
             Cause::Failing(why)
             | Cause::AskedToWait(why)
             | Cause::Denied(why)
-            | Cause::Misdirected(why) => why,
+            | Cause::Misdirected(why)
+            | Cause::Retired(why) => why,
         }
     }
 }
@@ -106,6 +111,7 @@ impl Breaker {
     pub fn gate(&self, now: i64) -> Gate {
         match self.state {
             State::Closed => Gate::Flow,
+            State::Open { until: NEVER, .. } => Gate::Wait(NEVER),
             State::Open { until, .. } if now >= until || until - now > LONGEST => Gate::Probe,
             State::Open { until, .. } => Gate::Wait(until),
         }
@@ -201,8 +207,24 @@ impl Breaker {
     pub fn stop(&mut self, cause: Cause, now: i64, jitter: Jitter) -> bool {
         let news = !matches!(&self.state, State::Open { cause: known, .. }
             if std::mem::discriminant(known) == std::mem::discriminant(&cause));
+        let retires = matches!(cause, Cause::Retired(_));
         self.wait_on(cause, now, jitter);
+        if let State::Open { until, .. } = &mut self.state
+            && retires
+        {
+            *until = NEVER;
+        }
         news
+    }
+
+    /// The target let us in, and failed then: whatever it needed a person for is mended. Says
+    /// whether it did.
+    pub fn let_in(&mut self, why: &str, now: i64, jitter: Jitter) -> bool {
+        let was_stopped = self.open().is_some_and(|(cause, _)| cause.is_stopped());
+        if was_stopped {
+            self.wait_on(Cause::Failing(why.to_owned()), now, jitter);
+        }
+        was_stopped
     }
 
     /// The target asked for a pause. It gets that, or our own if that is the longer one: who always
@@ -288,6 +310,26 @@ mod tests {
     }
 
     #[test]
+    fn a_target_that_has_retired_is_left_alone_until_somebody_mends_something() {
+        let mut breaker = breaker();
+        let retired = || Cause::Retired("410".into());
+        assert!(breaker.stop(retired(), 0, FULL));
+        for now in [0, 1_000_000, 10 * LONGEST] {
+            assert_eq!(breaker.gate(now), Gate::Wait(i64::MAX));
+            // What was under way with it tells nothing new.
+            assert!(!breaker.stop(retired(), now, FULL));
+            assert!(!breaker.failed(Some(1), "reset", now, FULL));
+        }
+        let now = 11 * LONGEST;
+        breaker.nudge(now);
+        assert_eq!(breaker.gate(now), Gate::Probe);
+        breaker.stop(retired(), now, FULL);
+        assert_eq!(breaker.gate(now + 1), Gate::Wait(i64::MAX));
+        assert!(breaker.alive());
+        assert_eq!(breaker.gate(now + 2), Gate::Flow);
+    }
+
+    #[test]
     fn one_item_alone_never_opens_it() {
         let mut breaker = breaker();
         assert!((0..100).all(|_| !fail(&mut breaker, 7, 0)));
@@ -361,6 +403,26 @@ mod tests {
         breaker.asked_to_wait("503", 5, 2, FULL);
         assert!(breaker.open().unwrap().0.is_stopped());
         assert_eq!(breaker.gate(3), Gate::Wait(300_000));
+    }
+
+    #[test]
+    fn a_stopped_target_that_lets_us_in_is_one_that_fails() {
+        for (cause, until, after) in [
+            (Cause::Denied("401".to_owned()), 300_000, Some((true, 301_000))),
+            (Cause::Misdirected("404".to_owned()), 300_000, Some((true, 301_000))),
+            (Cause::Failing("502".to_owned()), 1000, Some((false, 1000))),
+            (Cause::AskedToWait("429".to_owned()), 1000, Some((false, 1000))),
+        ] {
+            let mut breaker = breaker();
+            breaker.stop(cause.clone(), 0, FULL);
+            let was_stopped = breaker.let_in("500", until, FULL);
+            let open = breaker.open().map(|(_, until)| (was_stopped, until));
+            assert_eq!(open, after, "{cause:?}");
+            assert!(!breaker.open().unwrap().0.is_stopped());
+        }
+        let mut closed = breaker();
+        assert!(!closed.let_in("500", 0, FULL));
+        assert_eq!(closed.gate(0), Gate::Flow);
     }
 
     #[test]

@@ -14,4 +14,4 @@ pub use evidence::{Blame, Evidence, strikes_after};
 pub use health::{Health, judge_health};
 pub use retry_after::{RETRY_AFTER_MAX, retry_after};
 pub use state::{ItemState, Stored, state_of};
-pub use verdict::{Answer, Receipt, Transport, Verdict, judge};
+pub use verdict::{Answer, Receipt, Transport, Verdict, judge, judge_at};

@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use crate::contract::{Action, AudioAnswer, ErrorAnswer, ReportAnswer};
+use crate::contract::legacy::{ContentAnswer, UploadAnswer};
+use crate::contract::{AUDIO_PUBLIC_PREFIX, Action, AudioAnswer, ErrorAnswer, ReportAnswer};
 use crate::file::Printable;
-use crate::id::Kind;
+use crate::id::{Kind, TargetName};
 
 /// What one attempt came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +15,9 @@ pub enum Verdict {
     Accepted(Receipt),
     /// A success that does not say what was stored: no proof.
     Unproven(String),
+    /// The target let us in, and failed at the item: the ingest route asks for the token before
+    /// anything else (contract C.4).
+    Erred(String),
     /// The target answered that it cannot now; it may have asked for a wait.
     Later { after: Option<Duration>, why: String },
     /// The target will never take this item as it is.
@@ -22,6 +26,8 @@ pub enum Verdict {
     Denied(String),
     /// The address is not, or no longer, that of an ingest endpoint.
     Misdirected(String),
+    /// The target has gone over to another kind of endpoint, and will never take anything here.
+    Retired(String),
     /// No whole answer came.
     Unreachable(String),
 }
@@ -77,13 +83,40 @@ impl From<Transport> for Verdict {
     }
 }
 
+/// Judges what a target answered to the delivery of a `kind`.
+pub fn judge_at(target: TargetName, kind: Kind, answer: &Answer) -> Verdict {
+    match target {
+        TargetName::Dashboard => judge(kind, answer),
+        TargetName::Legacy => judge_legacy(kind, answer),
+    }
+}
+
 /// Judges an answer to the delivery of a `kind`, by the table of contract C.4 and D and, for what a
 /// proxy in front may say, RFC 9110.
 pub fn judge(kind: Kind, answer: &Answer) -> Verdict {
+    by_status(answer, || proof(kind, answer))
+}
+
+/// The same for the legacy endpoints (contract F.1 and F.2).
+fn judge_legacy(kind: Kind, answer: &Answer) -> Verdict {
+    match answer.status {
+        410 => Verdict::Retired(format!("this dashboard is PostgreSQL-only ({})", words(answer))),
+        // It has no secret of its own, so that ours cannot be the right one.
+        500 if String::from_utf8_lossy(&answer.body).contains("Sync not configured") => {
+            Verdict::Denied(words(answer))
+        }
+        _ => by_status(answer, || legacy_proof(kind, answer)),
+    }
+}
+
+fn by_status(answer: &Answer, proof: impl FnOnce() -> Option<Receipt>) -> Verdict {
     let words = words(answer);
     let later = |after| Verdict::Later { after, why: words.clone() };
     match answer.status {
-        200..=299 => proof(kind, answer),
+        200..=299 => match proof() {
+            Some(receipt) => Verdict::Accepted(receipt),
+            None => Verdict::Unproven(words),
+        },
         300..=399 => Verdict::Misdirected(match &answer.location {
             Some(place) => format!(
                 "{words}: redirected to {}, which is not followed",
@@ -96,14 +129,16 @@ pub fn judge(kind: Kind, answer: &Answer) -> Verdict {
         404 | 410 | 501 | 505 => Verdict::Misdirected(words),
         408 | 421 | 425 | 429 | 503 => later(answer.retry_after),
         400..=499 => Verdict::Refused(words),
+        500 => Verdict::Erred(words),
+        // A proxy's words, who may not have asked the target.
         _ => later(None),
     }
 }
 
 /// A success counts only when its body says what was stored.
-fn proof(kind: Kind, answer: &Answer) -> Verdict {
+fn proof(kind: Kind, answer: &Answer) -> Option<Receipt> {
     let status = answer.status;
-    let receipt = match kind {
+    match kind {
         Kind::Report => {
             serde_json::from_slice::<ReportAnswer>(&answer.body).ok().and_then(|body| {
                 let taken = body.upserted >= 1 || body.action == Some(Action::Superseded);
@@ -126,10 +161,32 @@ fn proof(kind: Kind, answer: &Answer) -> Verdict {
                 kept_version: body.version,
             })
         }),
-    };
-    match receipt {
-        Some(receipt) => Verdict::Accepted(receipt),
-        None => Verdict::Unproven(words(answer)),
+    }
+}
+
+/// The same of the legacy endpoints. The older of them say under which name the file lies, and not
+/// where they serve it.
+fn legacy_proof(kind: Kind, answer: &Answer) -> Option<Receipt> {
+    let receipt = Receipt { status: answer.status, ..Receipt::default() };
+    match kind {
+        Kind::Report => {
+            let body: ContentAnswer = serde_json::from_slice(&answer.body).ok()?;
+            let taken = body.success && (body.upserted || body.action == Action::Superseded);
+            taken.then_some(Receipt {
+                action: Some(body.action),
+                kept_version: body.version,
+                ..receipt
+            })
+        }
+        Kind::Audio => {
+            let body: UploadAnswer = serde_json::from_slice(&answer.body).ok()?;
+            let public_url = body
+                .public_url
+                .filter(|url| !url.is_empty())
+                .unwrap_or_else(|| format!("{AUDIO_PUBLIC_PREFIX}{}", body.filename));
+            let stored = body.success && !body.filename.is_empty();
+            stored.then_some(Receipt { public_url: Some(public_url), ..receipt })
+        }
     }
 }
 
@@ -163,10 +220,12 @@ mod tests {
         match verdict {
             Verdict::Accepted(_) => "accepted",
             Verdict::Unproven(_) => "unproven",
+            Verdict::Erred(_) => "erred",
             Verdict::Later { .. } => "later",
             Verdict::Refused(_) => "refused",
             Verdict::Denied(_) => "denied",
             Verdict::Misdirected(_) => "misdirected",
+            Verdict::Retired(_) => "retired",
             Verdict::Unreachable(_) => "unreachable",
         }
     }
@@ -180,6 +239,7 @@ mod tests {
             401 | 403 | 407 => "denied",
             408 | 421 | 425 | 429 => "later",
             400..=499 => "refused",
+            500 => "erred",
             _ => "later",
         };
         for status in 100..=599 {
@@ -213,6 +273,67 @@ mod tests {
         ] {
             assert_eq!(word(&judge(kind, &answer(200, body))), verdict, "{kind} {body}");
         }
+    }
+
+    #[test]
+    fn the_legacy_endpoints_prove_it_in_their_own_words() {
+        let row = r#"{"success":true,"message":"m","id":"yt:x","action":"created",
+                      "upserted":true,"synced_at":"2025-10-01T00:00:00"}"#;
+        let file = r#"{"success":true,"message":"m","filename":"x.mp3","size":3}"#;
+        let later = r#"{"success":true,"message":"m","filename":"x.mp3","size":3,
+                        "relative_path":"audio/x.mp3","public_url":"/files/x.mp3"}"#;
+        let html = "<html>Error code: 400</html>";
+        for (kind, status, body, verdict) in [
+            (Kind::Report, 200, row, "accepted"),
+            (Kind::Audio, 200, file, "accepted"),
+            (Kind::Audio, 200, later, "accepted"),
+            (Kind::Report, 200, file, "unproven"),
+            (Kind::Audio, 200, row, "unproven"),
+            (Kind::Report, 200, html, "unproven"),
+            (Kind::Report, 200, r#"{"success":true,"id":"yt:x"}"#, "unproven"),
+            (
+                Kind::Report,
+                200,
+                r#"{"success":false,"id":"yt:x","action":"updated","upserted":true}"#,
+                "unproven",
+            ),
+            (
+                Kind::Report,
+                200,
+                r#"{"success":true,"id":"yt:x","action":"updated","upserted":false}"#,
+                "unproven",
+            ),
+            (Kind::Report, 200, r#"{"upserted":1}"#, "unproven"),
+            (Kind::Audio, 200, r#"{"success":true,"filename":""}"#, "unproven"),
+            (Kind::Report, 400, html, "refused"),
+            (Kind::Audio, 413, html, "refused"),
+            (Kind::Report, 401, html, "denied"),
+            (Kind::Report, 404, html, "misdirected"),
+            (Kind::Report, 410, html, "retired"),
+            (Kind::Report, 410, "", "retired"),
+            (Kind::Audio, 500, "<p>Message: Sync not configured.</p>", "denied"),
+            (Kind::Audio, 500, html, "erred"),
+            (Kind::Report, 503, html, "later"),
+        ] {
+            let verdict_ = judge_at(TargetName::Legacy, kind, &answer(status, body));
+            assert_eq!(word(&verdict_), verdict, "{kind} {status} {body}: {verdict_:?}");
+        }
+        let receipt = |kind, body| match judge_at(TargetName::Legacy, kind, &answer(200, body)) {
+            Verdict::Accepted(receipt) => receipt,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(receipt(Kind::Report, row).action, Some(Action::Created));
+        let newer = r#"{"success":true,"id":"yt:x","action":"superseded","upserted":false,
+                        "version":9}"#;
+        let kept = receipt(Kind::Report, newer);
+        assert_eq!((kept.action, kept.kept_version), (Some(Action::Superseded), Some(9)));
+        let url = |body| receipt(Kind::Audio, body).public_url.unwrap();
+        assert_eq!([url(file), url(later)], ["/exports/audio/x.mp3", "/files/x.mp3"]);
+        let Verdict::Retired(why) = judge_at(TargetName::Legacy, Kind::Report, &answer(410, ""))
+        else {
+            panic!()
+        };
+        assert!(why.contains("this dashboard is PostgreSQL-only"), "{why}");
     }
 
     #[test]

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use super::parcel::{Packed, Unpacked, open, pack, read};
+use super::parcel::{Packed, Unpacked, open, pack, pack_row, read};
 use super::persist;
 use crate::clock;
 use crate::config::Config;
 use crate::contract::Action;
 use crate::delivery::Verdict;
-use crate::id::Kind;
-use crate::outbox::{Due, Outbox, OutboxError, Parcel, Taken};
-use crate::target::{AudioBody, Sent, Target};
+use crate::file::FileRef;
+use crate::id::{Kind, TargetName, Version};
+use crate::outbox::{Due, FileOf, Outbox, OutboxError, Parcel, Taken};
+use crate::target::{AudioBody, Load, Sent, Target};
+use crate::watch::{Pulse, Questions};
 
 /// Everything that one attempt needs.
 pub struct Attempt {
@@ -20,6 +22,7 @@ pub struct Attempt {
     pub outbox: Outbox,
     pub target: Target,
     pub config: Arc<Config>,
+    pub questions: Questions,
 }
 
 /// How an attempt ended.
@@ -35,6 +38,10 @@ pub enum End {
     Moot,
     /// The files are not what was promised, or cannot be read.
     Unpacked(Arc<Parcel>, Unpacked),
+    /// The target holds all of it already, so that nothing was sent.
+    Level(Arc<Parcel>, Flight),
+    /// The target will never take it, so that nothing was sent, and why.
+    Unfit(Arc<Parcel>, String),
     /// It was sent, and this is what came of it.
     Judged(Arc<Parcel>, Flight, Verdict),
 }
@@ -45,6 +52,8 @@ pub struct Flight {
     pub bytes: u64,
     /// The summaries that the target took with it.
     pub taken: Taken,
+    /// Digest of the row, where the target takes a row in place of fields and summaries.
+    pub row: Option<Version>,
     /// What it acknowledged without doing.
     pub warning: Option<String>,
 }
@@ -60,14 +69,12 @@ impl Attempt {
             None => End::Moot,
             Some(parcel) => {
                 let parcel = Arc::new(parcel);
-                let sent = match parcel.kind {
-                    Kind::Report => self.report(&parcel).await,
-                    Kind::Audio => self.audio(&parcel).await,
+                let end = match (parcel.kind, self.target.name()) {
+                    (Kind::Report, TargetName::Dashboard) => self.report(&parcel).await,
+                    (Kind::Report, TargetName::Legacy) => self.row(&parcel).await,
+                    (Kind::Audio, _) => self.audio(&parcel).await,
                 };
-                match sent {
-                    Ok((flight, verdict)) => End::Judged(parcel, flight, verdict),
-                    Err(unpacked) => End::Unpacked(parcel, unpacked),
-                }
+                end.unwrap_or_else(|unpacked| End::Unpacked(parcel, unpacked))
             }
         };
         Ok(Ended { due: self.due, end })
@@ -76,42 +83,76 @@ impl Attempt {
     /// Sends a report. When the target took fewer summaries than it was sent, they are offered once
     /// more with a revision of our own, since a dashboard without its second migration does not
     /// count them itself (contract C.5).
-    async fn report(&self, parcel: &Arc<Parcel>) -> Result<(Flight, Verdict), Unpacked> {
+    async fn report(&self, parcel: &Arc<Parcel>) -> Result<End, Unpacked> {
         let first = self.pack(parcel, 0).await?;
         let (mut bytes, offered) = (first.json.len() as u64, first.sent.len());
-        let mut verdict = self.target.report(first.json, parcel.want_no).await;
+        let mut verdict = self.deliver(parcel, Load::Report(first.json)).await?;
         if took_fewer(&verdict, offered) {
             let again = self.pack(parcel, clock::now().as_second()).await?;
             bytes += again.json.len() as u64;
-            verdict = self.target.report(again.json, parcel.want_no).await;
+            verdict = self.deliver(parcel, Load::Report(again.json)).await?;
         }
+        let mut flight = Flight { bytes, taken: first.sent, ..Flight::default() };
         if took_fewer(&verdict, offered) {
             let warning = format!(
                 "the dashboard holds the record, but took fewer than the {offered} summaries sent: \
                  it shows older texts; check its migrations (002_fix_triggers)"
             );
-            return Ok((Flight { bytes, taken: Taken::new(), warning: Some(warning) }, verdict));
+            flight = Flight { taken: Taken::new(), warning: Some(warning), ..flight };
         }
-        Ok((Flight { bytes, taken: first.sent, warning: None }, verdict))
+        Ok(End::Judged(Arc::clone(parcel), flight, verdict))
+    }
+
+    /// Sends a row, unless the target has just this one: what changed is a summary that the row has
+    /// no room for, say.
+    async fn row(&self, parcel: &Arc<Parcel>) -> Result<End, Unpacked> {
+        let (of, config) = (Arc::clone(parcel), Arc::clone(&self.config));
+        let (json, digest) = self
+            .ask(&parcel.source, move |pulse| pack_row(&of, |of| read(of, &config, pulse)))
+            .await?;
+        let flight = Flight { bytes: json.len() as u64, row: Some(digest), ..Flight::default() };
+        if parcel.holds == Some(digest) {
+            return Ok(End::Level(Arc::clone(parcel), flight));
+        }
+        let verdict = self.deliver(parcel, Load::Report(json)).await?;
+        Ok(End::Judged(Arc::clone(parcel), flight, verdict))
     }
 
     async fn pack(&self, parcel: &Arc<Parcel>, revision: i64) -> Result<Packed, Unpacked> {
-        let (parcel, config) = (Arc::clone(parcel), Arc::clone(&self.config));
-        tokio::task::spawn_blocking(move || pack(&parcel, revision, |of| read(of, &config)))
+        let (of, config) = (Arc::clone(parcel), Arc::clone(&self.config));
+        self.ask(&parcel.source, move |pulse| pack(&of, revision, |of| read(of, &config, pulse)))
             .await
-            .expect("packing does not panic")
     }
 
-    async fn audio(&self, parcel: &Arc<Parcel>) -> Result<(Flight, Verdict), Unpacked> {
+    /// Asks for something that needs a file, and blames that file when no answer comes.
+    async fn ask<T: Send + 'static>(
+        &self,
+        of: &FileOf,
+        question: impl FnOnce(&Pulse) -> Result<T, Unpacked> + Send + 'static,
+    ) -> Result<T, Unpacked> {
+        let FileRef { root, name } = &of.file;
+        let asking = self.questions.ask(*root, Some(name), |pulse| Ok(question(pulse)));
+        asking.await.unwrap_or_else(|error| Err(Unpacked::Io(of.file.clone(), error)))
+    }
+
+    async fn audio(&self, parcel: &Arc<Parcel>) -> Result<End, Unpacked> {
         let (root, source) = (self.config.watch.exports.clone(), parcel.source.clone());
-        let opened = tokio::task::spawn_blocking(move || open(&root, &source))
-            .await
-            .expect("opening does not panic")?;
-        let body = AudioBody::new(opened, parcel.want, parcel.audio_seconds);
+        let opened = self.ask(&parcel.source, move |_| open(&root, &source)).await?;
+        let (file, questions) = (parcel.source.file.clone(), self.questions.clone());
+        let body = AudioBody::new(file, opened, parcel.want, parcel.audio_seconds, questions);
+        if let Some(why) = self.target.too_large(body.size()) {
+            return Ok(End::Unfit(Arc::clone(parcel), why));
+        }
         let flight = Flight { bytes: body.size(), ..Flight::default() };
-        match self.target.audio(&parcel.id, parcel.want_no, body).await {
+        let verdict = self.deliver(parcel, Load::Audio(body)).await?;
+        Ok(End::Judged(Arc::clone(parcel), flight, verdict))
+    }
+
+    async fn deliver(&self, parcel: &Parcel, load: Load) -> Result<Verdict, Unpacked> {
+        match self.target.deliver(&parcel.id, parcel.want_no, load).await {
             Sent::Changed => Err(Unpacked::Changed(parcel.source.file.clone())),
-            Sent::Verdict(verdict) => Ok((flight, verdict)),
+            Sent::Unreadable(error) => Err(Unpacked::Io(parcel.source.file.clone(), error)),
+            Sent::Verdict(verdict) => Ok(verdict),
         }
     }
 }

@@ -31,6 +31,8 @@ pub struct Rules {
     pub parallel: usize,
     pub retry: Retry,
     pub breaker: BreakerConfig,
+    /// Audio may have to go slowly, and must then not take all the room there is.
+    pub limited: bool,
 }
 
 /// What may be done next.
@@ -176,15 +178,36 @@ impl Dispatcher {
             if due.due_ms > now_ms && due.due_ms - now_ms <= LONGEST {
                 return (chosen, Some(due.due_ms));
             }
-            if self.aloft.len() >= self.rules.parallel {
+            if !self.has_room(Kind::Report) && !self.has_room(Kind::Audio) {
                 break;
             }
-            if !self.aloft.contains_key(&due.id) {
+            if self.has_room(due.kind) && !self.aloft.contains_key(&due.id) {
                 self.takes_off(&due);
                 chosen.push(due);
             }
         }
         (chosen, None)
+    }
+
+    /// Whether there is room for one of a kind. While there is a limit, audio leaves room for a
+    /// report, and one report goes beside audio that has the only room there is.
+    fn has_room(&self, kind: Kind) -> bool {
+        let room = self.aloft.len() < self.rules.parallel;
+        if !self.rules.limited {
+            return room;
+        }
+        let reports = self.aloft.values().filter(|(kind, _)| *kind == Kind::Report).count();
+        match kind {
+            Kind::Report => room || reports == 0,
+            Kind::Audio => {
+                room && self.aloft.len() - reports < self.rules.parallel.saturating_sub(1).max(1)
+            }
+        }
+    }
+
+    /// Whether reports must be asked for alone, lest audio that comes before them hides them.
+    pub fn wants_reports(&self) -> bool {
+        self.rules.limited && self.has_room(Kind::Report) && !self.has_room(Kind::Audio)
     }
 
     /// Since when a new item would be reason to probe earlier.
@@ -286,6 +309,13 @@ impl Dispatcher {
             }
             Verdict::Denied(why) => self.stopped(due, Cause::Denied(why), now_ms),
             Verdict::Misdirected(why) => self.stopped(due, Cause::Misdirected(why), now_ms),
+            Verdict::Erred(why) => {
+                if self.breaker.let_in(&why, now_ms, self.jitter) {
+                    self.say_asleep(&why);
+                }
+                self.failed(due, why, false, now_ms)
+            }
+            Verdict::Retired(why) => self.stopped(due, Cause::Retired(why), now_ms),
             Verdict::Later { after: Some(after), why } => {
                 self.contact_ms = Some(now_ms);
                 let until_ms = now_ms + millis(after);
@@ -365,9 +395,13 @@ impl Dispatcher {
     }
 
     fn blame_target(&mut self, item: Option<i64>, why: &str, now_ms: i64) {
-        if self.breaker.failed(item, why, now_ms, self.jitter)
-            && let Some((_, until_ms)) = self.breaker.open()
-        {
+        if self.breaker.failed(item, why, now_ms, self.jitter) {
+            self.say_asleep(why);
+        }
+    }
+
+    fn say_asleep(&mut self, why: &str) {
+        if let Some((_, until_ms)) = self.breaker.open() {
             self.news.push(News::Asleep { why: why.to_owned(), until_ms });
         }
     }
@@ -424,6 +458,7 @@ mod tests {
             park_after: 8,
         },
         breaker: BreakerConfig { failures: 5 },
+        limited: false,
     };
 
     fn due(item: i64) -> Due {
@@ -492,6 +527,32 @@ mod tests {
         assert_eq!(chosen, [due(3)]);
         dispatcher.settled(&due(1).id);
         assert_eq!(dispatcher.choose(rows[4..].to_vec(), 5), (vec![], Some(9)));
+    }
+
+    #[test]
+    fn slow_audio_leaves_room_for_a_report() {
+        let audio = |item| Due { kind: Kind::Audio, ..due(item) };
+        for (parallel, limited, chosen) in [
+            (1, false, vec![audio(1)]),
+            (3, false, vec![audio(1), audio(2), audio(3)]),
+            (1, true, vec![audio(1), due(5)]),
+            (2, true, vec![audio(1), due(5)]),
+            (3, true, vec![audio(1), audio(2), due(5)]),
+        ] {
+            let mut dispatcher = dispatcher();
+            dispatcher.reload(Rules { parallel, limited, ..RULES }, 0);
+            let rows: Vec<_> = (1..=4).map(audio).chain([due(5), due(6)]).collect();
+            assert_eq!(dispatcher.choose(rows.clone(), 0).0, chosen, "{parallel} {limited}");
+            assert_eq!(dispatcher.choose(rows, 0).0, [], "{parallel} {limited}");
+        }
+        // The only room is a report's: audio does not go beside it.
+        let mut dispatcher = dispatcher();
+        dispatcher.reload(Rules { parallel: 1, limited: true, ..RULES }, 0);
+        assert_eq!(dispatcher.choose(vec![due(1), audio(2), due(3)], 0).0, [due(1)]);
+        assert!(!dispatcher.wants_reports());
+        dispatcher.settled(&due(1).id);
+        dispatcher.choose(vec![audio(2)], 0);
+        assert!(dispatcher.wants_reports());
     }
 
     #[test]
@@ -585,6 +646,38 @@ mod tests {
         dispatcher.ruling(&due(1), passes(), 6);
         assert_eq!(dispatcher.take_news(), [News::Back { was_shut: true }]);
         assert_eq!(dispatcher.next(6), Next::Flow);
+    }
+
+    #[test]
+    fn a_stopped_target_goes_on_with_whatever_shows_that_it_lets_us_in() {
+        let refused = || Verdict::Refused("400: no".into());
+        let busy = || Verdict::Later { after: Some(Duration::from_secs(1)), why: "503".into() };
+        let erred = || Verdict::Erred("500: upsert_returned_false".into());
+        for (verdict, stopped, next) in [
+            (passes(), false, Next::Flow),
+            (refused(), false, Next::Flow),
+            (erred(), false, Next::Wait(301_000)),
+            (fails("502"), true, Next::Wait(900_000)),
+            (busy(), true, Next::Wait(900_000)),
+            (Verdict::Unreachable("reset".into()), true, Next::Wait(900_000)),
+            (Verdict::Unproven("200".into()), true, Next::Wait(900_000)),
+            (Verdict::Denied("403".into()), true, Next::Wait(900_000)),
+        ] {
+            let mut dispatcher = dispatcher();
+            dispatcher.ruling(&due(1), Verdict::Denied("401".into()), 0);
+            dispatcher.take_news();
+            assert_eq!(dispatcher.next(0), Next::Wait(300_000));
+            let ruling = dispatcher.ruling(&due(1), verdict.clone(), 300_000);
+            if let Ruling::AskHealth(doubt) = ruling {
+                dispatcher.ruling_in_doubt(doubt, &Health::Unknown, 300_000);
+            }
+            let is_stopped = dispatcher.shut().is_some_and(|(cause, _)| cause.is_stopped());
+            assert_eq!(is_stopped, stopped, "{verdict:?}");
+            assert_eq!(dispatcher.next(300_000), next, "{verdict:?}");
+            if verdict == erred() {
+                assert!(matches!(dispatcher.take_news()[..], [News::Asleep { .. }]));
+            }
+        }
     }
 
     #[test]

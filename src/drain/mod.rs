@@ -1,11 +1,13 @@
-//! The drain of one target: who is due, one attempt, one settlement, as many at once as allowed.
+//! The drain: for each target who is due, one attempt, one settlement, as many at once as allowed.
 
 mod attempt;
 mod dispatcher;
+mod lanes;
 mod parcel;
 mod pilot;
 mod report;
 mod status;
+mod sync;
 
 #[cfg(test)]
 mod simulation;
@@ -26,9 +28,10 @@ use crate::config::Config;
 use crate::file::{FileRef, Root};
 use crate::outbox::{Due, Outbox, OutboxError};
 use crate::target::Target;
-use crate::watch::{Hints, Touch};
+use crate::watch::{Hints, Questions, Touch};
 use attempt::Attempt;
 use dispatcher::Rules;
+pub use lanes::{LaneStatuses, Lanes, Targets, add_target};
 pub use parcel::payload;
 use pilot::{Landed, Order, Pilot, Rows};
 pub use status::{LaneStatus, Shut};
@@ -43,18 +46,20 @@ const LOOK: Duration = Duration::from_secs(10);
 const DISK_FULL: Duration = Duration::from_secs(5);
 
 /// The lane to one target.
-pub struct Lane {
-    pub name: &'static str,
+struct Lane {
     /// Its row in the outbox.
-    pub row: i64,
-    pub outbox: Outbox,
-    pub target: watch::Receiver<Target>,
-    pub settings: watch::Receiver<Arc<Config>>,
+    row: i64,
+    outbox: Outbox,
+    target: Target,
+    /// All targets, as they are after a reload: told before the settings.
+    targets: watch::Receiver<Targets>,
+    settings: watch::Receiver<Arc<Config>>,
     /// Where to say that a report, or an audio file, is not what it was.
-    pub reports: Hints,
-    pub exports: Hints,
+    reports: Hints,
+    exports: Hints,
+    questions: Questions,
     /// Where to say how things are.
-    pub status: watch::Sender<LaneStatus>,
+    status: watch::Sender<LaneStatus>,
 }
 
 type Flights = JoinSet<Result<Landed, OutboxError>>;
@@ -64,9 +69,9 @@ impl Lane {
     ///
     /// # Errors
     /// Only those of the outbox; those of the target are what the outbox is for.
-    pub async fn run(mut self, stop: CancellationToken) -> Result<(), OutboxError> {
+    async fn run(mut self, stop: CancellationToken) -> Result<(), OutboxError> {
         let mut changes = self.outbox.changes();
-        let mut pilot = Pilot::new(self.name, self.row, self.rules(), jitter);
+        let mut pilot = Pilot::new(self.target.name().as_str(), self.row, self.rules(), jitter);
         let mut flights = Flights::new();
         loop {
             // Before asking, so that what changes meanwhile is not missed.
@@ -86,7 +91,10 @@ impl Lane {
             tokio::select! {
                 () = stop.cancelled() => break,
                 _ = changes.changed() => {}
-                _ = self.settings.changed() => pilot.reload(self.rules(), clock::now_ms()),
+                _ = self.settings.changed() => {
+                    self.renew_target();
+                    pilot.reload(self.rules(), clock::now_ms());
+                }
                 Some(done) = flights.join_next(), if !flights.is_empty() => {
                     let going_on = paused_ms.is_none();
                     let orders = pilot.land(whole(done)?, clock::now_ms(), going_on);
@@ -99,11 +107,22 @@ impl Lane {
         self.finish(pilot, flights).await
     }
 
+    /// Goes on with another secret, say. Where the target is not sent to any more, what is under way
+    /// ends with the one that it had.
+    fn renew_target(&mut self) {
+        let fresh = {
+            let targets = self.targets.borrow();
+            targets.iter().find(|target| target.name() == self.target.name()).cloned()
+        };
+        if let Some(fresh) = fresh {
+            self.target = fresh;
+        }
+    }
+
     /// Starts what the pilot orders.
     fn carry_out(&self, orders: Vec<Order>, flights: &mut Flights) {
         for order in orders {
-            let (target, outbox, row) =
-                (self.target.borrow().clone(), self.outbox.clone(), self.row);
+            let (target, outbox, row) = (self.target.clone(), self.outbox.clone(), self.row);
             match order {
                 Order::WarmUp => {
                     flights.spawn(async move { Ok(Landed::WarmUp(target.health(WARM_UP).await)) });
@@ -116,7 +135,8 @@ impl Lane {
                 }
                 Order::Attempt(due) => {
                     let config = self.settings.borrow().clone();
-                    let attempt = Attempt { due, row, outbox, target, config };
+                    let questions = self.questions.clone();
+                    let attempt = Attempt { due, row, outbox, target, config, questions };
                     flights.spawn(async move { attempt.run().await.map(Landed::Attempt) });
                 }
                 Order::AskHealth(in_doubt) => {
@@ -125,8 +145,12 @@ impl Lane {
                     });
                 }
                 Order::Settle(id, settlement) => {
+                    let targets: Vec<_> = self.targets.borrow().iter().map(Target::name).collect();
                     flights.spawn(async move {
-                        persist(|| outbox.settle(settlement.clone())).await?;
+                        let settled = persist(|| outbox.settle(settlement.clone())).await?;
+                        if let Some(concluded) = settled.1 {
+                            sync::report(&concluded, &targets);
+                        }
                         Ok(Landed::Settled(id))
                     });
                 }
@@ -145,7 +169,7 @@ impl Lane {
     async fn finish(&self, mut pilot: Pilot, mut flights: Flights) -> Result<(), OutboxError> {
         let under_way = pilot.under_way();
         if under_way > 0 {
-            info!(target = self.name, under_way, "finishing what is under way");
+            info!(target = %self.target.name(), under_way, "finishing what is under way");
         }
         let finish = async {
             // A look at the health holds nobody up, but for the item that depends on it.
@@ -160,7 +184,7 @@ impl Lane {
         match timeout(STOP_DEADLINE, finish).await {
             Ok(result) => result,
             Err(_) => {
-                warn!(target = self.name, "broken off; it is sent again at the next start");
+                warn!(target = %self.target.name(), "broken off; it is sent again at the next start");
                 Ok(())
             }
         }
@@ -168,7 +192,12 @@ impl Lane {
 
     fn rules(&self) -> Rules {
         let config = self.settings.borrow();
-        Rules { parallel: config.ingest.parallel, retry: config.retry, breaker: config.breaker }
+        Rules {
+            parallel: self.target.parallel(),
+            retry: config.retry,
+            breaker: config.breaker,
+            limited: config.upload.limits(),
+        }
     }
 
     fn hint(&self, file: &FileRef) {
@@ -185,6 +214,13 @@ impl Rows for Lane {
 
     fn due(&self, limit: usize) -> impl Future<Output = Result<Vec<Due>, OutboxError>> + Send {
         self.outbox.due(self.row, limit)
+    }
+
+    fn due_reports(
+        &self,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Due>, OutboxError>> + Send {
+        self.outbox.due_reports(self.row, limit)
     }
 
     fn has_fresh(

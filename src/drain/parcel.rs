@@ -8,11 +8,13 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use crate::config::Config;
+use crate::contract::legacy::FlatRow;
 use crate::file::FileRef;
-use crate::outbox::{FileOf, Parcel, Taken};
-use crate::report::{self, KnownAudio, Report, Source, Variant, compose};
+use crate::id::Version;
+use crate::outbox::{FileOf, Parcel, SendVariant, Taken};
+use crate::report::{self, Dates, KnownAudio, Report, Source, Variant, compose, flat_row};
 use crate::target::to_json;
-use crate::watch::{Directory, OpenedFile};
+use crate::watch::{Directory, OpenedFile, Pulse};
 
 /// A report that is ready to go.
 #[derive(Debug)]
@@ -35,7 +37,7 @@ pub enum Unpacked {
 /// # Errors
 /// In words: which file is not what it was, or cannot be read.
 pub fn payload(parcel: &Parcel, config: &Config) -> Result<Vec<u8>, String> {
-    match pack(parcel, 0, |of| read(of, config)) {
+    match pack(parcel, 0, |of| read(of, config, &Pulse::start())) {
         Ok(packed) => Ok(packed.json),
         Err(Unpacked::Changed(file)) => Err(format!("{file} is changing at this moment")),
         Err(Unpacked::Io(file, error)) => Err(format!("{file} cannot be read: {error}")),
@@ -54,44 +56,18 @@ pub fn open(root: &Path, of: &FileOf) -> Result<OpenedFile, Unpacked> {
     if opened.stamp == of.stamp { Ok(opened) } else { Err(changed()) }
 }
 
-/// Packs a report from the files that `read` reads. `revision` is what its summaries ask for: 0 for
-/// the next (contract C.5).
+/// Packs a report for the ingest endpoint, from the files that `read` reads. `revision` is what its
+/// summaries ask for: 0 for the next (contract C.5).
 pub fn pack(
     parcel: &Parcel,
     revision: i64,
     read: impl Fn(&FileOf) -> Result<Report, Unpacked>,
 ) -> Result<Packed, Unpacked> {
-    let changed = |of: &FileOf| Unpacked::Changed(of.file.clone());
-    let head = read(&parcel.source)?;
-    if head.id != parcel.id || head.fields.digest() != parcel.digest {
-        return Err(changed(&parcel.source));
-    }
-    let mut variants: Vec<(String, Variant)> = Vec::new();
-    let mut sent = Taken::new();
-    for wanted in &parcel.variants {
-        let other;
-        let report = if wanted.from == parcel.source {
-            &head
-        } else {
-            other = read(&wanted.from)?;
-            &other
-        };
-        let variant = report
-            .variants
-            .iter()
-            .find(|variant| variant.name == wanted.source_name)
-            .filter(|variant| variant.digest() == wanted.digest)
-            .ok_or_else(|| changed(&wanted.from))?;
-        variants.push((wanted.name.clone(), variant.clone()));
-        sent.insert(wanted.name.clone(), wanted.digest);
-    }
-    let audio =
-        KnownAudio { public_url: parcel.audio_url.clone(), duration_seconds: parcel.audio_seconds };
-    let indexed_at = head
-        .fields
-        .indexed_at
-        .or_else(|| Timestamp::from_millisecond(parcel.indexed_ms).ok())
-        .unwrap_or(Timestamp::UNIX_EPOCH);
+    let head = head(parcel, &read)?;
+    let variants = summaries(&parcel.variants, &head, parcel, &read)?;
+    let sent = parcel.variants.iter().map(|v| (v.name.clone(), v.digest)).collect();
+    let indexed_at = indexed_at(parcel, &head);
+    let audio = known_audio(parcel);
     let mut payload = compose(&parcel.id, &head.fields, variants, indexed_at, Some(&audio));
     for variant in &mut payload.summary_variants {
         variant.revision = revision;
@@ -101,17 +77,90 @@ pub fn pack(
     Ok(Packed { json, sent })
 }
 
+/// Packs a report as the row of the legacy endpoint, which has one summary, the same as before where
+/// only others have changed. Gives the digest of the row with it.
+pub fn pack_row(
+    parcel: &Parcel,
+    read: impl Fn(&FileOf) -> Result<Report, Unpacked>,
+) -> Result<(Vec<u8>, Version), Unpacked> {
+    let head = head(parcel, &read)?;
+    let mut variants = summaries(&parcel.variants, &head, parcel, &read)?;
+    variants.extend(summaries(&parcel.taken, &head, parcel, &read)?);
+    let dates = Dates {
+        indexed_at: indexed_at(parcel, &head),
+        updated_at: Timestamp::from_millisecond(parcel.changed_ms).unwrap_or(Timestamp::UNIX_EPOCH),
+    };
+    let audio = known_audio(parcel);
+    let row = flat_row(&parcel.id, &head.fields, &head.extras, &variants, dates, &audio);
+    let packed = || {
+        // The time of a change that is not in the row is no change of the row.
+        let timeless = FlatRow { updated_at: String::new(), ..row.clone() };
+        Ok((to_json(&row)?, Version::of(&to_json(&timeless)?)))
+    };
+    packed().map_err(|error| Unpacked::Io(parcel.source.file.clone(), error))
+}
+
+/// The report of the file that gives the fields.
+fn head(
+    parcel: &Parcel,
+    read: impl Fn(&FileOf) -> Result<Report, Unpacked>,
+) -> Result<Report, Unpacked> {
+    let head = read(&parcel.source)?;
+    if head.id != parcel.id || head.fields.digest() != parcel.digest {
+        return Err(Unpacked::Changed(parcel.source.file.clone()));
+    }
+    Ok(head)
+}
+
+/// The summaries that are wanted, under the names to send them by.
+fn summaries(
+    wanted: &[SendVariant],
+    head: &Report,
+    parcel: &Parcel,
+    read: impl Fn(&FileOf) -> Result<Report, Unpacked>,
+) -> Result<Vec<(String, Variant)>, Unpacked> {
+    let mut variants = Vec::new();
+    for wanted in wanted {
+        let other;
+        let report = if wanted.from == parcel.source {
+            head
+        } else {
+            other = read(&wanted.from)?;
+            &other
+        };
+        let variant = report
+            .variants
+            .iter()
+            .find(|variant| variant.name == wanted.source_name)
+            .filter(|variant| variant.digest() == wanted.digest)
+            .ok_or_else(|| Unpacked::Changed(wanted.from.file.clone()))?;
+        variants.push((wanted.name.clone(), variant.clone()));
+    }
+    Ok(variants)
+}
+
+fn known_audio(parcel: &Parcel) -> KnownAudio {
+    KnownAudio { public_url: parcel.audio_url.clone(), duration_seconds: parcel.audio_seconds }
+}
+
+fn indexed_at(parcel: &Parcel, head: &Report) -> Timestamp {
+    head.fields
+        .indexed_at
+        .or_else(|| Timestamp::from_millisecond(parcel.indexed_ms).ok())
+        .unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
 /// Reads a report file as it was when it was taken in. Blocking.
-pub fn read(of: &FileOf, config: &Config) -> Result<Report, Unpacked> {
-    let mut opened = open(config.watch.path(of.file.root), of)?;
+pub fn read(of: &FileOf, config: &Config, pulse: &Pulse) -> Result<Report, Unpacked> {
+    let opened = open(config.watch.path(of.file.root), of)?;
     let io = |error| Unpacked::Io(of.file.clone(), error);
     let size = usize::try_from(of.stamp.size).unwrap_or(0);
     let mut bytes = Vec::with_capacity(size);
-    (&mut opened.file).take(config.report_limit).read_to_end(&mut bytes).map_err(io)?;
+    pulse.of(&opened.file).take(config.report_limit).read_to_end(&mut bytes).map_err(io)?;
     if bytes.len() != size || !opened.is_unchanged().map_err(io)? {
         return Err(Unpacked::Changed(of.file.clone()));
     }
     let stem = of.file.stem();
-    let source = Source { file_stem: &stem, zone: &config.watch.timezone, ids: config.ingest.ids };
+    let source = Source { file_stem: &stem, zone: &config.watch.timezone, ids: config.ids };
     report::read(&bytes, &source).map_err(|_| Unpacked::Changed(of.file.clone()))
 }

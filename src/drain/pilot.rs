@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::attempt::{End, Ended, Flight};
 use super::dispatcher::{Dispatcher, Doubt, News, Next, Rules, Ruling};
@@ -27,6 +27,12 @@ pub trait Rows {
 
     /// The next deliveries in the order in which they are due, later ones included.
     fn due(&self, limit: usize) -> impl Future<Output = Result<Vec<Due>, Self::Error>> + Send;
+
+    /// The same of reports alone.
+    fn due_reports(
+        &self,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Due>, Self::Error>> + Send;
 
     /// Whether something that never failed has come due after a moment.
     fn has_fresh(
@@ -128,8 +134,14 @@ impl Pilot {
             match dispatcher.next(now_ms) {
                 Next::Land => return wait(None),
                 Next::Flow => {
-                    let rows = rows.due(dispatcher.window()).await?;
-                    let (chosen, next) = dispatcher.choose(rows, now_ms);
+                    let all = rows.due(dispatcher.window()).await?;
+                    let (mut chosen, mut next) = dispatcher.choose(all, now_ms);
+                    if dispatcher.wants_reports() {
+                        let reports = rows.due_reports(dispatcher.window()).await?;
+                        let (more, earliest) = dispatcher.choose(reports, now_ms);
+                        chosen.extend(more);
+                        next = [next, earliest].into_iter().flatten().min();
+                    }
                     return Ok((chosen.into_iter().map(Order::Attempt).collect(), next));
                 }
                 Next::WarmUp => {
@@ -195,6 +207,22 @@ impl Pilot {
                     let outcome = self.unpacked(&due, unpacked, now_ms, &mut orders);
                     orders.push(self.settle(&parcel, outcome, now_ms));
                 }
+                End::Level(parcel, flight) => {
+                    dispatcher.no_verdict(&due, "nothing to send any more", now_ms);
+                    debug!(id = %due.id, kind = %due.kind, target = self.target,
+                        "the target holds it already");
+                    let outcome = delivered(&parcel, flight, None);
+                    orders.push(self.settle(&parcel, outcome, now_ms));
+                }
+                End::Unfit(parcel, why) => {
+                    dispatcher.no_verdict(&due, "nothing that can be sent", now_ms);
+                    orders.push(self.ruled(
+                        parcel,
+                        Flight::default(),
+                        Ruling::Parked { why },
+                        now_ms,
+                    ));
+                }
                 End::Judged(parcel, flight, verdict) => {
                     let ruling = dispatcher.ruling(&due, verdict, now_ms);
                     orders.push(self.ruled(parcel, flight, ruling, now_ms));
@@ -230,13 +258,7 @@ impl Pilot {
             Ruling::Superseded { .. } | Ruling::AskHealth(_) => {}
         }
         let outcome = match ruling {
-            Ruling::Delivered(receipt) => Outcome::Delivered {
-                version: parcel.want,
-                fields: (parcel.kind == Kind::Report).then_some(parcel.digest),
-                taken: flight.taken,
-                public_url: receipt.public_url,
-                warning: flight.warning,
-            },
+            Ruling::Delivered(receipt) => delivered(&parcel, flight, receipt.public_url),
             Ruling::Superseded { kept_no } => Outcome::Superseded { kept_no },
             Ruling::Parked { why } => Outcome::Parked { error: why },
             Ruling::Retry { why, strikes, due_ms, .. } => {
@@ -289,6 +311,16 @@ impl Pilot {
             outcome,
         };
         Order::Settle(parcel.id.clone(), settlement)
+    }
+}
+
+fn delivered(parcel: &Parcel, flight: Flight, public_url: Option<String>) -> Outcome {
+    Outcome::Delivered {
+        version: parcel.want,
+        fields: (parcel.kind == Kind::Report).then_some(flight.row.unwrap_or(parcel.digest)),
+        taken: flight.taken,
+        public_url,
+        warning: flight.warning,
     }
 }
 

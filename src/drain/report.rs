@@ -8,6 +8,7 @@ use super::dispatcher::{News, Ruling};
 use crate::clock;
 use crate::contract::Action;
 use crate::delivery::{Cause, Receipt};
+use crate::id::TargetName;
 use crate::outbox::Parcel;
 
 /// Says how an attempt ended.
@@ -67,8 +68,21 @@ pub fn news(target: &str, news: &News) {
         News::Stopped(Cause::Denied(why)) => error!(
             target,
             why,
-            "authentication failed: the target refuses the token; put the right one into the token \
-             file and reload, or into the systemd credential and restart; nothing is lost meanwhile"
+            "authentication failed: the target refuses the token; put the right one into the file \
+             that the configuration names and reload, or into the systemd credential or the \
+             environment and restart; nothing is lost meanwhile"
+        ),
+        News::Stopped(Cause::Retired(why)) => error!(
+            target,
+            why,
+            "this dashboard is PostgreSQL-only: nothing more is sent to it; switch this target off \
+             (POSTGRES_ONLY=true, or legacy.enabled = false) and reload"
+        ),
+        News::Stopped(cause) if target == TargetName::Legacy.as_str() => error!(
+            target,
+            why = cause.why(),
+            "the address is not that of a legacy dashboard; mend legacy.url and restart; nothing is \
+             lost meanwhile"
         ),
         News::Stopped(cause) => error!(
             target,

@@ -14,15 +14,21 @@ use crate::file::FileRef;
 use crate::id::Version;
 use crate::outbox::{AudioFacts, Found};
 use crate::report::{AudioName, audio_name};
-use crate::watch::OpenedFile;
+use crate::watch::{OpenedFile, Pulse};
 
-pub fn read(opened: &mut OpenedFile, file: &FileRef, rules: &Rules) -> Outcome {
+pub fn read(opened: &OpenedFile, file: &FileRef, rules: &Rules, pulse: &Pulse) -> Outcome {
     let stamp = opened.stamp;
-    let AudioName::Ours { mut keys, stem, stamp: named } = audio_name(&file.name.to_string_lossy())
-    else {
-        // Names are sorted out before anything is read.
-        return Outcome::Moving;
-    };
+    let (keys, named) =
+        match (rules.pairs.id_of(&file.name), audio_name(&file.name.to_string_lossy())) {
+            (Some(id), AudioName::Ours { stamp, .. }) => (vec![id.to_string()], stamp),
+            (Some(id), AudioName::Ignored(_)) => (vec![id.to_string()], None),
+            (None, AudioName::Ours { mut keys, stem, stamp }) => {
+                keys.push(stem);
+                (keys, stamp)
+            }
+            // Names are sorted out before anything is read.
+            (None, AudioName::Ignored(_)) => return Outcome::Moving,
+        };
     if stamp.size == 0 {
         let problem = "it is empty: the conversion to speech failed, or is not through; run it \
                        again"
@@ -33,8 +39,7 @@ pub fn read(opened: &mut OpenedFile, file: &FileRef, rules: &Rules) -> Outcome {
     let made_ms = named
         .and_then(|at| at.to_zoned(rules.timezone.clone()).ok())
         .map_or(stamp.mtime_ns / 1_000_000, |at| at.timestamp().as_millisecond());
-    keys.push(stem);
-    match digest_and_length(&opened.file) {
+    match digest_and_length(&opened.file, pulse) {
         Ok((digest, seconds)) => {
             Outcome::Found(Found::Audio(stamp, AudioFacts { keys, made_ms, digest, seconds }))
         }
@@ -45,12 +50,14 @@ pub fn read(opened: &mut OpenedFile, file: &FileRef, rules: &Rules) -> Outcome {
 /// Hashes whatever is read through it.
 struct Hashing {
     file: File,
+    pulse: Pulse,
     hasher: Arc<Mutex<blake3::Hasher>>,
     failure: Arc<Mutex<Option<io::Error>>>,
 }
 
 impl Read for Hashing {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.pulse.beat();
         match self.file.read(buffer) {
             Ok(read) => {
                 let mut hasher = self.hasher.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,12 +74,13 @@ impl Read for Hashing {
 }
 
 /// Reads the file from front to end, once: the demuxer pulls the bytes through the hash.
-fn digest_and_length(file: &File) -> io::Result<(Version, Option<i64>)> {
+fn digest_and_length(file: &File, pulse: &Pulse) -> io::Result<(Version, Option<i64>)> {
     let hasher = Arc::new(Mutex::new(blake3::Hasher::new()));
     let failure = Arc::new(Mutex::new(None));
     let reader = || -> io::Result<Hashing> {
         Ok(Hashing {
             file: file.try_clone()?,
+            pulse: pulse.clone(),
             hasher: Arc::clone(&hasher),
             failure: Arc::clone(&failure),
         })
@@ -127,7 +135,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
         io::Seek::rewind(&mut file).unwrap();
-        digest_and_length(&file).unwrap()
+        digest_and_length(&file, &Pulse::start()).unwrap()
     }
 
     #[test]

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::look::is_ours;
 use crate::config::Config;
 use crate::file::{FileRef, Root};
+use crate::outbox::Pairs;
 use crate::report::{self, AudioName, Source, audio_name};
 use crate::watch::{Directory, Entry};
 
@@ -24,7 +25,7 @@ pub struct Inspection {
 }
 
 /// Looks at a file, and reads it when it is a report of bearable size. Blocking.
-pub fn inspect(file: &FileRef, config: &Config) -> Inspection {
+pub fn inspect(file: &FileRef, config: &Config, pairs: &Pairs) -> Inspection {
     let directory = match Directory::open(config.watch.path(file.root)) {
         Ok(directory) => directory,
         Err(error) => return trouble(format!("the directory cannot be opened: {error}")),
@@ -46,7 +47,7 @@ pub fn inspect(file: &FileRef, config: &Config) -> Inspection {
         modified: Timestamp::from_nanosecond(stamp.mtime_ns.into()).ok(),
         ..Inspection::default()
     };
-    if !is_ours(file.root, &file.name, &config.watch.ignore) {
+    if !is_ours(file.root, &file.name, &config.watch.ignore, pairs) {
         inspection.problem = Some(why_not_ours(file));
         return inspection;
     }
@@ -95,7 +96,7 @@ fn read(directory: &Directory, file: &FileRef, config: &Config) -> Result<&'stat
         .read_to_end(&mut bytes)
         .map_err(|error| format!("it cannot be read: {error}"))?;
     let stem = file.stem();
-    let source = Source { file_stem: &stem, zone: &config.watch.timezone, ids: config.ingest.ids };
+    let source = Source { file_stem: &stem, zone: &config.watch.timezone, ids: config.ids };
     match report::read(&bytes, &source) {
         Ok(report) => Ok(report.shape.as_str()),
         Err(problem) => Err(format!("{problem}. {}", problem.hint())),

@@ -7,15 +7,14 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use tokio::time::Instant;
-use tracing::warn;
 
 use super::{audio, report};
 use crate::clock;
 use crate::config::Ignore;
 use crate::file::{FileRef, Root, Stamp};
-use crate::outbox::Found;
-use crate::report::{AudioName, IdPolicy, audio_name, ignored_report_name};
-use crate::watch::{Directory, Entry, Settling};
+use crate::outbox::{Found, Pairs};
+use crate::report::{AudioName, IdPolicy, READING, audio_name, ignored_report_name};
+use crate::watch::{A_LINK, Directory, Entry, Pulse, Settling};
 
 /// What the configuration says about taking in.
 #[derive(Clone, Debug)]
@@ -31,6 +30,18 @@ pub struct Rules {
     pub adopting: bool,
     /// Events tell of every change.
     pub events: bool,
+    pub pairs: Pairs,
+}
+
+impl Rules {
+    /// What else than its bytes and its name decides on what is read out of a file, in words.
+    pub fn reading(&self) -> String {
+        let zone = self.timezone.iana_name().unwrap_or("unnamed");
+        match self.root {
+            Root::Reports => format!("{READING}, ids {:?}, times of {zone}", self.ids),
+            Root::Exports => format!("{READING}, times of {zone}"),
+        }
+    }
 }
 
 /// Why a file is looked at.
@@ -44,6 +55,8 @@ pub enum Trigger {
     Doubt,
     /// Everything is looked at.
     Scan,
+    /// Somebody has finished writing it, and waits.
+    Order,
 }
 
 /// A file, what is recorded of it, and what stands there now.
@@ -79,33 +92,34 @@ pub enum Outcome {
 }
 
 /// Whether a name is one that this root delivers (contract A.7, B.1 and B.2).
-pub fn is_ours(root: Root, name: &OsStr, ignore: &Ignore) -> bool {
+pub fn is_ours(root: Root, name: &OsStr, ignore: &Ignore, pairs: &Pairs) -> bool {
     let has_ending = std::path::Path::new(name)
         .extension()
-        .is_some_and(|ending| ending.as_bytes() == root.extension().as_bytes());
+        .is_some_and(|ending| ending.eq_ignore_ascii_case(root.extension()));
     has_ending
         && !ignore.matches(name)
         && match root {
             Root::Reports => !ignored_report_name(name.as_bytes()),
             Root::Exports => {
-                matches!(audio_name(&name.to_string_lossy()), AudioName::Ours { .. })
+                pairs.id_of(name).is_some()
+                    || matches!(audio_name(&name.to_string_lossy()), AudioName::Ours { .. })
             }
         }
 }
 
-/// Looks at files without opening them, and tells which could not be looked at. Blocking.
+/// Looks at files without opening them; those that could not be looked at come with the reason.
+/// Blocking.
 pub fn see(
     directory: &Directory,
     files: impl Iterator<Item = (FileRef, Option<Stamp>)>,
-) -> (Vec<Seen>, Vec<FileRef>) {
+    pulse: &Pulse,
+) -> (Vec<Seen>, Vec<(FileRef, io::Error)>) {
     let (mut seen, mut unseen) = (Vec::new(), Vec::new());
     for (file, known) in files {
+        pulse.beat();
         match directory.look(&file.name) {
             Ok(entry) => seen.push(Seen { file, known, entry }),
-            Err(error) => {
-                warn!(%file, %error, "a file cannot be looked at; it is tried again in a minute");
-                unseen.push(file);
-            }
+            Err(error) => unseen.push((file, error)),
         }
     }
     (seen, unseen)
@@ -138,11 +152,14 @@ pub fn decide(
         }
         Some(Entry::Other(what, stamp)) => {
             settling.forget(name);
-            let problem = format!("it is {what}: only a regular file is delivered; move it away");
+            let problem = format!("it is {what}: {}", not_a_file(what));
             return Looked::Found(Found::Problem(stamp, problem));
         }
         Some(Entry::File(stamp)) => stamp,
     };
+    if trigger == Trigger::Order {
+        return Looked::Ready;
+    }
     if rules.adopting && trigger == Trigger::Scan {
         // As it is; should it be in the middle of being written, its end is a change.
         return Looked::Ready;
@@ -170,6 +187,16 @@ pub fn decide(
     }
 }
 
+/// Why something is not delivered, and what to do about it. Not even a link within the directory is
+/// followed: what it leads to is delivered by its own name if it is ours, and a link that may be
+/// followed is one that somebody else may turn elsewhere.
+fn not_a_file(what: &str) -> &'static str {
+    match what {
+        A_LINK => "links are not followed; put the file itself here, or move it away",
+        _ => "only a regular file is delivered; move it away",
+    }
+}
+
 /// How long ago a file changed; nothing, when that lies in the future, as after a jump of the clock.
 fn age(stamp: &Stamp) -> Option<Duration> {
     u64::try_from(clock::now_ms() - stamp.changed_ms()).ok().map(Duration::from_millis)
@@ -190,48 +217,38 @@ fn tick(stamp: &Stamp) -> Duration {
     }
 }
 
-/// Reads files, one after the other. Blocking.
-pub fn read(directory: &Directory, files: Vec<FileRef>, rules: &Rules) -> Vec<(FileRef, Outcome)> {
-    files
-        .into_iter()
-        .map(|file| {
-            let outcome = match directory.open_file(&file.name) {
-                Ok(mut opened) => {
-                    let outcome = match rules.root {
-                        Root::Reports => report::read(&mut opened, &file, rules),
-                        Root::Exports => audio::read(&mut opened, &file, rules),
-                    };
-                    match opened.is_unchanged() {
-                        Ok(true) => outcome,
-                        Ok(false) => Outcome::Moving,
-                        Err(error) => Outcome::Failed(error),
-                    }
-                }
-                // It went away, or became something else, since it was seen: that is an event of
-                // its own.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::NotFound | io::ErrorKind::InvalidInput
-                    ) =>
-                {
-                    Outcome::Moving
-                }
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    match directory.look(&file.name) {
-                        Ok(Some(Entry::File(stamp))) => Outcome::Found(Found::Obstacle(
-                            stamp,
-                            "it may not be read: let the user that ytv2d runs as read it"
-                                .to_owned(),
-                        )),
-                        _ => Outcome::Moving,
-                    }
-                }
-                Err(error) => Outcome::Failed(error),
-            };
-            (file, outcome)
-        })
-        .collect()
+/// Reads a file. Blocking.
+pub fn read(directory: &Directory, file: &FileRef, rules: &Rules, pulse: &Pulse) -> Outcome {
+    let opened = match directory.open_file(&file.name) {
+        Ok(opened) => opened,
+        Err(error) => return not_opened(directory, file, error),
+    };
+    let outcome = match rules.root {
+        Root::Reports => report::read(&opened, file, rules, pulse),
+        Root::Exports => audio::read(&opened, file, rules, pulse),
+    };
+    match opened.is_unchanged() {
+        Ok(true) => outcome,
+        Ok(false) => Outcome::Moving,
+        Err(error) => Outcome::Failed(error),
+    }
+}
+
+fn not_opened(directory: &Directory, file: &FileRef, error: io::Error) -> Outcome {
+    match error.kind() {
+        // It went away, or became something else, since it was seen: that is an event of its own.
+        io::ErrorKind::NotFound | io::ErrorKind::InvalidInput => Outcome::Moving,
+        // Somebody holds a lease on it, as Samba does for its clients, and is asked to let go.
+        io::ErrorKind::WouldBlock => Outcome::Moving,
+        io::ErrorKind::PermissionDenied => match directory.look(&file.name) {
+            Ok(Some(Entry::File(stamp))) => Outcome::Found(Found::Obstacle(
+                stamp,
+                "it may not be read: let the user that ytv2d runs as read it".to_owned(),
+            )),
+            _ => Outcome::Moving,
+        },
+        _ => Outcome::Failed(error),
+    }
 }
 
 #[cfg(test)]
@@ -247,6 +264,7 @@ mod tests {
             ids: IdPolicy::default(),
             adopting: false,
             events: false,
+            pairs: Pairs::default(),
         }
     }
 
@@ -270,7 +288,7 @@ mod tests {
         let this_second = Stamp { ctime_ns: clock::now_ms() / 1000 * 1_000_000_000, ..recent };
         let file = |stamp| Some(Entry::File(stamp));
         let link = Some(Entry::Other("a symbolic link", long_ago));
-        use Trigger::{Doubt, Due, Event, Scan};
+        use Trigger::{Doubt, Due, Event, Order, Scan};
         for (root, known, entry, trigger, expected) in [
             (Root::Reports, None, file(recent), Event, "ready"),
             (Root::Reports, None, file(future), Event, "ready"),
@@ -291,6 +309,8 @@ mod tests {
             (Root::Exports, None, file(long_ago), Event, "nothing"),
             (Root::Exports, None, file(future), Scan, "nothing"),
             (Root::Exports, None, file(recent), Due, "nothing"),
+            (Root::Exports, None, file(recent), Order, "ready"),
+            (Root::Exports, Some(recent), file(recent), Order, "nothing"),
         ] {
             let seen = Seen { file: FileRef::new(root, "x"), known, entry };
             let mut settling = Settling::default();
@@ -312,16 +332,19 @@ mod tests {
         for (root, name, ours) in [
             (Root::Reports, "secret.json", false),
             (Root::Reports, "a.json", true),
-            (Root::Reports, "a.JSON", false),
+            (Root::Reports, "a.JSON", true),
+            (Root::Reports, "SECRET.JSON", false),
             (Root::Reports, ".a.json", false),
             (Root::Reports, "a.json.tmp", false),
             (Root::Reports, "a.mp3", false),
             (Root::Exports, "audio_aB-3_xY9zQk_20250901_101010.mp3", true),
             (Root::Exports, "listen_aB-3_xY9zQk_20250901_101010.mp3", false),
             (Root::Exports, "audio_20250901_101010.mp3", false),
+            (Root::Exports, "audio_20250901_101010.MP3", false),
+            (Root::Exports, "audio_aB-3_xY9zQk_20250901_101010.Mp3", true),
             (Root::Exports, "a.json", false),
         ] {
-            assert_eq!(is_ours(root, OsStr::new(name), &ignore), ours, "{name}");
+            assert_eq!(is_ours(root, OsStr::new(name), &ignore, &Pairs::default()), ours, "{name}");
         }
     }
 }

@@ -8,41 +8,36 @@ mod look;
 mod recent;
 mod reconcile;
 mod report;
+mod rescan;
 mod sight;
 mod status;
+mod taking;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ffi::OsString;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::clock;
 use crate::config::{Config, FirstRun};
-use crate::file::{FileRef, Root};
-use crate::outbox::{Finding, Found, Outbox, OutboxError};
-use crate::watch::{Deletions, Directory, Entry, Eye, Hints, Mounts, Settling, Touch, Vision};
+use crate::file::Root;
+use crate::outbox::{Outbox, OutboxError};
+use crate::watch::{Deletions, Eye, Hints, Mounts, Questions, Settling, Touch, Vision};
 pub use inspect::{Inspection, inspect};
-use look::{Looked, Rules, Seen, Trigger};
+use look::{Rules, Trigger};
 use recent::Recent;
-pub use status::RootStatus;
+pub use rescan::{Handle, NotLooked, Requests, Rescanned};
+use rescan::{Request, Through};
+pub use status::{Pending, RootStatus};
 
-/// How long a report that does not parse may be quiet before it is called malformed.
-const REPORT_QUIET: Duration = Duration::from_secs(5);
-/// How many files are looked at between two commits.
-const GROUP: usize = 64;
-/// When a file is tried again that ought to be readable, and was not.
-const UNREADABLE: Duration = Duration::from_secs(60);
 /// A file that keeps changing is not looked at more often than this, whatever is configured.
 const QUIET_MIN: Duration = Duration::from_millis(100);
-/// How long a file system may take to list a directory, or a page of it.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Watches a root, and takes in what settles in it.
 pub struct Intake {
@@ -51,9 +46,18 @@ pub struct Intake {
     outbox: Outbox,
     settings: watch::Receiver<Arc<Config>>,
     hints: Hints,
+    requests: Requests,
+    /// The one that is to be answered next.
+    asked: Option<Through>,
+    /// A file that somebody waits for.
+    awaited: Option<rescan::At>,
     eye: Eye,
     mounts: Mounts,
+    questions: Questions,
     settling: Settling,
+    /// Files that are tried again later, since when, and why: they can be neither looked at nor
+    /// read.
+    troubles: HashMap<OsString, (Instant, String)>,
     recent: Recent,
     vision: Vision,
     deletions: Deletions,
@@ -68,10 +72,19 @@ pub struct Intake {
     blind: bool,
     /// How many files are recorded.
     files: usize,
+    /// Whether what is recorded is known to have been read by the rules that hold.
+    rules_known: bool,
     /// Whether it was looked through since the start.
     looked_through: bool,
+    /// When the last look through it began. What it has missed since was there then.
+    last_look: Instant,
     /// What the first look through finds counts as delivered.
     adopting: bool,
+    /// Another directory has taken the place of the one that was looked through, and was not looked
+    /// through itself so far.
+    is_other: bool,
+    /// When it was, none of the files that were recorded was in it, and nor are they by now.
+    is_stand_in: bool,
 }
 
 /// How many files a reconcile found to be what.
@@ -89,6 +102,8 @@ impl Intake {
         outbox: Outbox,
         settings: watch::Receiver<Arc<Config>>,
         hints: Hints,
+        questions: Questions,
+        requests: Requests,
         status: watch::Sender<RootStatus>,
     ) -> Self {
         let path = settings.borrow().watch.path(root).to_owned();
@@ -101,9 +116,14 @@ impl Intake {
             outbox,
             settings,
             hints,
+            requests,
+            asked: None,
+            awaited: None,
             eye,
             mounts: Mounts::watch(),
+            questions,
             settling,
+            troubles: HashMap::new(),
             recent: Recent::default(),
             vision,
             deletions: Deletions::default(),
@@ -114,8 +134,12 @@ impl Intake {
             next_canary: None,
             blind: false,
             files: 0,
+            rules_known: false,
             looked_through: false,
+            last_look: now,
             adopting: false,
+            is_other: false,
+            is_stand_in: false,
         }
     }
 
@@ -148,6 +172,12 @@ impl Intake {
                 let _nobody_waits = reconciled.send(());
             }
             if full {
+                if let Some(request) = self.asked.take() {
+                    request.answer(Err(NotLooked::DiskFull));
+                }
+                if let Some(request) = self.awaited.take() {
+                    request.answer(Err(NotLooked::DiskFull));
+                }
                 tokio::select! {
                     () = stop.cancelled() => return Ok(()),
                     room = self.outbox.wait_for_room() => room?,
@@ -167,6 +197,12 @@ impl Intake {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = self.hints.wait() => {}
+                Some(request) = self.requests.recv() => match request {
+                    Request::Through(request) => self.asked = Some(request),
+                    Request::At(request) => {
+                        self.awaited = Some(request);
+                    }
+                },
                 () = self.mounts.changed() => {
                     self.eye.doubt();
                     self.next_check = Instant::now();
@@ -190,6 +226,19 @@ impl Intake {
         }
     }
 
+    /// Has everything read again that was read by other rules: of another configuration, or of
+    /// another version of this program. They do not change while it runs.
+    async fn read_anew(&mut self) -> Result<(), OutboxError> {
+        let files = self.outbox.read_by(self.root, self.rules().reading()).await?;
+        self.rules_known = true;
+        if files > 0 {
+            info!(root = %self.root, files,
+                "the id policy, the time zone or this program is not what it was: all files are \
+                 read again");
+        }
+        Ok(())
+    }
+
     fn look_through_now(&mut self) {
         self.next_scan = Instant::now();
         self.blind = true;
@@ -207,19 +256,34 @@ impl Intake {
 
     /// Does whatever there is to do at this moment.
     async fn turn(&mut self) -> Result<(), OutboxError> {
+        if !self.rules_known {
+            self.read_anew().await?;
+        }
         let now = Instant::now();
         let batch = self.hints.take();
         if batch.lost {
             self.say_lost_events();
         }
-        if batch.everything {
+        if self.asked.is_some() {
+            self.lift_obstacles().await?;
+        }
+        let everything = batch.everything || self.asked.is_some();
+        if everything {
             self.look_through_now();
         }
-        if now >= self.next_check || batch.everything {
+        if now >= self.next_check || everything {
             self.check_root().await;
         }
         if self.next_canary.is_some_and(|at| now >= at) {
             self.send_canary().await;
+        }
+        if let Some(request) = &self.awaited {
+            let name = request.name.clone();
+            self.look_at(vec![name], Trigger::Order).await?;
+        }
+        if let Some(request) = self.awaited.take() {
+            let seen = if self.eye.is_open() { Ok(()) } else { Err(self.unseen()) };
+            request.answer(seen);
         }
         // What events told of is no news to the look that follows.
         self.take_hinted(batch.names.into_iter().collect()).await?;
@@ -227,14 +291,23 @@ impl Intake {
         let is_due = |at: Instant| Instant::now() >= at;
         if is_due(self.next_scan) || self.deletions.judge_at().is_some_and(is_due) {
             // Should this be given up, the next look is as blind.
-            if self.eye.is_open() && self.reconcile().await? {
+            let mut looked = None;
+            if self.eye.is_open() {
+                looked = self.reconcile().await?;
+            }
+            if looked.is_some() {
                 self.blind = false;
                 self.end_first_run().await?;
             }
             self.next_scan = Instant::now() + self.scan_interval();
+            if let Some(request) = self.asked.take() {
+                request.answer(looked.ok_or_else(|| self.unseen()));
+            }
         }
         let due = self.settling.due(Instant::now());
         self.look_at(due, Trigger::Due).await?;
+        // What is not tried again is no trouble any more.
+        self.troubles.retain(|name, _| self.settling.has(name));
         self.publish();
         Ok(())
     }
@@ -247,7 +320,7 @@ impl Intake {
             self.status.send_modify(|status| status.last_event = Some(clock::now()));
         }
         for (name, touch) in names {
-            if !look::is_ours(self.root, &name, &ignore) {
+            if !look::is_ours(self.root, &name, &ignore, self.outbox.pairs()) {
                 continue;
             }
             match touch {
@@ -260,185 +333,21 @@ impl Intake {
         self.look_at(done, Trigger::Event).await
     }
 
-    /// Looks at files, and takes in those that are ready.
-    async fn look_at(&mut self, names: Vec<OsString>, trigger: Trigger) -> Result<(), OutboxError> {
-        let mut names = names.into_iter();
-        loop {
-            let group: Vec<OsString> = names.by_ref().take(GROUP).collect();
-            // A dead mount would let nobody go who asks it something.
-            if group.is_empty() || !self.eye.is_open() {
-                return Ok(());
-            }
-            let files = group.into_iter().map(|name| FileRef::new(self.root, name)).collect();
-            let known = self.outbox.stamps_of(files).await?;
-            let path = self.path.clone();
-            let look = ask(move || {
-                let directory = Directory::open(&path)?;
-                let seen = look::see(&directory, known.into_iter());
-                Ok((Arc::new(directory), seen))
-            });
-            let (directory, (seen, unseen)) = match look.await {
-                Ok(looked) => looked,
-                Err(error) => {
-                    self.lose_sight(&error);
-                    return Ok(());
-                }
-            };
-            self.postpone(unseen);
-            self.files += self.take(directory, seen, trigger).await?;
-        }
-    }
-
-    /// Decides about files that were seen, reads those that are ready, and records them in one go.
-    /// Says how many were not recorded before.
-    async fn take(
-        &mut self,
-        directory: Arc<Directory>,
-        seen: Vec<Seen>,
-        trigger: Trigger,
-    ) -> Result<usize, OutboxError> {
-        let rules = self.rules();
-        let mut findings = Vec::new();
-        let mut ready = Vec::new();
-        let (mut fresh, mut again) = (HashSet::new(), HashSet::new());
-        for seen in seen {
-            if seen.known.is_none() {
-                fresh.insert(seen.file.clone());
-            }
-            if matches!(seen.entry, Some(Entry::File(stamp)) if seen.known == Some(stamp)) {
-                again.insert(seen.file.clone());
-            }
-            match look::decide(&seen, trigger, &rules, &mut self.settling, Instant::now()) {
-                Looked::Nothing => {}
-                Looked::Gone => self.deletions.heard_of(seen.file.name, Instant::now()),
-                Looked::Found(found) => findings.push(Finding { file: seen.file, found }),
-                Looked::Ready => ready.push(seen.file),
-            }
-        }
-        if !ready.is_empty() {
-            let reading =
-                tokio::task::spawn_blocking(move || look::read(&directory, ready, &rules));
-            for (file, outcome) in reading.await.expect("reading does not panic") {
-                let Some(found) = self.weigh(&file, outcome) else { continue };
-                let is_news = self.recent.is_news(&file.name, &found, Instant::now());
-                // What is in doubt is what was recorded, not what was found.
-                if is_news || trigger == Trigger::Doubt || !again.contains(&file) {
-                    findings.push(Finding { file, found });
-                }
-            }
-        }
-        let recorded = findings.iter().filter(|finding| fresh.contains(&finding.file)).count();
-        self.record(findings, trigger).await?;
-        Ok(recorded)
-    }
-
-    /// Records findings, and says what there is to say of them.
-    async fn record(
-        &mut self,
-        findings: Vec<Finding>,
-        trigger: Trigger,
-    ) -> Result<(), OutboxError> {
-        if findings.is_empty() {
-            return Ok(());
-        }
-        // An obstacle is met again at every start, and told once.
-        let mut told = HashSet::new();
-        for finding in &findings {
-            if let Found::Obstacle(_, problem) = &finding.found
-                && self.outbox.problem(finding.file.clone()).await?.as_ref() == Some(problem)
-            {
-                told.insert(finding.file.clone());
-            }
-        }
-        let adopt = self.adopting && trigger == Trigger::Scan;
-        let vanished = self.outbox.record(findings.clone(), adopt, clock::now_ms()).await?;
-        // Not before, so that what is taken in at a second try is not told twice.
-        for finding in findings.iter().filter(|finding| !told.contains(&finding.file)) {
-            announce(finding);
-        }
-        for vanished in vanished {
-            warn!(id = %vanished.id, kind = %vanished.kind,
-                "its file is gone before it was delivered; nothing will be sent of it");
-        }
-        Ok(())
-    }
-
-    /// What a reading means now: a file that is not whole yet is waited for.
-    fn weigh(&mut self, file: &FileRef, outcome: look::Outcome) -> Option<Found> {
-        let now = Instant::now();
-        match outcome {
-            look::Outcome::Found(found) => {
-                self.settling.forget(&file.name);
-                Some(found)
-            }
-            look::Outcome::Unfinished(stamp, problem) => {
-                let settled = self.settling.has_settled(&file.name, stamp, REPORT_QUIET, now);
-                settled.then_some(Found::Problem(stamp, problem))
-            }
-            look::Outcome::Moving => {
-                self.settling.touch(&file.name, self.rules().quiet, now);
-                None
-            }
-            look::Outcome::Failed(error) => {
-                self.settling.touch(&file.name, UNREADABLE, now);
-                warn!(%file, %error, "a file cannot be read; it is tried again in a minute");
-                None
-            }
-        }
-    }
-
-    /// Leaves files for a while that could not be looked at.
-    fn postpone(&mut self, files: Vec<FileRef>) {
-        for file in files {
-            self.settling.touch(&file.name, UNREADABLE, Instant::now());
-        }
-    }
-
     fn rules(&self) -> Rules {
         let config = self.settings.borrow();
         Rules {
             root: self.root,
             quiet: match self.root {
-                Root::Reports => REPORT_QUIET,
-                Root::Exports => config.watch.audio_quiet.max(QUIET_MIN),
-            },
+                Root::Reports => config.watch.report_quiet,
+                Root::Exports => config.watch.audio_quiet,
+            }
+            .max(QUIET_MIN),
             report_limit: config.report_limit,
             timezone: config.watch.timezone.clone(),
-            ids: config.ingest.ids,
+            ids: config.ids,
             adopting: self.adopting,
             events: self.vision.reason().is_none(),
+            pairs: self.outbox.pairs().clone(),
         }
-    }
-}
-
-/// Asks a file system something, on a thread of its own. A dead mount never answers: the thread is
-/// its own then, and nobody waits any longer.
-async fn ask<T: Send + 'static>(
-    question: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    match timeout(PATIENCE, tokio::task::spawn_blocking(question)).await {
-        Ok(answer) => answer.expect("a look does not panic"),
-        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the file system does not answer")),
-    }
-}
-
-/// Says once what is wrong with a file, when that is found out.
-fn announce(finding: &Finding) {
-    if let Found::Report(_, facts) = &finding.found {
-        for remark in &facts.remarks {
-            warn!(file = %finding.file, remark, "an odd report is delivered all the same");
-        }
-    }
-    if let Found::Problem(_, problem) | Found::Obstacle(_, problem) | Found::NotOurs(_, problem) =
-        &finding.found
-    {
-        warn!(file = %finding.file, problem, "this file cannot be delivered");
-    }
-    if std::str::from_utf8(finding.file.name_bytes()).is_err()
-        && !matches!(finding.found, Found::Gone)
-    {
-        warn!(file = %finding.file,
-            "the name of this file is not UTF-8: it goes by what is in it; rename it to be rid of \
-             this line");
     }
 }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::look::{self, Seen, Trigger};
-use super::{Counts, Intake, ask};
+use super::{Counts, Intake, Rescanned};
 use crate::clock;
 use crate::file::{FileRef, Stamp};
 use crate::outbox::{Finding, Found, OutboxError};
@@ -45,21 +45,25 @@ struct Scan {
 }
 
 impl Intake {
-    /// Looks through the root, and says whether it could. One that cannot be read is left alone:
-    /// that is no deletion.
-    pub(super) async fn reconcile(&mut self) -> Result<bool, OutboxError> {
+    /// Looks through the root, and says what came of it; nothing, when it could not be read. That is
+    /// no deletion.
+    pub(super) async fn reconcile(&mut self) -> Result<Option<Rescanned>, OutboxError> {
         let (started, root, path) = (Instant::now(), self.root, self.path.clone());
         let ignore = self.settings.borrow().watch.ignore.clone();
-        let listing = ask(move || {
+        let pairs = self.outbox.pairs().clone();
+        let listing = self.questions.ask(root, None, move |pulse| {
             let directory = Directory::open(&path)?;
-            let names = directory.names(|name| look::is_ours(root, name, &ignore))?;
+            let names = directory.names(|name| {
+                pulse.beat();
+                look::is_ours(root, name, &ignore, &pairs)
+            })?;
             Ok((directory, names))
         });
         let (directory, names) = match listing.await {
             Ok(listed) => listed,
             Err(error) => {
                 self.lose_sight(&error);
-                return Ok(false);
+                return Ok(None);
             }
         };
         let mut scan = Scan {
@@ -86,15 +90,14 @@ impl Intake {
                     break;
                 }
                 if !self.compare(pairs, &mut scan).await? {
-                    return Ok(false);
+                    return Ok(None);
                 }
             }
             if last {
                 break;
             }
         }
-        self.conclude(scan, started).await?;
-        Ok(true)
+        self.conclude(scan, started).await.map(Some)
     }
 
     /// Stats a page of names, takes in those that differ from what is recorded, and says whether
@@ -105,18 +108,20 @@ impl Intake {
         scan: &mut Scan,
     ) -> Result<bool, OutboxError> {
         let (root, directory) = (self.root, Arc::clone(&scan.directory));
+        let now_ms = clock::now_ms();
         let ignore = self.settings.borrow().watch.ignore.clone();
         // What is recorded, and not ours any more, since another configuration says so: it is
         // forgotten, be it there or not.
-        let (pairs, dropped): (Vec<_>, Vec<_>) =
-            pairs.into_iter().partition(|(name, _)| look::is_ours(root, name, &ignore));
-        let forget = |(name, _)| Finding { file: FileRef::new(root, name), found: Found::Gone };
+        let (pairs, dropped): (Vec<_>, Vec<_>) = pairs
+            .into_iter()
+            .partition(|(name, _)| look::is_ours(root, name, &ignore, self.outbox.pairs()));
+        let forget =
+            |(name, _)| Finding { file: FileRef::new(root, name), found: Found::Gone(now_ms) };
         self.record(dropped.into_iter().map(forget).collect(), Trigger::Scan).await?;
-        let stats = ask(move || {
+        let stats = self.questions.ask(root, None, move |pulse| {
             let with_name = |(name, known)| (FileRef::new(root, name), known);
-            Ok(look::see(&directory, pairs.into_iter().map(with_name)))
+            Ok(look::see(&directory, pairs.into_iter().map(with_name), pulse))
         });
-        let now_ms = clock::now_ms();
         let mut differing = Vec::new();
         let (seen, unseen) = match stats.await {
             Ok(stats) => stats,
@@ -125,7 +130,7 @@ impl Intake {
                 return Ok(false);
             }
         };
-        self.postpone(unseen);
+        unseen.iter().for_each(|(file, error)| self.trouble(file, error));
         for seen in seen {
             let now = seen.entry.map(|(Entry::File(stamp) | Entry::Other(_, stamp))| stamp);
             match (seen.known, now) {
@@ -158,17 +163,31 @@ impl Intake {
             }
             let directory = Arc::clone(&scan.directory);
             scan.recorded += self.take(directory, group, Trigger::Scan).await?;
+            // It may have been lost meanwhile.
+            if !self.eye.is_open() {
+                return Ok(false);
+            }
         }
     }
 
     /// Judges what is gone, and says what was found.
-    async fn conclude(&mut self, scan: Scan, started: Instant) -> Result<(), OutboxError> {
+    async fn conclude(&mut self, scan: Scan, started: Instant) -> Result<Rescanned, OutboxError> {
         let Scan { counts: Counts { known, new, changed, gone }, recorded, untold, .. } = scan;
         self.files = known + changed + gone;
+        if std::mem::take(&mut self.is_other) {
+            self.is_stand_in = known + changed == 0;
+        }
+        self.is_stand_in &= gone > 0;
         for file in &scan.gone {
             self.settling.forget(&file.name);
         }
-        let believed = self.believed(scan.gone);
+        let accept = self.asked.as_ref().is_some_and(|request| request.accept_removals);
+        let (believed, why_held_back) = match self.believed(scan.gone, accept) {
+            Ok(believed) => (believed, None),
+            Err(why) => (Vec::new(), Some(why)),
+        };
+        let held_back = gone - believed.len();
+        self.last_look = started;
         let is_news = new + changed + believed.len() > 0;
         let mut findings = believed.into_iter();
         loop {
@@ -196,7 +215,8 @@ impl Intake {
         } else {
             tracing::debug!(%root, %path, known, ms, "looked through");
         }
-        Ok(())
+        let (files, gone) = (self.files, gone - held_back);
+        Ok(Rescanned { files, new, changed, gone, held_back, why_held_back, took })
     }
 }
 

@@ -6,9 +6,9 @@ use super::look::{Outcome, Rules};
 use crate::file::FileRef;
 use crate::outbox::{Found, ReportFacts};
 use crate::report::{self, Problem, Source};
-use crate::watch::OpenedFile;
+use crate::watch::{OpenedFile, Pulse};
 
-pub fn read(opened: &mut OpenedFile, file: &FileRef, rules: &Rules) -> Outcome {
+pub fn read(opened: &OpenedFile, file: &FileRef, rules: &Rules, pulse: &Pulse) -> Outcome {
     let stamp = opened.stamp;
     if u64::try_from(stamp.size).unwrap_or(u64::MAX) > rules.report_limit {
         let problem = format!(
@@ -19,7 +19,7 @@ pub fn read(opened: &mut OpenedFile, file: &FileRef, rules: &Rules) -> Outcome {
     }
     let mut bytes = Vec::with_capacity(usize::try_from(stamp.size).unwrap_or(0));
     // What grows beyond the limit while it is read is caught by the stamp afterwards.
-    if let Err(error) = (&mut opened.file).take(rules.report_limit).read_to_end(&mut bytes) {
+    if let Err(error) = pulse.of(&opened.file).take(rules.report_limit).read_to_end(&mut bytes) {
         return Outcome::Failed(error);
     }
     let stem = file.stem();

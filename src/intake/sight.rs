@@ -1,13 +1,13 @@
 //! How the intake keeps sight of its root, and says so.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::Intake;
+use super::{Intake, NotLooked, Pending, RootStatus};
 use crate::clock;
 use crate::config::WatchMode;
 use crate::file::FileRef;
@@ -21,8 +21,13 @@ pub(super) const ROOT_CHECK: Duration = Duration::from_secs(10);
 pub(super) const LOST_CHECK: Duration = Duration::from_millis(500);
 /// How often a canary is sent.
 const CANARY: Duration = Duration::from_secs(60 * 60);
+/// So many of the files that are waited for are told by name.
+const PENDING_MAX: usize = 100;
 /// How long an event may be on its way.
 const STRAGGLERS: Duration = Duration::from_secs(1);
+/// Why nobody's word is taken for a deletion.
+const STAND_IN: &str = "another directory, or another mount, stands at the path, and none of the known files is in \
+     it: mount the right one; should this be the right one, restart ytv2d and say it again";
 
 impl Intake {
     /// Looks at the root itself. What is new is to be looked through.
@@ -65,7 +70,9 @@ impl Intake {
                 warn!(root = %self.root, path = %self.path.display(), file_system,
                     "another directory, or another mount, stands at the path: it is taken up");
             }
+            self.is_other = self.looked_through;
             self.status.send_modify(|status| status.file_system = file_system);
+            self.questions.forgive(self.root);
         }
         let is_watched = no_watch.is_none() && self.settings.borrow().watch.mode == WatchMode::Auto;
         self.next_canary = is_watched.then(Instant::now);
@@ -79,6 +86,7 @@ impl Intake {
         // Whatever is found next is taken up as new, and looked through.
         self.eye.close();
         self.settling = Settling::default();
+        self.troubles.clear();
         self.next_canary = None;
         self.deletions.forget();
         self.vision.lost(error.to_string());
@@ -87,7 +95,7 @@ impl Intake {
 
     /// Sends a canary, and believes it.
     pub(super) async fn send_canary(&mut self) {
-        let canary = Canary::send(&self.path, &self.hints).await;
+        let canary = Canary::send(self.root, &self.path, &self.hints, &self.questions).await;
         self.next_canary = Some(Instant::now() + CANARY);
         let word = match &canary {
             Canary::Seen => "seen",
@@ -125,25 +133,55 @@ impl Intake {
         }
     }
 
-    /// Files that a look through everything has missed, as far as they are believed to be deleted.
-    pub(super) fn believed(&mut self, gone: Vec<FileRef>) -> Vec<Finding> {
+    /// Files that a look through everything has missed, if they are believed to be deleted, or why
+    /// not. To `accept` it is a person's word, and good for this look alone: it says that the files
+    /// were deleted, not that this is the directory that they were in.
+    pub(super) fn believed(
+        &mut self,
+        gone: Vec<FileRef>,
+        accept: bool,
+    ) -> Result<Vec<Finding>, String> {
         let limit = self.settings.borrow().watch.mass_delete;
-        let (count, known) = (gone.len(), self.files);
-        let names = gone.iter().map(|file| file.name.as_os_str());
-        match self.deletions.judge(names, known, limit, Instant::now()) {
-            Judgement::TooSoon => return Vec::new(),
-            Judgement::Suspicious => {
-                self.vision.suspect(Some((count, known)));
-                self.say_turn();
-                return Vec::new();
+        let (count, known, now) = (gone.len(), self.files, Instant::now());
+        let gone: Vec<Finding> = gone
+            .into_iter()
+            .map(|file| {
+                self.deletions.heard_of(file.name.clone(), self.last_look, now);
+                let until = self.deletions.until(&file.name).unwrap_or(now);
+                Finding { file, found: Found::Gone(wall_ms(until)) }
+            })
+            .collect();
+        if accept && !self.is_stand_in {
+            self.deletions.forget();
+            if count > 0 {
+                warn!(root = %self.root, path = %self.path.display(), gone = count, known,
+                    "files are gone, and that is meant: it was said so");
             }
-            Judgement::Believed => {
-                self.vision.suspect(None);
-                self.say_turn();
+        } else {
+            match self.deletions.judge(count, known, limit, now) {
+                Judgement::TooSoon if accept => return Err(STAND_IN.to_owned()),
+                Judgement::TooSoon => return Err("more may follow in a moment".to_owned()),
+                Judgement::Suspicious => {
+                    self.vision.suspect(Some((count, known)));
+                    self.say_turn();
+                    return Err(if accept { STAND_IN.to_owned() } else { self.state() });
+                }
+                Judgement::Believed => {}
             }
         }
+        self.vision.suspect(None);
+        self.say_turn();
         self.files = known.saturating_sub(count);
-        gone.into_iter().map(|file| Finding { file, found: Found::Gone }).collect()
+        Ok(gone)
+    }
+
+    /// Why the root was not looked through.
+    pub(super) fn unseen(&self) -> NotLooked {
+        NotLooked::Unseen(self.state())
+    }
+
+    fn state(&self) -> String {
+        self.vision.sighting().to_string()
     }
 
     pub(super) fn say_lost_events(&self) {
@@ -172,7 +210,8 @@ impl Intake {
                  itself once it is there"),
             Sighting::Suspicious { gone, known } => warn!(%root, %path, gone, known,
                 "so many files are gone at once that this is taken for a failed mount: nothing is \
-                 forgotten; if it was meant, all is well; if not, mount the directory again"),
+                 forgotten; mount the directory again, or, if they were deleted on purpose, say so \
+                 with: ytv2d rescan --accept-removals"),
         }
         self.publish();
     }
@@ -181,15 +220,44 @@ impl Intake {
     pub(super) fn publish(&self) {
         let sighting = self.vision.sighting();
         let since = self.vision.since().unwrap_or_else(clock::now);
-        let unsettled = self.settling.unsettled(Instant::now());
+        let troubled = self.troubles.len();
+        let unsettled = self.settling.count().saturating_sub(troubled);
         let files = self.files;
+        let pending = self.pending();
         self.status.send_if_modified(|status| {
-            let before = (status.sighting.take(), status.files, status.unsettled);
-            status.sighting = Some((sighting, since));
-            (status.files, status.unsettled) = (files, unsettled);
-            before != (status.sighting.clone(), files, unsettled)
+            let now = RootStatus {
+                sighting: Some((sighting, since)),
+                files,
+                unsettled,
+                troubled,
+                pending,
+                ..status.clone()
+            };
+            let is_news = *status != now;
+            *status = now;
+            is_news
         });
     }
+
+    /// The files that are waited for, those in trouble first.
+    fn pending(&self) -> Vec<Pending> {
+        let file = |name: &OsStr| FileRef::new(self.root, name);
+        let troubled = self.troubles.iter().map(|(name, (since, why))| Pending {
+            file: file(name),
+            since: *since,
+            trouble: Some(why.clone()),
+        });
+        let written = self.settling.oldest(PENDING_MAX).into_iter();
+        let written = written
+            .filter(|(_, name)| !self.troubles.contains_key(*name))
+            .map(|(since, name)| Pending { file: file(name), since, trouble: None });
+        troubled.chain(written).take(PENDING_MAX).collect()
+    }
+}
+
+/// A moment of the past, by the system's clock: in milliseconds since 1970, rounded down.
+fn wall_ms(moment: Instant) -> i64 {
+    clock::now_ms() - 1 - moment.elapsed().as_millis() as i64
 }
 
 /// Why the kernel gives no watch, with what an operator can do.

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
-use crate::file::Root;
+use crate::file::{FileRef, Root};
 use crate::watch::Sighting;
 
 /// The state of one root, as its intake last knew it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RootStatus {
     pub root: Root,
     pub path: PathBuf,
@@ -26,8 +27,22 @@ pub struct RootStatus {
     pub last_scan: Option<(Timestamp, Duration)>,
     /// When the last canary was sent, and what became of it.
     pub last_canary: Option<(Timestamp, &'static str)>,
-    /// Files that are still being written, and for how long the oldest has been.
-    pub unsettled: (usize, Duration),
+    /// How many files are still being written.
+    pub unsettled: usize,
+    /// How many files cannot be looked at, or read, for now.
+    pub troubled: usize,
+    /// Those files, as far as one cares to hear of: the oldest first.
+    pub pending: Vec<Pending>,
+}
+
+/// A file that is there, and not taken in yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pending {
+    pub file: FileRef,
+    /// Since when it is waited for.
+    pub since: Instant,
+    /// Why it cannot be read; nothing while it is being written.
+    pub trouble: Option<String>,
 }
 
 impl RootStatus {
@@ -42,7 +57,9 @@ impl RootStatus {
             overflows: 0,
             last_scan: None,
             last_canary: None,
-            unsettled: (0, Duration::ZERO),
+            unsettled: 0,
+            troubled: 0,
+            pending: Vec::new(),
         }
     }
 

@@ -6,8 +6,9 @@ use super::history::{self, Attempted};
 use super::level::stamp_of;
 use super::listing::stored;
 use super::sql::taken_from_text;
+use super::waiting;
 use crate::delivery::Stored;
-use crate::file::{FileRef, Stamp};
+use crate::file::{FileRef, Root, Stamp};
 use crate::id::{ContentId, Kind, Version};
 
 /// So many attempts of each item are told at the most.
@@ -42,8 +43,8 @@ pub struct FileRecord {
     pub summaries: Vec<String>,
     /// Why nothing is delivered of it.
     pub problem: Option<String>,
-    /// The ids or report names that an audio file's name may mean, until its report is known.
-    pub keys: Vec<String>,
+    /// What audio waits for whose report is not known.
+    pub waits: Option<String>,
 }
 
 /// How one target stands with an item. Times are milliseconds since 1970.
@@ -57,6 +58,8 @@ pub struct DeliveryRecord {
     pub due_ms: i64,
     pub failures: u32,
     pub error: Option<String>,
+    /// What audio waits for whose report the target has not acknowledged.
+    pub waits: Option<String>,
     pub known: Option<Version>,
     pub known_no: Option<i64>,
     pub acked_ms: Option<i64>,
@@ -90,7 +93,7 @@ pub fn of_id(connection: &Connection, id: &ContentId) -> rusqlite::Result<Vec<It
     for record in &mut records {
         record.files = files(connection, "file.item = ?1", params![record.item])?;
         record.files.sort_by_key(|file| !file.is_source);
-        record.deliveries = deliveries(connection, record.item)?;
+        record.deliveries = deliveries(connection, record.item, id)?;
     }
     Ok(records)
 }
@@ -110,14 +113,12 @@ fn files(
     connection
         .prepare_cached(&format!(
             "SELECT file.size, file.mtime_ns, file.ctime_ns, file.inode, root, name,
-                    file.id IS item.source, item.kind, item.content, file.variants, problem,
-                    (SELECT json_group_array(key) FROM audio_key WHERE file = file.id)
+                    file.id IS item.source, item.kind, item.content, file.variants, problem
              FROM file LEFT JOIN item ON item.id = file.item WHERE {which}"
         ))?
         .query_map(params, |row| {
             let name: Vec<u8> = row.get(5)?;
             let kind: Option<Kind> = row.get(7)?;
-            let keys: String = row.get(11)?;
             Ok(FileRecord {
                 stamp: stamp_of(row)?,
                 file: FileRef::from_bytes(row.get(4)?, &name),
@@ -125,13 +126,25 @@ fn files(
                 item: kind.zip(row.get(8)?),
                 summaries: taken_from_text(row.get_ref(9)?.as_str_or_null()?).into_keys().collect(),
                 problem: row.get(10)?,
-                keys: serde_json::from_str(&keys).unwrap_or_default(),
+                waits: None,
             })
         })?
+        .map(|record| {
+            let mut record = record?;
+            let is_unclaimed = record.item.is_none() && record.problem.is_none();
+            if is_unclaimed && record.file.root == Root::Exports {
+                record.waits = Some(waiting::for_a_report(connection, &record.file)?);
+            }
+            Ok(record)
+        })
         .collect()
 }
 
-fn deliveries(connection: &Connection, item: i64) -> rusqlite::Result<Vec<DeliveryRecord>> {
+fn deliveries(
+    connection: &Connection,
+    item: i64,
+    id: &ContentId,
+) -> rusqlite::Result<Vec<DeliveryRecord>> {
     let mut targets = Vec::new();
     let mut records: Vec<DeliveryRecord> = connection
         .prepare_cached(
@@ -150,6 +163,7 @@ fn deliveries(connection: &Connection, item: i64) -> rusqlite::Result<Vec<Delive
                 due_ms,
                 failures: row.get(5)?,
                 error: row.get(6)?,
+                waits: None,
                 known: row.get(7)?,
                 known_no: row.get(8)?,
                 acked_ms: row.get(9)?,
@@ -164,6 +178,9 @@ fn deliveries(connection: &Connection, item: i64) -> rusqlite::Result<Vec<Delive
         .collect::<Result<_, _>>()?;
     for (record, target) in records.iter_mut().zip(targets) {
         record.attempts = history::of(connection, target, item, ATTEMPTS)?;
+        if record.stored == Stored::WaitsForReport {
+            record.waits = Some(waiting::for_its_report(connection, &record.target, id)?);
+        }
     }
     Ok(records)
 }

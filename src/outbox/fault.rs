@@ -1,6 +1,6 @@
 //! What an error of SQLite's means for the outbox.
 
-use rusqlite::{Error, ErrorCode};
+use rusqlite::{Error, ErrorCode, ffi};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -35,10 +35,21 @@ pub fn fault(error: &Error) -> Fault {
     }
 }
 
+/// Whether it may be that there is no room, though SQLite does not say so: it knows a full volume,
+/// and calls a quota that is used up an I/O error like any other.
+pub fn may_lack_room(error: &Error) -> bool {
+    match error {
+        Error::SqliteFailure(failure, _) => {
+            failure.extended_code == ffi::SQLITE_IOERR_WRITE
+                || failure.code == ErrorCode::CannotOpen
+        }
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rusqlite::ffi;
 
     #[test]
     fn each_error_means_one_thing() {
@@ -59,6 +70,16 @@ mod tests {
         ] {
             let error = Error::SqliteFailure(ffi::Error::new(code), None);
             assert_eq!(fault(&error), meaning, "{code}");
+        }
+        for (code, may) in [
+            (ffi::SQLITE_IOERR_WRITE, true),
+            (ffi::SQLITE_CANTOPEN, true),
+            (ffi::SQLITE_IOERR_FSYNC, false),
+            (ffi::SQLITE_IOERR_READ, false),
+            (ffi::SQLITE_CORRUPT, false),
+        ] {
+            let error = Error::SqliteFailure(ffi::Error::new(code), None);
+            assert_eq!(may_lack_room(&error), may, "{code}");
         }
         assert_eq!(fault(&Error::IntegralValueOutOfRange(0, 7)), Fault::Corrupt);
         assert_eq!(fault(&Error::QueryReturnedNoRows), Fault::Statement);

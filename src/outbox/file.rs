@@ -65,6 +65,8 @@ fn open_sound(path: &Path) -> Result<Connection, OutboxError> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    // A statement has one plan, whatever its values are: it need not be prepared again for each.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.execute_batch(
         "PRAGMA locking_mode = EXCLUSIVE;
          PRAGMA mmap_size = 0;
@@ -271,7 +273,7 @@ mod tests {
             }),
             ("a column of another name", |path| {
                 let connection = Connection::open(path).unwrap();
-                connection.execute_batch("ALTER TABLE item RENAME made_ms TO made").unwrap();
+                connection.execute_batch("ALTER TABLE file RENAME made_ms TO made").unwrap();
             }),
             ("a number that is not ours over tables that are", |path| {
                 let connection = Connection::open(path).unwrap();

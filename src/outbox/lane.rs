@@ -4,10 +4,13 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::history;
 use super::level::stamp_of;
-use super::model::{Due, FileOf, Outcome, Parcel, SendVariant, Settled, Settlement, Taken};
+use super::listing::stored;
+use super::model::{
+    Concluded, Due, FileOf, Outcome, Parcel, SendVariant, Settled, Settlement, Taken,
+};
 use super::sql::{State, taken_from_text, taken_to_text};
 use crate::file::FileRef;
-use crate::id::{ContentId, Kind, Version};
+use crate::id::{ContentId, Kind, TargetName, Version};
 use crate::report::{FileFacts, merge};
 
 /// How long a version waits that was superseded.
@@ -21,8 +24,8 @@ pub fn add_target(connection: &Connection, name: &str) -> rusqlite::Result<i64> 
     // A target that was not there when these items came wants them all, reports first.
     connection.execute(
         "INSERT OR IGNORE INTO delivery (target, item, state)
-         SELECT ?1, id, iif(kind = ?2, ?3, ?4) FROM item",
-        params![target, Kind::Report, State::Due, State::WaitsForReport],
+         SELECT ?1, id, iif(source IS NULL, ?5, iif(kind = ?2, ?3, ?4)) FROM item",
+        params![target, Kind::Report, State::Due, State::WaitsForReport, State::Vanished],
     )?;
     Ok(target)
 }
@@ -39,19 +42,43 @@ pub fn due(connection: &Connection, target: i64, limit: usize) -> rusqlite::Resu
         .collect()
 }
 
+/// The same of reports alone.
+pub fn due_reports(
+    connection: &Connection,
+    target: i64,
+    limit: usize,
+) -> rusqlite::Result<Vec<Due>> {
+    // Joined in this order, so that the first that fit end the search.
+    connection
+        .prepare_cached(
+            "SELECT item.id, kind, content, due_ms, failures, strikes
+             FROM delivery INDEXED BY delivery_due CROSS JOIN item ON item.id = delivery.item
+             WHERE delivery.target = ?1 AND delivery.state = 1 AND kind = ?3
+             ORDER BY delivery.due_ms LIMIT ?2",
+        )?
+        .query_map(params![target, limit as i64, Kind::Report], due_of)?
+        .collect()
+}
+
 /// The item that says the most about a target: one that was not tried yet, a report before audio,
 /// since a large upload tells no more than a small one. Then the others in turn, so that one that
 /// always fails cannot speak for those that would not.
 pub fn probe(connection: &Connection, target: i64) -> rusqlite::Result<Option<Due>> {
-    connection
-        .prepare_cached(
-            "SELECT item.id, kind, content, due_ms, failures, strikes
-             FROM delivery JOIN item ON item.id = delivery.item
-             WHERE delivery.target = ?1 AND delivery.state = 1
-             ORDER BY failures > 0, iif(failures = 0, kind, 0), due_ms LIMIT 1",
-        )?
-        .query_row(params![target], due_of)
-        .optional()
+    // Joined in this order, so that the first that fits ends the search.
+    let mut first = connection.prepare_cached(
+        "SELECT item.id, kind, content, due_ms, failures, strikes
+         FROM delivery INDEXED BY delivery_due CROSS JOIN item ON item.id = delivery.item
+         WHERE delivery.target = ?1 AND delivery.state = 1
+         AND (?2 IS NULL OR (failures = 0 AND kind = ?2))
+         ORDER BY delivery.due_ms LIMIT 1",
+    )?;
+    for untried in [Some(Kind::Report), Some(Kind::Audio), None] {
+        let found = first.query_row(params![target, untried], due_of).optional()?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }
 
 fn due_of(row: &Row<'_>) -> rusqlite::Result<Due> {
@@ -133,7 +160,7 @@ fn find(
             "SELECT file.size, file.mtime_ns, file.ctime_ns, file.inode, file.root, file.name,
                     file.digest, item.kind, item.content, item.want, item.want_no,
                     item.changed_ms, item.indexed_ms, delivery.known IS NOT NULL,
-                    delivery.taken, delivery.state
+                    delivery.taken, delivery.state, delivery.fields
              FROM delivery JOIN item ON item.id = delivery.item
                            JOIN file ON file.id = item.source
              WHERE delivery.target = ?1 AND delivery.item = ?2",
@@ -155,7 +182,9 @@ fn find(
                 changed_ms: row.get(11)?,
                 indexed_ms: row.get(12)?,
                 known: row.get(13)?,
+                holds: row.get(16)?,
                 variants: Vec::new(),
+                taken: Vec::new(),
                 audio_url: None,
                 audio_seconds: None,
             };
@@ -168,7 +197,9 @@ fn find(
 fn fill(connection: &Connection, parcel: &mut Parcel, taken: &Taken) -> rusqlite::Result<()> {
     match parcel.kind {
         Kind::Report => {
-            parcel.variants = variants(connection, parcel.item, taken)?;
+            (parcel.taken, parcel.variants) = variants(connection, parcel.item)?
+                .into_iter()
+                .partition(|variant| taken.get(&variant.name) == Some(&variant.digest));
             (parcel.audio_url, parcel.audio_seconds) =
                 audio_of(connection, parcel.target, &parcel.id)?;
         }
@@ -181,15 +212,12 @@ fn fill(connection: &Connection, parcel: &mut Parcel, taken: &Taken) -> rusqlite
     Ok(())
 }
 
-/// The summaries of a report that are not in `taken`, with the files that have them.
-fn variants(
-    connection: &Connection,
-    item: i64,
-    taken: &Taken,
-) -> rusqlite::Result<Vec<SendVariant>> {
+/// The summaries of a report, with the files that have them.
+fn variants(connection: &Connection, item: i64) -> rusqlite::Result<Vec<SendVariant>> {
     let (files, facts): (Vec<FileOf>, Vec<FileFacts>) = connection
         .prepare_cached(
-            "SELECT size, mtime_ns, ctime_ns, inode, root, name, made_ms, digest, variants
+            "SELECT size, mtime_ns, ctime_ns, inode, root, name, made_ms, digest, variants,
+                    stands_ms IS NOT NULL
              FROM file WHERE item = ?1",
         )?
         .query_map(params![item], |row| {
@@ -198,6 +226,7 @@ fn variants(
             let facts = FileFacts {
                 made_at_ms: row.get(6)?,
                 mtime_ns: stamp.mtime_ns,
+                stands: row.get(9)?,
                 name,
                 fields: row.get(7)?,
                 variants: taken_from_text(row.get_ref(8)?.as_str_or_null()?).into_iter().collect(),
@@ -210,7 +239,6 @@ fn variants(
     Ok(merge(&facts)
         .into_iter()
         .flat_map(|merged| merged.variants)
-        .filter(|variant| taken.get(&variant.name) != Some(&variant.digest))
         .map(|variant| SendVariant {
             from: files[variant.file].clone(),
             name: variant.name,
@@ -235,6 +263,38 @@ fn audio_of(
         .query_row(params![target, Kind::Audio, id], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()
         .map(Option::unwrap_or_default)
+}
+
+/// Settles, and tells how all targets stand with an item whose way to this one has ended: once for
+/// each version, in the order of the settlements.
+pub fn conclude(
+    connection: &Connection,
+    settlement: &Settlement,
+) -> rusqlite::Result<(Settled, Option<Concluded>)> {
+    let Settlement { target, item, outcome, .. } = settlement;
+    let is_news = match outcome {
+        Outcome::Parked { .. } => true,
+        Outcome::Delivered { version, .. } => connection
+            .prepare_cached("SELECT known IS NOT ?3 FROM delivery WHERE target = ?1 AND item = ?2")?
+            .query_row(params![target, item, version], |row| row.get(0))?,
+        _ => false,
+    };
+    let settled = settle(connection, settlement)?;
+    Ok((settled, if is_news { Some(concluded(connection, *item)?) } else { None }))
+}
+
+fn concluded(connection: &Connection, item: i64) -> rusqlite::Result<Concluded> {
+    let (kind, id) = connection
+        .prepare_cached("SELECT kind, content FROM item WHERE id = ?1")?
+        .query_row(params![item], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let at = connection
+        .prepare_cached(
+            "SELECT target.name, state, due_ms FROM delivery
+             JOIN target ON target.id = delivery.target WHERE item = ?1",
+        )?
+        .query_map(params![item], |row| Ok((row.get(0)?, stored(row.get(1)?, row.get(2)?))))?
+        .collect::<Result<_, _>>()?;
+    Ok(Concluded { kind, id, at })
 }
 
 pub fn settle(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<Settled> {
@@ -298,19 +358,28 @@ fn delivered(
     warning: &Option<String>,
 ) -> rusqlite::Result<Settled> {
     let Settlement { target, item, sent_no, at_ms, .. } = settlement;
-    let (kind, content, want, mut taken): (Kind, ContentId, Version, Taken) = connection
+    type Wanted = (Kind, ContentId, Version, Option<Version>);
+    let ((kind, content, want, wanted_fields), mut taken): (Wanted, Taken) = connection
         .prepare_cached(
-            "SELECT kind, content, want, taken FROM item
-             JOIN delivery ON delivery.item = item.id
+            "SELECT kind, content, want, file.digest, taken
+             FROM item JOIN delivery ON delivery.item = item.id
+                       LEFT JOIN file ON file.id = item.source
              WHERE item.id = ?2 AND delivery.target = ?1",
         )?
         .query_row(params![target, item], |row| {
-            let taken = taken_from_text(row.get_ref(3)?.as_str_or_null()?);
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, taken))
+            let taken = taken_from_text(row.get_ref(4)?.as_str_or_null()?);
+            Ok(((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?), taken))
         })?;
     taken.extend(sent.iter().map(|(name, digest)| (name.clone(), *digest)));
+    // What is wanted by now may be something else, and all of it have been in what was sent.
+    let level = want == *version
+        || (kind == Kind::Report
+            && fields.is_some()
+            && fields == wanted_fields
+            && variants(connection, *item)?
+                .iter()
+                .all(|variant| taken.get(&variant.name) == Some(&variant.digest)));
     let taken = (kind == Kind::Report).then(|| taken_to_text(&taken));
-    let level = want == *version;
     connection
         .prepare_cached(
             "UPDATE delivery SET known = ?3, known_no = ?4, acked_ms = ?5, fields = ?6, taken = ?7,
@@ -321,7 +390,7 @@ fn delivered(
         .execute(params![
             target,
             item,
-            version,
+            if level { want } else { *version },
             sent_no,
             at_ms,
             fields,
@@ -331,6 +400,25 @@ fn delivered(
             level,
             State::Current
         ])?;
+    if kind == Kind::Audio {
+        // A legacy dashboard hears of audio by the row of its report alone, which must say so now.
+        connection
+            .prepare_cached(
+                "UPDATE delivery SET state = ?3, due_ms = ?4, known_no = NULL
+                 WHERE target = (SELECT id FROM target WHERE id = ?1 AND name = ?6) AND state = ?5
+                 AND item = (SELECT id FROM item WHERE kind = ?7 AND content = ?2
+                             AND source IS NOT NULL)",
+            )?
+            .execute(params![
+                target,
+                content,
+                State::Due,
+                at_ms,
+                State::Current,
+                TargetName::Legacy.as_str(),
+                Kind::Report
+            ])?;
+    }
     if kind == Kind::Report {
         // Its audio need not wait any longer.
         connection

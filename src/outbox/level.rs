@@ -1,8 +1,18 @@
 //! The level itself: what was found on the disk becomes what every target should hold.
+//!
+//! Several files may be about one id. What targets should hold of it comes from the newest file that
+//! *stands* for it, and what that one lacks from the others. Each file stands for its id from when
+//! it was found there. When the newest goes away, is about something else, cannot be read any more
+//! or becomes older than it was, and no other is as new, then all that lay there before are *left
+//! behind*: who removes a report does not ask for the one before it (issue 4, line 7). A file that
+//! is put there after that, however old, or that changes in more than its owner, rights or links,
+//! is somebody's wish and stands. While none stands, nothing is asked of targets: they keep what
+//! was delivered, and what was not has vanished.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::model::{AudioFacts, Finding, Found, ReportFacts, Taken, Vanished};
+use super::pairing;
 use super::sql::{State, taken_from_text, taken_to_text};
 use crate::contract::audio_public_url;
 use crate::file::{FileRef, Root, Stamp};
@@ -13,6 +23,9 @@ use crate::report::{FileFacts, Merged, merge};
 const ANOTHER_FILE: i64 = 0;
 const CIRCUMSTANCES: i64 = 1;
 const NOTHING_NEEDED: i64 = 2;
+
+/// Stands for the time of change of a file that is to be read again though it did not change.
+const READ_ANEW: i64 = 0;
 
 /// The version of an item of which nothing was found yet.
 const NOTHING: Version = Version::from_bytes([0; 16]);
@@ -80,8 +93,27 @@ pub fn problem(connection: &Connection, file: &FileRef) -> rusqlite::Result<Opti
 /// delivered, so that the next look is one at a changed file.
 pub fn lift_obstacles(connection: &Connection, root: Root) -> rusqlite::Result<usize> {
     connection
-        .prepare_cached("UPDATE file SET ctime_ns = 0 WHERE root = ?1 AND cure = 1")?
-        .execute(params![root])
+        .prepare_cached(
+            "UPDATE file SET ctime_ns = ?2 WHERE root = ?1 AND problem IS NOT NULL AND cure = 1",
+        )?
+        .execute(params![root, READ_ANEW])
+}
+
+/// The files of a root are to be read by these rules. If they were read by others, all of their
+/// stamps are forgotten, so that the next look is one at changed files. Says how many that are.
+pub fn read_by(connection: &Connection, root: Root, rules: &str) -> rusqlite::Result<usize> {
+    let is_news = connection
+        .prepare_cached(
+            "INSERT INTO reading (root, rules) VALUES (?1, ?2)
+             ON CONFLICT (root) DO UPDATE SET rules = excluded.rules WHERE rules <> excluded.rules",
+        )?
+        .execute(params![root, rules])?;
+    if is_news == 0 {
+        return Ok(0);
+    }
+    connection
+        .prepare_cached("UPDATE file SET ctime_ns = ?2 WHERE root = ?1")?
+        .execute(params![root, READ_ANEW])
 }
 
 /// Takes findings in, one after the other. With `adopt`, targets are taken to hold them already.
@@ -122,16 +154,14 @@ struct Item {
     content: ContentId,
     want: Version,
     want_no: i64,
-    source: Option<i64>,
-    /// When its source was made and written: how new it is.
-    rank: (i64, i64),
 }
 
 /// What the files of an item add up to.
 struct Sum {
-    /// The newest file: its row, and how new it is.
+    /// The row of the newest file that stands for it.
     source: i64,
-    rank: (i64, i64),
+    /// When that was written.
+    mtime_ns: i64,
     /// When it last changed in any way, in milliseconds.
     changed_ms: i64,
     version: Version,
@@ -151,19 +181,60 @@ struct FileRow {
     digest: Version,
     variants: Taken,
     seconds: Option<i64>,
+    stands: bool,
+}
+
+/// What a row of `file` said before a finding.
+struct Former {
+    id: i64,
+    stamp: Stamp,
+    item: Option<i64>,
+    made_ms: Option<i64>,
+    digest: Option<Version>,
+    variants: Option<String>,
+    stands_ms: Option<i64>,
+}
+
+impl Former {
+    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            stamp: stamp_of(row)?,
+            id: row.get(4)?,
+            item: row.get(5)?,
+            made_ms: row.get(6)?,
+            digest: row.get(7)?,
+            variants: row.get(8)?,
+            stands_ms: row.get(9)?,
+        })
+    }
+
+    /// How new it was: when its content was made, and when it was written.
+    fn age(&self) -> (Option<i64>, i64) {
+        (self.made_ms, self.stamp.mtime_ns)
+    }
+
+    /// Whether nobody put anything in its place: at the most its owner, its rights or its links
+    /// changed, for which it may have been unreadable, or it is us who read it in another way.
+    fn is_same(&self, stamp: &Stamp, kept: &Kept<'_>) -> bool {
+        let circumstances = Stamp { ctime_ns: stamp.ctime_ns, ..self.stamp };
+        let content = self.stamp.ctime_ns == READ_ANEW
+            || (self.digest == kept.digest && self.variants == kept.variants)
+            || self.digest.is_none()
+            || kept.digest.is_none();
+        let item = self.item == kept.item || self.item.is_none() || kept.item.is_none();
+        circumstances == *stamp && content && item
+    }
 }
 
 impl Desk<'_> {
     fn take(&mut self, finding: &Finding) -> rusqlite::Result<()> {
         let file = &finding.file;
-        let before = self.file_row(file)?;
-        let left = before.and_then(|(_, item)| item);
+        let former = self.former(file)?;
         match &finding.found {
-            Found::Gone => {
-                let Some((row, _)) = before else { return Ok(()) };
-                let heir = self.leave(left, row)?;
-                self.execute("DELETE FROM file WHERE id = ?1", params![row])?;
-                self.without(left, heir)
+            Found::Gone(until_ms) => {
+                let Some(former) = former else { return Ok(()) };
+                self.execute("DELETE FROM file WHERE id = ?1", params![former.id])?;
+                self.left(&former, *until_ms)
             }
             Found::Problem(stamp, problem)
             | Found::Obstacle(stamp, problem)
@@ -173,12 +244,12 @@ impl Desk<'_> {
                     Found::NotOurs(..) => NOTHING_NEEDED,
                     _ => ANOTHER_FILE,
                 };
-                let row = self.keep(file, stamp, &Kept { problem: Some(problem), cure, ..NONE })?;
-                let heir = self.leave(left, row)?;
-                self.without(left, heir)
+                let kept = Kept { problem: Some(problem), cure, ..NONE };
+                let row = self.place(file, stamp, &kept, former)?;
+                pairing::forget(self.connection, row)
             }
-            Found::Report(stamp, facts) => self.report(file, stamp, facts, left),
-            Found::Audio(stamp, facts) => self.audio(file, stamp, facts, left),
+            Found::Report(stamp, facts) => self.report(file, stamp, facts, former),
+            Found::Audio(stamp, facts) => self.audio(file, stamp, facts, former),
         }
     }
 
@@ -187,7 +258,7 @@ impl Desk<'_> {
         file: &FileRef,
         stamp: &Stamp,
         facts: &ReportFacts,
-        left: Option<i64>,
+        former: Option<Former>,
     ) -> rusqlite::Result<()> {
         let item = self.item(Kind::Report, &facts.id)?;
         let kept = Kept {
@@ -197,13 +268,9 @@ impl Desk<'_> {
             variants: Some(taken_to_text(&facts.variants)),
             ..NONE
         };
-        let row = self.keep(file, stamp, &kept)?;
-        if left != Some(item) {
-            let heir = self.leave(left, row)?;
-            self.without(left, heir)?;
-        }
+        self.place(file, stamp, &kept, former)?;
         self.add_up(item, Some(stamp))?;
-        self.claim_audio(&facts.id, &file.stem())
+        self.pair_audio(&facts.id, &file.stem())
     }
 
     fn audio(
@@ -211,10 +278,9 @@ impl Desk<'_> {
         file: &FileRef,
         stamp: &Stamp,
         facts: &AudioFacts,
-        left: Option<i64>,
+        former: Option<Former>,
     ) -> rusqlite::Result<()> {
-        let content = self.content_of(&facts.keys)?;
-        let item = content.map(|id| self.item(Kind::Audio, &id)).transpose()?;
+        let item = self.paired(&facts.keys, former.as_ref())?;
         let kept = Kept {
             item,
             made_ms: Some(facts.made_ms),
@@ -222,87 +288,103 @@ impl Desk<'_> {
             seconds: facts.seconds,
             ..NONE
         };
-        let row = self.keep(file, stamp, &kept)?;
-        if left != item {
-            let heir = self.leave(left, row)?;
-            self.without(left, heir)?;
-        }
-        self.execute("DELETE FROM audio_key WHERE file = ?1", params![row])?;
-        match item {
-            Some(item) => self.add_up(item, Some(stamp)),
-            None => facts.keys.iter().try_for_each(|key| {
+        let row = self.place(file, stamp, &kept, former)?;
+        pairing::remember(self.connection, row, &facts.keys)?;
+        item.map_or(Ok(()), |item| self.add_up(item, Some(stamp)))
+    }
+
+    /// Gives audio files to the report that their names mean, now that this one is about this id.
+    fn pair_audio(&mut self, id: &ContentId, stem: &str) -> rusqlite::Result<()> {
+        for row in pairing::candidates(self.connection, id, stem)? {
+            let keys = pairing::keys_of(self.connection, row)?;
+            let former = self.former_at(row)?;
+            let item = self.paired(&keys, Some(&former))?;
+            if item != former.item
+                && let Some(item) = item
+            {
                 self.execute(
-                    "INSERT OR IGNORE INTO audio_key (key, file) VALUES (?1, ?2)",
-                    params![key, row],
-                )
-            }),
-        }
-    }
-
-    /// Which content the name of an audio file means: its report must be known (contract B.3).
-    fn content_of(&self, keys: &[String]) -> rusqlite::Result<Option<ContentId>> {
-        let mut by_id = self.connection.prepare_cached(
-            "SELECT content FROM item INDEXED BY item_bare WHERE kind = 0
-             AND substr(content, instr(content, ':') + 1) = ?1
-             ORDER BY content <> ?1, id LIMIT 1",
-        )?;
-        let mut by_name = self.connection.prepare_cached(
-            "SELECT content FROM file JOIN item ON item.id = file.item
-             WHERE file.root = 0 AND file.name = ?1",
-        )?;
-        for key in keys {
-            let found = by_id.query_row(params![key], |row| row.get(0)).optional()?;
-            if found.is_some() {
-                return Ok(found);
-            }
-            let name = format!("{key}.{}", Root::Reports.extension());
-            let found = by_name.query_row(params![name.as_bytes()], |row| row.get(0)).optional()?;
-            if found.is_some() {
-                return Ok(found);
+                    "UPDATE file SET item = ?2, stands_ms = iif(item IS NULL, stands_ms, ?3)
+                     WHERE id = ?1",
+                    params![row, item, self.now_ms],
+                )?;
+                self.left(&former, self.now_ms)?;
+                self.add_up(item, None)?;
             }
         }
-        Ok(None)
+        Ok(())
     }
 
-    /// Gives audio files that were waiting for this report to it.
-    fn claim_audio(&mut self, id: &ContentId, stem: &str) -> rusqlite::Result<()> {
-        let waiting: Vec<i64> = self
-            .connection
-            .prepare_cached("SELECT DISTINCT file FROM audio_key WHERE key IN (?1, ?2, ?3)")?
-            .query_map(params![id.bare(), id, stem], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        if waiting.is_empty() {
-            return Ok(());
-        }
-        let item = self.item(Kind::Audio, id)?;
-        for row in waiting {
-            self.execute("UPDATE file SET item = ?1 WHERE id = ?2", params![item, row])?;
-            self.execute("DELETE FROM audio_key WHERE file = ?1", params![row])?;
-        }
-        self.add_up(item, None)
+    /// The item of an audio file with these keys.
+    fn paired(&self, keys: &[String], former: Option<&Former>) -> rusqlite::Result<Option<i64>> {
+        let had = former.and_then(|former| former.item);
+        let has = had.map(|item| self.item_row(item)).transpose()?.map(|item| item.content);
+        pairing::content_of(self.connection, keys, has)?
+            .map(|content| self.item(Kind::Audio, &content))
+            .transpose()
     }
 
-    fn file_row(&self, file: &FileRef) -> rusqlite::Result<Option<(i64, Option<i64>)>> {
+    fn former_at(&self, row: i64) -> rusqlite::Result<Former> {
         self.connection
-            .prepare_cached("SELECT id, item FROM file WHERE root = ?1 AND name = ?2")?
-            .query_row(params![file.root, file.name_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .prepare_cached(
+                "SELECT size, mtime_ns, ctime_ns, inode, id, item, made_ms, digest, variants,
+                        stands_ms
+                 FROM file WHERE id = ?1",
+            )?
+            .query_row([row], Former::of)
+    }
+
+    fn former(&self, file: &FileRef) -> rusqlite::Result<Option<Former>> {
+        self.connection
+            .prepare_cached(
+                "SELECT size, mtime_ns, ctime_ns, inode, id, item, made_ms, digest, variants,
+                        stands_ms
+                 FROM file WHERE root = ?1 AND name = ?2",
+            )?
+            .query_row(params![file.root, file.name_bytes()], Former::of)
             .optional()
     }
 
-    /// Writes the row of a file and gives its id.
-    fn keep(&self, file: &FileRef, stamp: &Stamp, kept: &Kept<'_>) -> rusqlite::Result<i64> {
+    /// Writes the row of a file, sees to the item that it had, and gives its id.
+    fn place(
+        &mut self,
+        file: &FileRef,
+        stamp: &Stamp,
+        kept: &Kept<'_>,
+        former: Option<Former>,
+    ) -> rusqlite::Result<i64> {
+        let same = former.as_ref().filter(|former| former.is_same(stamp, kept));
+        let stands_ms = same.map_or(Some(self.now_ms), |former| former.stands_ms);
+        let row = self.keep(file, stamp, kept, stands_ms)?;
+        let became_older =
+            |former: &Former| same.is_none() && (kept.made_ms, stamp.mtime_ns) < former.age();
+        match &former {
+            Some(former) if former.item != kept.item => self.left(former, self.now_ms)?,
+            Some(former) if became_older(former) => self.leave_behind(former, self.now_ms)?,
+            _ => {}
+        }
+        Ok(row)
+    }
+
+    fn keep(
+        &self,
+        file: &FileRef,
+        stamp: &Stamp,
+        kept: &Kept<'_>,
+        stands_ms: Option<i64>,
+    ) -> rusqlite::Result<i64> {
         self.connection
             .prepare_cached(
                 "INSERT INTO file (root, name, size, mtime_ns, ctime_ns, inode,
-                                   item, made_ms, digest, variants, seconds, problem, cure)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+                                   item, made_ms, digest, variants, seconds, problem, cure,
+                                   stands_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
                  ON CONFLICT (root, name) DO UPDATE SET
                      size = excluded.size, mtime_ns = excluded.mtime_ns,
                      ctime_ns = excluded.ctime_ns, inode = excluded.inode,
                      item = excluded.item, made_ms = excluded.made_ms,
                      digest = excluded.digest, variants = excluded.variants,
                      seconds = excluded.seconds, problem = excluded.problem,
-                     cure = excluded.cure
+                     cure = excluded.cure, stands_ms = excluded.stands_ms
                  RETURNING id",
             )?
             .query_row(
@@ -320,6 +402,7 @@ impl Desk<'_> {
                     kept.seconds,
                     kept.problem,
                     kept.cure,
+                    stands_ms,
                 ],
                 |row| row.get(0),
             )
@@ -337,54 +420,57 @@ impl Desk<'_> {
             None => self
                 .connection
                 .prepare_cached(
-                    "INSERT INTO item (kind, content, want, want_no, changed_ms, made_ms,
-                                       mtime_ns, indexed_ms)
-                     VALUES (?1, ?2, ?3, 0, 0, ?4, ?4, 0) RETURNING id",
+                    "INSERT INTO item (kind, content, want, want_no, changed_ms, indexed_ms)
+                     VALUES (?1, ?2, ?3, 0, 0, 0) RETURNING id",
                 )?
-                .query_row(params![kind, content, NOTHING, i64::MIN], |row| row.get(0)),
+                .query_row(params![kind, content, NOTHING], |row| row.get(0)),
         }
     }
 
-    /// Takes a file away from the item that it gave the fields of. How new it was is kept, so that
-    /// an older file does not come back in its place. One that is as new does, a renamed one for
-    /// one: says whether there is such an heir.
-    fn leave(&self, item: Option<i64>, row: i64) -> rusqlite::Result<bool> {
-        self.connection
-            .prepare_cached(
-                "UPDATE item SET source = (
-                     SELECT id FROM file WHERE file.item = ?1 AND file.id <> ?2
-                     AND (file.made_ms, file.mtime_ns) >= (item.made_ms, item.mtime_ns))
-                 WHERE id = ?1 AND source = ?2 RETURNING source IS NOT NULL",
-            )?
-            .query_row(params![item, row], |row| row.get(0))
-            .optional()
-            .map(|heir| heir.unwrap_or(false))
-    }
-
-    /// An item lost a file. What was delivered stays as it is there, unless an heir says otherwise;
-    /// what was not must now do without.
-    fn without(&mut self, item: Option<i64>, heir: bool) -> rusqlite::Result<()> {
-        let Some(item) = item else { return Ok(()) };
-        let level: bool = self
+    /// An item lost a file, which was its own until this moment. What was delivered stays as it is
+    /// there, unless another file stands in its place; what was not must now do without.
+    fn left(&mut self, former: &Former, until_ms: i64) -> rusqlite::Result<()> {
+        let Some(item) = former.item else { return Ok(()) };
+        self.leave_behind(former, until_ms)?;
+        let (has_heir, is_level) = self
             .connection
             .prepare_cached(
-                "SELECT NOT EXISTS (SELECT 1 FROM delivery WHERE item = ?1 AND state <> ?2)",
+                "UPDATE item SET source = iif(source = ?2, NULL, source) WHERE id = ?1
+                 RETURNING source IS NULL AND EXISTS (
+                               SELECT 1 FROM file WHERE file.item = ?1 AND stands_ms IS NOT NULL),
+                           NOT EXISTS (
+                               SELECT 1 FROM delivery WHERE delivery.item = ?1 AND state <> 0)",
             )?
-            .query_row(params![item, State::Current], |row| row.get(0))?;
-        if level && !heir { Ok(()) } else { self.add_up(item, None) }
+            .query_row(params![item, former.id], |row| {
+                Ok((row.get::<_, bool>(0)?, row.get::<_, bool>(1)?))
+            })?;
+        if is_level && !has_heir { Ok(()) } else { self.add_up(item, None) }
+    }
+
+    /// If a file gave the fields of its item until this moment, and none is as new, those that lay
+    /// there before do not come in its place.
+    fn leave_behind(&self, former: &Former, until_ms: i64) -> rusqlite::Result<()> {
+        let (made_ms, mtime_ns) = former.age();
+        // What was found later than now was found before the clock was set back.
+        self.execute(
+            "UPDATE file SET stands_ms = NULL
+             WHERE item = ?1 AND id <> ?2 AND stands_ms NOT BETWEEN ?3 AND ?4
+             AND ?2 = (SELECT source FROM item WHERE id = ?1)
+             AND NOT EXISTS (SELECT 1 FROM file AS heir
+                             WHERE heir.item = ?1 AND heir.id <> ?2 AND heir.stands_ms IS NOT NULL
+                             AND (heir.made_ms, heir.mtime_ns) >= (?5, ?6))",
+            params![former.item, former.id, until_ms, self.now_ms, made_ms, mtime_ns],
+        )
     }
 
     /// Computes anew what targets should hold of an item, and makes due what differs. `stamp` is
     /// that of the file which gave the reason.
     fn add_up(&mut self, item: i64, stamp: Option<&Stamp>) -> rusqlite::Result<()> {
         let item = self.item_row(item)?;
-        let sum = match self.sum(&item)? {
-            Some(sum) if item.source.is_some() || sum.rank >= item.rank => sum,
-            _ => return self.vanish(&item),
-        };
+        let Some(sum) = self.sum(&item)? else { return self.vanish(&item) };
         self.execute(
-            "UPDATE item SET source = ?2, made_ms = ?3, mtime_ns = ?4, seconds = ?5 WHERE id = ?1",
-            params![item.id, sum.source, sum.rank.0, sum.rank.1, sum.seconds],
+            "UPDATE item SET source = ?2, seconds = ?3 WHERE id = ?1",
+            params![item.id, sum.source, sum.seconds],
         )?;
         if sum.version == item.want {
             return self.reappear(&item);
@@ -396,17 +482,14 @@ impl Desk<'_> {
             "UPDATE item SET want = ?2, want_no = ?3, changed_ms = ?4,
                     indexed_ms = CASE WHEN want_no = 0 THEN ?5 ELSE indexed_ms END
              WHERE id = ?1",
-            params![item.id, sum.version, want_no, changed_ms, sum.rank.1 / 1_000_000],
+            params![item.id, sum.version, want_no, changed_ms, sum.mtime_ns / 1_000_000],
         )?;
         self.make_due(&item, &sum)
     }
 
     fn item_row(&self, item: i64) -> rusqlite::Result<Item> {
         self.connection
-            .prepare_cached(
-                "SELECT id, kind, content, want, want_no, source, made_ms, mtime_ns
-                 FROM item WHERE id = ?1",
-            )?
+            .prepare_cached("SELECT id, kind, content, want, want_no FROM item WHERE id = ?1")?
             .query_row(params![item], |row| {
                 Ok(Item {
                     id: row.get(0)?,
@@ -414,17 +497,17 @@ impl Desk<'_> {
                     content: row.get(2)?,
                     want: row.get(3)?,
                     want_no: row.get(4)?,
-                    source: row.get(5)?,
-                    rank: (row.get(6)?, row.get(7)?),
                 })
             })
     }
 
+    /// What the files of an item add up to; nothing, when none stands for it.
     fn sum(&self, item: &Item) -> rusqlite::Result<Option<Sum>> {
         let rows: Vec<FileRow> = self
             .connection
             .prepare_cached(
-                "SELECT id, mtime_ns, ctime_ns, name, made_ms, digest, variants, seconds
+                "SELECT id, mtime_ns, ctime_ns, name, made_ms, digest, variants, seconds,
+                        stands_ms IS NOT NULL
                  FROM file WHERE item = ?1",
             )?
             .query_map(params![item.id], |row| {
@@ -437,9 +520,13 @@ impl Desk<'_> {
                     digest: row.get(5)?,
                     variants: taken_from_text(row.get_ref(6)?.as_str_or_null()?),
                     seconds: row.get(7)?,
+                    stands: row.get(8)?,
                 })
             })?
             .collect::<Result<_, _>>()?;
+        if !rows.iter().any(|row| row.stands) {
+            return Ok(None);
+        }
         Ok(match item.kind {
             Kind::Report => merged(rows).map(|(rows, merged)| {
                 let newest = &rows[merged.fields_from];
@@ -611,14 +698,14 @@ const NONE: Kept<'static> = Kept {
     cure: ANOTHER_FILE,
 };
 
-fn newness(row: &FileRow) -> (i64, i64, &[u8]) {
-    (row.made_ms, row.mtime_ns, &row.name)
+fn newness(row: &FileRow) -> (bool, i64, i64, &[u8]) {
+    (row.stands, row.made_ms, row.mtime_ns, &row.name)
 }
 
 fn sum_of(newest: &FileRow, version: Version) -> Sum {
     Sum {
         source: newest.id,
-        rank: (newest.made_ms, newest.mtime_ns),
+        mtime_ns: newest.mtime_ns,
         changed_ms: newest.ctime_ns / 1_000_000,
         version,
         report: None,
@@ -632,6 +719,7 @@ fn merged(rows: Vec<FileRow>) -> Option<(Vec<FileRow>, Merged)> {
         .map(|row| FileFacts {
             made_at_ms: row.made_ms,
             mtime_ns: row.mtime_ns,
+            stands: row.stands,
             name: row.name.clone(),
             fields: row.digest,
             variants: row.variants.clone().into_iter().collect(),

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use super::sql::State;
+use super::waiting;
 use crate::delivery::{ItemState, Stored};
 use crate::file::{FileRef, Root};
 use crate::id::Kind;
@@ -30,7 +31,7 @@ pub struct Listed {
     pub standing: Standing,
     /// The file; nothing when it is gone.
     pub file: Option<FileRef>,
-    /// What is wrong, or was the last time.
+    /// What is wrong, or was the last time; what it waits for.
     pub reason: Option<String>,
     /// Failures in a row.
     pub attempts: u32,
@@ -64,7 +65,8 @@ pub struct Place {
 
 impl Place {
     /// Before every row.
-    const START: Place = Place { at_ns: i64::MAX, is_item: true, id: i64::MAX, target: i64::MAX };
+    pub const START: Place =
+        Place { at_ns: i64::MAX, is_item: true, id: i64::MAX, target: i64::MAX };
     /// Behind every row.
     const END: Place = Place { at_ns: i64::MIN, is_item: false, id: i64::MIN, target: i64::MIN };
 }
@@ -99,8 +101,8 @@ pub struct Filter {
     /// Only what may be in this state: whether a request is under way is not written down.
     pub state: Option<ItemState>,
     pub kind: Option<Kind>,
-    /// Only what concerns this target.
-    pub target: Option<String>,
+    /// Only of these targets, by their names, and what concerns all of them.
+    pub targets: Option<Vec<String>>,
     /// Only what contains this, in its id or its file's name.
     pub text: Option<String>,
     /// Only what comes after.
@@ -147,6 +149,7 @@ fn items(
         .query_row((ms, id, LOOKED_AT), |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let (last_ms, last_id) = last.unwrap_or((i64::MIN, i64::MIN));
+    let names = filter.targets.as_ref().map(|names| serde_json::json!(names).to_string());
     let rows = connection
         .prepare_cached(
             "SELECT content, kind, target.name, delivery.state, due_ms, root, file.name, error,
@@ -158,18 +161,20 @@ fn items(
              WHERE (changed_ms, item.id) <= (:ms, :id) AND (changed_ms, item.id) >= (:last_ms, :last_id)
              AND (changed_ms, item.id, delivery.target) < (:ms, :id, :target)
              AND (:states >> delivery.state) & 1
-             AND (:kind IS NULL OR kind = :kind) AND (:name IS NULL OR target.name = :name)
+             AND (:kind IS NULL OR kind = :kind)
+             AND (:names IS NULL OR target.name IN (SELECT value FROM json_each(:names)))
              AND (:text = '' OR instr(content, :text) OR instr(CAST(file.name AS TEXT), :text))",
         )?
         .query_map(
             named_params! {
                 ":ms": ms, ":id": id, ":target": target, ":last_ms": last_ms,
                 ":last_id": last_id, ":states": stored_states(filter.state),
-                ":kind": filter.kind, ":name": filter.target,
+                ":kind": filter.kind, ":names": names,
                 ":text": filter.text.as_deref().unwrap_or_default(),
             },
             item_row,
         )?
+        .map(|row| explained(connection, row?))
         .collect::<Result<_, _>>()?;
     let end = last.map_or(Place::END, |(ms, id)| Place {
         at_ns: ms.saturating_mul(NS_PER_MS),
@@ -209,12 +214,30 @@ fn files(
             },
             file_row,
         )?
+        .map(|row| explained(connection, row?))
         .collect::<Result<_, _>>()?;
     let end = match rows.last() {
         Some(last) if rows.len() as i64 == limit => last.place,
         _ => Place::END,
     };
     Ok((rows, end))
+}
+
+/// Says of audio that waits what it waits for.
+fn explained(connection: &Connection, mut row: Listed) -> rusqlite::Result<Listed> {
+    match (&row.standing, &row.id, &row.target, &row.file) {
+        (Standing::Item(Stored::WaitsForReport, _), Some(id), Some(target), _) => {
+            // Every id in the outbox was parsed when it came.
+            if let Ok(id) = id.parse() {
+                row.reason = Some(waiting::for_its_report(connection, target, &id)?);
+            }
+        }
+        (Standing::Unclaimed, _, _, Some(file)) => {
+            row.reason = Some(waiting::for_a_report(connection, file)?);
+        }
+        _ => {}
+    }
+    Ok(row)
 }
 
 /// The numbers of `delivery.state` that may be in a state, as bits.

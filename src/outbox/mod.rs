@@ -12,14 +12,19 @@ mod listing;
 mod lock;
 mod model;
 mod orders;
+mod pairing;
+mod pairs;
 mod place;
 mod quarantine;
 mod room;
 mod schema;
 mod sql;
 mod tally;
+mod waiting;
 mod writer;
 
+#[cfg(test)]
+mod plans;
 #[cfg(test)]
 mod tests;
 
@@ -39,16 +44,18 @@ pub use history::{Attempted, Ended};
 pub use inspect::{Inspected, inspect};
 pub use listing::{Filter, Listed, Page, Place, Standing};
 pub use model::{
-    AudioFacts, Due, FileOf, Finding, Found, Outcome, Parcel, ReportFacts, SendVariant, Settled,
-    Settlement, Taken, Vanished,
+    AudioFacts, Concluded, Due, FileOf, Finding, Found, Outcome, Parcel, ReportFacts, SendVariant,
+    Settled, Settlement, Taken, Vanished,
 };
 pub use orders::{Ordered, Retry, Scope};
+pub use pairs::Pairs;
 pub use tally::{Tallied, Tally};
 
 use crate::file::{FileRef, Root, Stamp};
 use crate::id::ContentId;
 use fault::{Fault, fault};
 use lock::Lock;
+use room::fault_at;
 use writer::Writer;
 
 /// Why the outbox cannot be used.
@@ -150,6 +157,7 @@ pub struct Outbox {
     changes: watch::Sender<()>,
     /// The targets that are paused, and since when: what is in the file, at hand.
     paused: watch::Sender<HashMap<i64, i64>>,
+    pairs: Pairs,
 }
 
 /// What must outlive every [`Outbox`]: the lock, and word of the thread's end.
@@ -202,12 +210,19 @@ impl Outbox {
             },
             OutboxError::is_busy,
         )
-        .await?;
+        .await
+        .map_err(|error| match error {
+            OutboxError::Sqlite(inner) if fault_at(path, &inner) == Fault::Full => {
+                OutboxError::DiskFull
+            }
+            error => error,
+        })?;
         let (writer, failure) = Writer::start(connection, path);
         let (changes, _) = watch::channel(());
         let paused = writer.read(orders::paused).await?;
         let (paused, _) = watch::channel(paused.into_iter().collect());
-        Ok((Self { writer, changes, paused }, Guard { failure, _lock: lock }))
+        let pairs = writer.read(Pairs::load).await?;
+        Ok((Self { writer, changes, paused, pairs }, Guard { failure, _lock: lock }))
     }
 
     /// Hears of every change that may have made something due. Ask for it before asking what is
@@ -258,6 +273,12 @@ impl Outbox {
         self.writer.write(move |connection| level::lift_obstacles(connection, root)).await
     }
 
+    /// Has the files of a root looked at again if they were read by other rules than these, and
+    /// says how many those are.
+    pub async fn read_by(&self, root: Root, rules: String) -> Result<usize, OutboxError> {
+        self.writer.write(move |connection| level::read_by(connection, root, &rules)).await
+    }
+
     /// Whether a root was never looked through.
     pub async fn is_first_run(&self, root: Root) -> Result<bool, OutboxError> {
         self.writer.read(move |connection| level::is_first_run(connection, root)).await
@@ -291,6 +312,11 @@ impl Outbox {
     /// The next deliveries of a target in the order in which they are due, later ones included.
     pub async fn due(&self, target: i64, limit: usize) -> Result<Vec<Due>, OutboxError> {
         self.writer.read(move |connection| lane::due(connection, target, limit)).await
+    }
+
+    /// The same of reports alone.
+    pub async fn due_reports(&self, target: i64, limit: usize) -> Result<Vec<Due>, OutboxError> {
+        self.writer.read(move |connection| lane::due_reports(connection, target, limit)).await
     }
 
     /// The item to probe a target with, due or not.
@@ -386,10 +412,18 @@ impl Outbox {
         self.paused.borrow().get(&target).copied()
     }
 
-    /// Remembers that an audio file was handed over with the report of an id. Says whether that is
-    /// news; the intake must be told then.
-    pub async fn pair(&self, file: FileRef, id: ContentId) -> Result<bool, OutboxError> {
-        self.writer.write(move |connection| orders::pair(connection, &file, &id)).await
+    /// Remembers that an audio file was handed over with the report of an id. The intake must be
+    /// told.
+    pub async fn pair(&self, file: FileRef, id: ContentId) -> Result<(), OutboxError> {
+        let (kept, of) = (file.clone(), id.clone());
+        self.writer.write(move |connection| orders::pair(connection, &kept, &of)).await?;
+        self.pairs.add(&file, id);
+        Ok(())
+    }
+
+    /// The audio files that were handed over with their report.
+    pub fn pairs(&self) -> &Pairs {
+        &self.pairs
     }
 
     async fn order<T: Send + 'static>(
@@ -426,10 +460,14 @@ impl Outbox {
         self.writer.read(move |connection| tally::tally(connection, now_ms)).await
     }
 
-    /// Keeps what an attempt came to.
-    pub async fn settle(&self, settlement: Settlement) -> Result<Settled, OutboxError> {
+    /// Keeps what an attempt came to. Where that is the end of an item's way to a target, and not
+    /// one that it had come to before, it tells how all targets stand with the item.
+    pub async fn settle(
+        &self,
+        settlement: Settlement,
+    ) -> Result<(Settled, Option<Concluded>), OutboxError> {
         let settled =
-            self.writer.write(move |connection| lane::settle(connection, &settlement)).await?;
+            self.writer.write(move |connection| lane::conclude(connection, &settlement)).await?;
         self.changes.send_replace(());
         Ok(settled)
     }

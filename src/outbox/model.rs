@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::delivery::Stored;
 use crate::file::{FileRef, Stamp};
 use crate::id::{ContentId, Kind, Version};
 
@@ -26,8 +27,9 @@ pub enum Found {
     Obstacle(Stamp, String),
     /// It is none of the files that are delivered, and why.
     NotOurs(Stamp, String),
-    /// It is not there any more.
-    Gone,
+    /// It is not there any more. It was, as far as anybody knows, until this moment, in milliseconds
+    /// since 1970.
+    Gone(i64),
 }
 
 /// What the outbox keeps of a report file.
@@ -86,10 +88,15 @@ pub struct Parcel {
     pub indexed_ms: i64,
     /// The target has acknowledged an earlier version.
     pub known: bool,
+    /// What it surely has of a report: the digest of the fields, or of the whole row, whichever it
+    /// is that it is sent.
+    pub holds: Option<Version>,
     /// The file that gives the fields, or the audio's bytes.
     pub source: FileOf,
     /// Summaries that the target has not taken yet.
     pub variants: Vec<SendVariant>,
+    /// Those that it surely has.
+    pub taken: Vec<SendVariant>,
     /// Digest of the fields of `source`; of the bytes, where it is audio.
     pub digest: Version,
     /// Where the target serves the id's audio, once it has it.
@@ -157,6 +164,14 @@ pub enum Outcome {
 pub struct Vanished {
     pub kind: Kind,
     pub id: ContentId,
+}
+
+/// An item that has come to an end of its way to one target, and how every target stands with it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Concluded {
+    pub kind: Kind,
+    pub id: ContentId,
+    pub at: Vec<(String, Stored)>,
 }
 
 /// What the outbox made of a settlement.

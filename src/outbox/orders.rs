@@ -1,6 +1,6 @@
 //! What an operator orders: try again, send again, forget, adopt, pause, and pair.
 
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params};
+use rusqlite::{Connection, Row, ToSql, named_params, params};
 
 use super::level;
 use crate::file::{FileRef, Root};
@@ -230,16 +230,8 @@ pub fn paused(connection: &Connection) -> rusqlite::Result<Vec<(i64, i64)>> {
 }
 
 /// Remembers that an audio file was handed over with the report of an id, and has it read with that
-/// in mind. Says whether that is news.
-pub fn pair(
-    connection: &Connection,
-    file: &FileRef,
-    content: &ContentId,
-) -> rusqlite::Result<bool> {
-    let known: Option<ContentId> = paired(connection, file)?;
-    if known.as_ref() == Some(content) {
-        return Ok(false);
-    }
+/// in mind.
+pub fn pair(connection: &Connection, file: &FileRef, content: &ContentId) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO pair (name, content) VALUES (?1, ?2)
@@ -248,14 +240,6 @@ pub fn pair(
         .execute(params![file.name_bytes(), content])?;
     connection
         .prepare_cached("UPDATE file SET ctime_ns = 0 WHERE root = ?1 AND name = ?2")?
-        .execute(params![Root::Exports, file.name_bytes()])?;
-    Ok(true)
-}
-
-/// The id that an audio file was handed over with.
-pub fn paired(connection: &Connection, file: &FileRef) -> rusqlite::Result<Option<ContentId>> {
-    connection
-        .prepare_cached("SELECT content FROM pair WHERE name = ?1")?
-        .query_row(params![file.name_bytes()], |row| row.get(0))
-        .optional()
+        .execute(params![Root::Exports, file.name_bytes()])
+        .map(|_| ())
 }

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use tracing::{error, info};
 
+use super::fault::{Fault, fault, may_lack_room};
 use super::{beside, is_full};
 use crate::clock;
 
@@ -21,6 +22,10 @@ const RESERVE: u64 = 4 << 20;
 /// Since when the volume is full, for whoever asks.
 #[derive(Clone, Debug, Default)]
 pub struct Fullness(Arc<AtomicI64>);
+
+/// So much fits where a write failed for another reason than want of room, in bytes. More than a
+/// write of SQLite's, which may have left a little.
+const PROBE: u64 = 1 << 20;
 
 /// Stands for "not full": no clock says so.
 const NOT_FULL: i64 = 0;
@@ -77,6 +82,28 @@ impl Room {
     }
 }
 
+/// What an error means for the outbox at this place: a write that failed while nothing can be
+/// written beside it has found no room.
+pub fn fault_at(outbox: &Path, error: &rusqlite::Error) -> Fault {
+    match fault(error) {
+        Fault::Disk if may_lack_room(error) && nothing_fits(outbox) => Fault::Full,
+        fault => fault,
+    }
+}
+
+fn nothing_fits(outbox: &Path) -> bool {
+    let path = beside(outbox, ".probe");
+    // A kill may have left it.
+    let _there_is_none = fs::remove_file(&path);
+    let written = create(&path).and_then(|file| fill(file, PROBE));
+    let _nothing_was_made = fs::remove_file(path);
+    written.is_err_and(|error| is_full(&error))
+}
+
+fn create(path: &Path) -> io::Result<fs::File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
 /// Removes the reserve. Where every write needs new blocks, this alone gives some.
 pub fn give_up_reserve(outbox: &Path) {
     let _there_is_none = fs::remove_file(beside(outbox, ".reserve"));
@@ -109,11 +136,9 @@ fn make_reserve(outbox: &Path) -> io::Result<()> {
     }
     // A quota does not show in what the volume says of itself, but here.
     let made =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).and_then(|file| {
-            match fallocate(&file, FallocateFlags::empty(), 0, size) {
-                Err(error) if !is_full(&error.into()) => fill(file, size),
-                outcome => Ok(outcome?),
-            }
+        create(&path).and_then(|file| match fallocate(&file, FallocateFlags::empty(), 0, size) {
+            Err(error) if !is_full(&error.into()) => fill(file, size),
+            outcome => Ok(outcome?),
         });
     if made.is_err() {
         let _nothing_was_made = fs::remove_file(&path);
@@ -159,6 +184,16 @@ mod tests {
         room.look();
         assert_eq!(fs::metadata(&reserve).unwrap().len(), RESERVE);
         assert!(room.fullness().since().is_none());
+    }
+
+    #[test]
+    fn a_write_that_failed_where_there_is_room_is_the_disks_fault() {
+        let directory = tempfile::tempdir().unwrap();
+        let outbox = directory.path().join("outbox.db");
+        let failure = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_WRITE);
+        let error = rusqlite::Error::SqliteFailure(failure, None);
+        assert_eq!(fault_at(&outbox, &error), Fault::Disk);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -9,9 +9,8 @@ CREATE TABLE item (
     want       BLOB    NOT NULL,           -- the version that targets should hold
     want_no    INTEGER NOT NULL,           -- its number, which only grows (X-Ytv2-Version)
     changed_ms INTEGER NOT NULL,           -- when the file that made it so changed
-    source     INTEGER,                    -- the newest file, which gives the fields; NULL: gone
-    made_ms    INTEGER NOT NULL,           -- how new that file was: when its content was made,
-    mtime_ns   INTEGER NOT NULL,           --   then when it was written
+    source     INTEGER,                    -- the newest file that stands for it, which gives the
+                                           --   fields; NULL: none does
     indexed_ms INTEGER NOT NULL,           -- the date of a report whose file has none
     seconds    INTEGER,                    -- length of the audio, when it could be read
     UNIQUE (kind, content)
@@ -35,19 +34,23 @@ CREATE TABLE file (
     digest   BLOB,                         -- of a report's fields, or of an audio file's bytes
     variants TEXT,                         -- of a report: its summaries, {"name": digest}
     seconds  INTEGER,                      -- of an audio file
+    stands_ms INTEGER,                     -- since when it stands for its item; NULL: it is one of
+                                           --   those that a newer one has left behind
     problem  TEXT,                         -- why nothing is delivered of it
     cure     INTEGER NOT NULL DEFAULT 0,   -- what ends the problem: 0 another file, 1 other
                                            -- circumstances, 2 nothing needs to: it is not for us
     UNIQUE (root, name)
 ) STRICT;
 CREATE INDEX file_item ON file (item) WHERE item IS NOT NULL;
-CREATE INDEX file_obstacle ON file (root) WHERE cure = 1;
+CREATE INDEX file_problem ON file (root) WHERE problem IS NOT NULL;
 CREATE INDEX file_odd ON file (ctime_ns) WHERE item IS NULL;
 
--- The ids that an audio file's name may mean, until its report is known.
+-- What an audio file's name may mean: a bare id, or the stem of its report's file. Which of them it
+-- does changes with the reports.
 CREATE TABLE audio_key (
-    key  TEXT    NOT NULL,
-    file INTEGER NOT NULL REFERENCES file (id) ON DELETE CASCADE,
+    key   TEXT    NOT NULL,
+    file  INTEGER NOT NULL REFERENCES file (id) ON DELETE CASCADE,
+    place INTEGER NOT NULL,                -- 0 the likeliest
     PRIMARY KEY (key, file)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX audio_key_file ON audio_key (file);
@@ -55,6 +58,12 @@ CREATE INDEX audio_key_file ON audio_key (file);
 -- Which roots were looked through once: what is there before that may be adopted.
 CREATE TABLE first_run (
     root INTEGER PRIMARY KEY               -- 0 reports, 1 exports
+) STRICT;
+
+-- By which rules the files of a root were read. Under others they are read again.
+CREATE TABLE reading (
+    root  INTEGER PRIMARY KEY,             -- 0 reports, 1 exports
+    rules TEXT NOT NULL
 ) STRICT;
 
 CREATE TABLE target (

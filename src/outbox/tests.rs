@@ -11,10 +11,10 @@ use crate::file::{FileRef, Root, Stamp};
 use crate::id::{Kind, Version};
 
 /// An outbox with one target, and a clock that ticks with every use.
-struct Bench {
-    connection: Connection,
-    target: i64,
-    now: i64,
+pub(super) struct Bench {
+    pub connection: Connection,
+    pub target: i64,
+    pub now: i64,
     _directory: TempDir,
 }
 
@@ -28,7 +28,13 @@ fn stamp(mtime_s: i64) -> Stamp {
 }
 
 /// A report file: its name, its id, when it was made, and its fields and summaries in words.
-fn report(name: &str, id: &str, made: i64, fields: &str, variants: &[(&str, &str)]) -> Finding {
+pub(super) fn report(
+    name: &str,
+    id: &str,
+    made: i64,
+    fields: &str,
+    variants: &[(&str, &str)],
+) -> Finding {
     let variants = variants.iter().map(|(n, text)| ((*n).to_owned(), version(text))).collect();
     let facts = ReportFacts {
         id: id.parse().unwrap(),
@@ -40,7 +46,7 @@ fn report(name: &str, id: &str, made: i64, fields: &str, variants: &[(&str, &str
     Finding { file: FileRef::new(Root::Reports, name), found: Found::Report(stamp(made), facts) }
 }
 
-fn audio(name: &str, keys: &[&str], made: i64, bytes: &str) -> Finding {
+pub(super) fn audio(name: &str, keys: &[&str], made: i64, bytes: &str) -> Finding {
     let facts = AudioFacts {
         keys: keys.iter().map(|key| (*key).to_owned()).collect(),
         made_ms: made * 1000,
@@ -50,19 +56,20 @@ fn audio(name: &str, keys: &[&str], made: i64, bytes: &str) -> Finding {
     Finding { file: FileRef::new(Root::Exports, name), found: Found::Audio(stamp(made), facts) }
 }
 
-fn gone(root: Root, name: &str) -> Finding {
-    Finding { file: FileRef::new(root, name), found: Found::Gone }
+/// What was there until it was looked for.
+pub(super) fn gone(root: Root, name: &str) -> Finding {
+    Finding { file: FileRef::new(root, name), found: Found::Gone(i64::MAX) }
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let connection = file::open(&directory.path().join("outbox.db")).unwrap();
         let target = lane::add_target(&connection, "dashboard").unwrap();
         Self { connection, target, now: 1_000_000, _directory: directory }
     }
 
-    fn record(&mut self, findings: &[Finding]) -> Vec<Vanished> {
+    pub fn record(&mut self, findings: &[Finding]) -> Vec<Vanished> {
         self.now += 1;
         level::record(&self.connection, findings, false, self.now).unwrap()
     }
@@ -73,12 +80,12 @@ impl Bench {
         rows.iter().map(|due| format!("{} {}", due.kind, due.id)).collect()
     }
 
-    fn parcel(&self) -> Parcel {
+    pub fn parcel(&self) -> Parcel {
         let rows = lane::due(&self.connection, self.target, 1).unwrap();
         lane::parcel(&self.connection, self.target, rows[0].item).unwrap().unwrap()
     }
 
-    fn settle(&mut self, parcel: &Parcel, outcome: Outcome) -> Settled {
+    pub fn settle(&mut self, parcel: &Parcel, outcome: Outcome) -> Settled {
         self.now += 1;
         let settlement = Settlement {
             target: self.target,
@@ -92,7 +99,7 @@ impl Bench {
     }
 
     /// Delivers a parcel as it is.
-    fn deliver(&mut self, parcel: &Parcel) -> Settled {
+    pub fn deliver(&mut self, parcel: &Parcel) -> Settled {
         let report = parcel.kind == Kind::Report;
         let outcome = Outcome::Delivered {
             version: parcel.want,
@@ -105,7 +112,7 @@ impl Bench {
     }
 
     /// Delivers everything that is due, and tells what that was: an item, its file, its summaries.
-    fn deliver_all(&mut self) -> Vec<String> {
+    pub fn deliver_all(&mut self) -> Vec<String> {
         let mut told = Vec::new();
         while !self.due().is_empty() {
             let parcel = self.parcel();
@@ -139,7 +146,7 @@ impl Bench {
     }
 }
 
-const TEXT: &[(&str, &str)] = &[("comprehensive", "text")];
+pub(super) const TEXT: &[(&str, &str)] = &[("comprehensive", "text")];
 
 #[test]
 fn a_file_is_due_once_and_a_touch_is_no_change() {
@@ -234,6 +241,104 @@ fn what_is_removed_before_its_delivery_has_vanished_and_nothing_older_takes_its_
 }
 
 #[test]
+fn an_older_file_that_is_put_back_after_a_removal_is_delivered() {
+    for name in ["a.json", "backup.json"] {
+        let mut bench = Bench::new();
+        bench.record(&[report("a.json", "a", 5, "new", TEXT)]);
+        bench.deliver_all();
+        bench.record(&[gone(Root::Reports, "a.json")]);
+        bench.record(&[report(name, "a", 3, "restored", TEXT)]);
+        assert_eq!(bench.state(Kind::Report, "a"), "due");
+        assert_eq!(bench.deliver_all(), [format!("a reports/{name} ")]);
+    }
+}
+
+#[test]
+fn what_lay_beside_a_removed_file_does_not_come_in_its_place_until_it_is_put_there_anew() {
+    let mut bench = Bench::new();
+    let old = report("old.json", "a", 1, "old", TEXT);
+    bench.record(&[old.clone(), report("new.json", "a", 5, "new", TEXT)]);
+    bench.deliver_all();
+    bench.record(&[gone(Root::Reports, "new.json")]);
+    // A change of its rights is none of it, nor is another look.
+    let rights = |ctime_ns| {
+        let Found::Report(stamp, facts) = old.found.clone() else { unreachable!() };
+        Finding { found: Found::Report(Stamp { ctime_ns, ..stamp }, facts), ..old.clone() }
+    };
+    bench.record(&[old.clone(), rights(7)]);
+    assert!(bench.due().is_empty());
+    // Not even when it cannot be read for a while.
+    let unreadable = Found::Obstacle(Stamp { ctime_ns: 8, ..stamp(1) }, "no right".into());
+    bench.record(&[Finding { found: unreadable, ..old.clone() }]);
+    bench.record(&[rights(9)]);
+    assert!(bench.due().is_empty());
+    // Another one in its place is, and so is a still older one beside it.
+    bench.record(&[report("older.json", "a", 0, "older", &[("audio", "x")])]);
+    assert_eq!(bench.deliver_all(), ["a reports/older.json audio@older"]);
+    let Found::Report(stamp, facts) = old.found.clone() else { unreachable!() };
+    let copied = Found::Report(Stamp { inode: 2, ..stamp }, facts);
+    bench.record(&[Finding { found: copied, ..old }]);
+    assert_eq!(bench.deliver_all(), ["a reports/old.json "]);
+}
+
+#[test]
+fn what_is_put_back_before_a_removal_is_believed_came_after_it() {
+    let mut bench = Bench::new();
+    bench.record(&[
+        report("old.json", "a", 1, "old", TEXT),
+        report("new.json", "a", 5, "new", TEXT),
+    ]);
+    bench.deliver_all();
+    let removed_ms = bench.now + 1;
+    bench.record(&[report("backup.json", "a", 3, "restored", TEXT)]);
+    let gone = Found::Gone(removed_ms);
+    bench.record(&[Finding { file: FileRef::new(Root::Reports, "new.json"), found: gone }]);
+    assert_eq!(bench.deliver_all(), ["a reports/backup.json "]);
+}
+
+#[test]
+fn a_file_that_becomes_older_than_one_beside_it_still_stands_before_that() {
+    let mut bench = Bench::new();
+    bench.record(&[
+        report("old.json", "a", 3, "old", TEXT),
+        report("new.json", "a", 5, "new", TEXT),
+    ]);
+    bench.deliver_all();
+    bench.record(&[report("new.json", "a", 1, "restored", TEXT)]);
+    assert_eq!(bench.deliver_all(), ["a reports/new.json "]);
+    bench.record(&[report("old.json", "a", 4, "rewritten", TEXT)]);
+    assert_eq!(bench.deliver_all(), ["a reports/old.json "]);
+}
+
+#[test]
+fn what_was_read_by_other_rules_is_to_be_read_again_and_nothing_comes_back_by_that() {
+    let mut bench = Bench::new();
+    let read_by = |bench: &Bench, rules| level::read_by(&bench.connection, Root::Reports, rules);
+    assert_eq!(read_by(&bench, "old"), Ok(0));
+    let lay_there = report("old.json", "a", 1, "old", TEXT);
+    bench.record(&[lay_there.clone(), report("new.json", "a", 5, "new", TEXT)]);
+    bench.record(&[report("b.json", "x", 1, "b", TEXT), audio("x.mp3", &["x"], 1, "bytes")]);
+    bench.deliver_all();
+    bench.record(&[gone(Root::Reports, "new.json")]);
+    assert_eq!(read_by(&bench, "old"), Ok(0));
+    assert_eq!(read_by(&bench, "new"), Ok(2));
+    assert_eq!(read_by(&bench, "new"), Ok(0));
+    for Finding { file, found } in [&lay_there, &report("b.json", "x", 1, "b", TEXT)] {
+        let Found::Report(stamp, _) = found else { unreachable!() };
+        assert_ne!(level::stamp(&bench.connection, file).unwrap(), Some(*stamp));
+    }
+    // The one is read as something else, and still not a file that somebody put there.
+    bench.record(&[
+        report("old.json", "a", 1, "old, read otherwise", TEXT),
+        report("b.json", "web:x", 1, "b", TEXT),
+    ]);
+    assert_eq!(
+        bench.deliver_all(),
+        ["web:x reports/b.json comprehensive@b", "web:x exports/x.mp3 "]
+    );
+}
+
+#[test]
 fn audio_waits_for_its_report_and_goes_when_that_is_acknowledged() {
     let mut bench = Bench::new();
     bench.record(&[audio("audio_a.mp3", &["a"], 1, "bytes")]);
@@ -272,6 +377,63 @@ fn audio_is_found_by_id_first_and_then_by_the_name_of_the_report() {
 }
 
 #[test]
+fn audio_follows_its_report_when_that_is_about_another_id() {
+    let mut bench = Bench::new();
+    bench.record(&[
+        report("slug.json", "a", 1, "f", TEXT),
+        audio("slug.mp3", &["slug"], 1, "bytes"),
+        audio("other.mp3", &["other", "slug"], 2, "newer"),
+    ]);
+    assert_eq!(
+        bench.deliver_all(),
+        ["a reports/slug.json comprehensive@slug", "a exports/other.mp3 "]
+    );
+    bench.record(&[report("slug.json", "b", 2, "f", TEXT)]);
+    assert_eq!(
+        bench.deliver_all(),
+        ["b reports/slug.json comprehensive@slug", "b exports/other.mp3 "]
+    );
+    assert_eq!(bench.state(Kind::Audio, "a"), "current");
+    // A likelier report takes one of them.
+    bench.record(&[report("c.json", "reddit:other", 3, "f", TEXT)]);
+    let mut told = bench.deliver_all();
+    told.sort();
+    assert_eq!(
+        told,
+        ["reddit:other exports/other.mp3 ", "reddit:other reports/c.json comprehensive@c"]
+    );
+}
+
+#[test]
+fn audio_of_an_id_without_its_prefix_follows_the_report_that_is_there() {
+    let mut bench = Bench::new();
+    bench.record(&[report("r.json", "x", 1, "f", TEXT), audio("x.mp3", &["x"], 1, "bytes")]);
+    bench.deliver_all();
+    bench.record(&[report("r.json", "reddit:x", 1, "f", TEXT)]);
+    assert_eq!(
+        bench.deliver_all(),
+        ["reddit:x reports/r.json comprehensive@r", "reddit:x exports/x.mp3 "]
+    );
+    // When that goes away, it keeps what it has.
+    bench.record(&[gone(Root::Reports, "r.json"), audio("x.mp3", &["x"], 2, "more")]);
+    assert_eq!(bench.deliver_all(), ["reddit:x exports/x.mp3 "]);
+}
+
+#[test]
+fn an_audio_file_that_cannot_be_read_waits_for_no_report() {
+    let mut bench = Bench::new();
+    let empty = Found::Problem(stamp(2), "empty".into());
+    bench.record(&[
+        audio("a.mp3", &["a"], 1, "bytes"),
+        Finding { file: FileRef::new(Root::Exports, "a.mp3"), found: empty },
+        report("r.json", "a", 1, "f", TEXT),
+    ]);
+    assert_eq!(bench.deliver_all(), ["a reports/r.json comprehensive@r"]);
+    bench.record(&[audio("a.mp3", &["a"], 3, "bytes")]);
+    assert_eq!(bench.deliver_all(), ["a exports/a.mp3 "]);
+}
+
+#[test]
 fn the_newest_of_several_audio_files_is_delivered_whatever_the_order() {
     let old = audio("audio_a_1.mp3", &["a"], 1, "old");
     let new = audio("audio_a_2.mp3", &["a"], 2, "new");
@@ -294,6 +456,21 @@ fn an_attempt_settles_the_version_that_it_sent() {
     let second = bench.parcel();
     assert!(second.want_no > first.want_no && second.variants.is_empty());
     assert_eq!(bench.deliver(&second), Settled::Level);
+}
+
+#[test]
+fn a_version_that_sends_nothing_but_what_was_in_the_last_one_is_not_sent() {
+    let mut bench = Bench::new();
+    bench.record(&[report("a.json", "a", 1, "f", &[("audio", "x"), ("comprehensive", "text")])]);
+    let first = bench.parcel();
+    bench.record(&[report("a.json", "a", 2, "f", TEXT)]);
+    assert_eq!(bench.deliver(&first), Settled::Level);
+    assert_eq!(bench.state(Kind::Report, "a"), "current");
+
+    bench.record(&[report("a.json", "a", 3, "g", TEXT)]);
+    let second = bench.parcel();
+    bench.record(&[gone(Root::Reports, "a.json")]);
+    assert_eq!(bench.deliver(&second), Settled::Level, "that is what was wanted last");
 }
 
 #[test]
@@ -323,6 +500,26 @@ fn a_parked_item_goes_again_when_its_file_changes() {
     assert!(bench.due().is_empty());
     bench.record(&[report("a.json", "a", 2, "mended", TEXT)]);
     assert_eq!(bench.deliver_all().len(), 1);
+}
+
+#[test]
+fn a_target_is_probed_with_what_was_not_tried_yet_reports_first_and_then_in_turn() {
+    let mut bench = Bench::new();
+    bench.record(&[report("r.json", "a", 1, "f", TEXT), audio("a.mp3", &["a"], 1, "b")]);
+    let parcel = bench.parcel();
+    bench.deliver(&parcel);
+    for id in ["b", "c"] {
+        bench.record(&[report(&format!("{id}.json"), id, 1, "f", TEXT)]);
+    }
+    let mut probed = Vec::new();
+    for due_ms in [9, 8, 7, 6] {
+        let due = lane::probe(&bench.connection, bench.target).unwrap().unwrap();
+        probed.push(format!("{} {}", due.kind, due.id));
+        let parcel = lane::parcel(&bench.connection, bench.target, due.item).unwrap().unwrap();
+        let due_ms = bench.now + due_ms;
+        bench.settle(&parcel, Outcome::Failed { error: "x".into(), due_ms, strikes: 0 });
+    }
+    assert_eq!(probed, ["report b", "report c", "audio a", "audio a"]);
 }
 
 #[test]
@@ -391,9 +588,118 @@ fn a_new_target_wants_everything_reports_first() {
     let mut bench = Bench::new();
     bench.record(&[report("r.json", "a", 1, "f", TEXT), audio("a.mp3", &["a"], 1, "b")]);
     bench.deliver_all();
-    bench.target = lane::add_target(&bench.connection, "legacy").unwrap();
+    // What is gone by now is nothing to want, unless it comes back.
+    let lost = || report("b.json", "b", 1, "f", TEXT);
+    bench.record(&[lost()]);
+    bench.deliver_all();
+    bench.record(&[gone(Root::Reports, "b.json")]);
+
+    bench.target = lane::add_target(&bench.connection, "other").unwrap();
     let told = bench.deliver_all();
     assert_eq!(told, ["a reports/r.json comprehensive@r", "a exports/a.mp3 "]);
+    bench.record(&[lost()]);
+    assert_eq!(bench.deliver_all(), ["b reports/b.json comprehensive@b"]);
+}
+
+#[test]
+fn a_target_that_was_left_alone_for_a_while_gets_the_difference_and_nothing_more() {
+    let mut bench = Bench::new();
+    let dashboard = bench.target;
+    let legacy = lane::add_target(&bench.connection, "legacy").unwrap();
+    let (a, b) =
+        (|made| report("a.json", "a", made, "f", TEXT), report("b.json", "b", 1, "f", TEXT));
+    bench.record(&[a(1), b]);
+    assert_eq!(bench.deliver_all().len(), 2);
+    bench.target = legacy;
+    assert_eq!(bench.deliver_all().len(), 2);
+    // Meanwhile one changes there and back, one for good, and one is new.
+    bench.target = dashboard;
+    for fields in ["g", "f"] {
+        bench.record(&[report("a.json", "a", 2, fields, TEXT)]);
+        assert_eq!(bench.deliver_all().len(), 1);
+    }
+    bench.record(&[report("b.json", "b", 2, "g", TEXT), report("c.json", "c", 2, "f", TEXT)]);
+    assert_eq!(bench.deliver_all().len(), 2);
+
+    bench.target = lane::add_target(&bench.connection, "legacy").unwrap();
+    assert_eq!(bench.target, legacy);
+    assert_eq!(bench.due(), ["report b", "report c"]);
+    bench.deliver_all();
+    bench.target = dashboard;
+    assert_eq!(bench.due(), [""; 0]);
+}
+
+#[test]
+fn a_legacy_dashboard_hears_of_audio_by_its_report() {
+    for (name, again) in [("dashboard", vec![]), ("legacy", vec!["report a"])] {
+        let mut bench = Bench::new();
+        bench.target = lane::add_target(&bench.connection, name).unwrap();
+        bench.record(&[report("a.json", "a", 1, "f", TEXT)]);
+        bench.deliver_all();
+        bench.record(&[audio("a.mp3", &["a"], 1, "bytes")]);
+        let parcel = bench.parcel();
+        bench.deliver(&parcel);
+        assert_eq!(bench.due(), again, "{name}");
+        if !again.is_empty() {
+            let parcel = bench.parcel();
+            assert_eq!(parcel.audio_url.as_deref(), Some("/exports/audio/a.mp3"));
+            // What it surely has, so that nothing is sent that would change nothing.
+            assert_eq!(parcel.holds, Some(version("f")));
+            assert_eq!((parcel.variants.len(), parcel.taken.len()), (0, 1));
+            // Nobody knows what became of this attempt.
+            assert_eq!(bench.parcel().holds, None);
+            // A change there and back does not make it forget.
+            bench.record(&[report("a.json", "a", 2, "g", TEXT)]);
+            bench.record(&[report("a.json", "a", 3, "f", TEXT)]);
+            assert_eq!(bench.due(), again);
+        }
+    }
+}
+
+#[test]
+fn the_end_of_a_way_is_told_once_with_how_all_targets_stand() {
+    use crate::delivery::Stored;
+    let mut bench = Bench::new();
+    let dashboard = bench.target;
+    let legacy = lane::add_target(&bench.connection, "legacy").unwrap();
+    bench.record(&[report("a.json", "a", 1, "f", TEXT)]);
+    let due_ms = bench.now;
+    let conclude = |bench: &Bench, outcome: Option<Outcome>| {
+        let parcel = bench.parcel();
+        let outcome = outcome.unwrap_or(Outcome::Delivered {
+            version: parcel.want,
+            fields: None,
+            taken: Taken::new(),
+            public_url: None,
+            warning: None,
+        });
+        let (target, item, sent_no, at_ms) = (bench.target, parcel.item, parcel.want_no, 5);
+        let settlement = Settlement { target, item, sent_no, at_ms, status: None, outcome };
+        lane::conclude(&bench.connection, &settlement).unwrap().1.map(|concluded| {
+            assert_eq!((concluded.kind, concluded.id.as_str()), (Kind::Report, "a"));
+            concluded.at.into_iter().collect::<std::collections::BTreeMap<_, _>>()
+        })
+    };
+    let at = |dashboard, legacy| {
+        Some([("dashboard".to_owned(), dashboard), ("legacy".to_owned(), legacy)].into())
+    };
+    let failed = Outcome::Failed { error: "500".into(), due_ms: 9, strikes: 1 };
+    assert_eq!(conclude(&bench, Some(failed)), None);
+    assert_eq!(conclude(&bench, None), at(Stored::Current, Stored::Due { due_ms }));
+    bench.target = legacy;
+    assert_eq!(conclude(&bench, None), at(Stored::Current, Stored::Current));
+    // The same once more is no news.
+    let scope = Scope { target: Some("legacy".into()), ..Scope::default() };
+    orders::resend(&bench.connection, &scope, 7).unwrap();
+    conclude(&bench, None);
+    bench.connection.execute("UPDATE delivery SET state = 1 WHERE target = ?1", [legacy]).unwrap();
+    assert_eq!(conclude(&bench, None), None);
+    bench.record(&[report("a.json", "a", 2, "g", TEXT)]);
+    let parked = Outcome::Parked { error: "422".into() };
+    let now = bench.now;
+    assert_eq!(conclude(&bench, Some(parked)), at(Stored::Due { due_ms: now }, Stored::Parked),);
+    bench.target = dashboard;
+    assert_eq!(conclude(&bench, None), at(Stored::Current, Stored::Parked));
 }
 
 #[test]
@@ -434,9 +740,9 @@ fn the_listing_has_a_row_for_everything_the_latest_change_first() {
     assert_eq!(
         shown(Filter::default()),
         [
-            "unclaimed exports/whose.mp3 -",
+            "unclaimed exports/whose.mp3 waits for a report about whose, or in reports/whose.json",
             "invalid reports/bad.json no JSON",
-            "waits exports/b.mp3 -",
+            "waits exports/b.mp3 waits for its report, which is parked: 422: no",
             "parked reports/b.json 422: no",
             "current reports/a.json -",
         ]
@@ -453,7 +759,7 @@ fn the_listing_has_a_row_for_everything_the_latest_change_first() {
         assert_eq!(found.join(" "), words);
     }
     assert_eq!(shown(Filter { text: Some("bad".into()), ..Filter::default() }).len(), 1);
-    let elsewhere = Filter { target: Some("elsewhere".into()), ..Filter::default() };
+    let elsewhere = Filter { targets: Some(vec!["elsewhere".into()]), ..Filter::default() };
     assert_eq!(shown(elsewhere).len(), 2, "what no target can have concerns all of them");
     assert_eq!(shown(Filter { kind: Some(Kind::Report), ..Filter::default() }).len(), 3);
 }
@@ -559,37 +865,37 @@ fn a_pause_is_kept_and_only_what_changes_counts() {
 }
 
 #[test]
-fn every_query_of_the_drain_uses_an_index() {
-    let bench = Bench::new();
-    let plan = |sql: &str| -> String {
-        bench
-            .connection
-            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
-            .unwrap()
-            .query_map([], |row| row.get::<_, String>(3))
-            .unwrap()
-            .collect::<Result<Vec<_>, _>>()
-            .unwrap()
-            .join("; ")
+fn audio_that_waits_says_what_is_the_matter_with_its_report() {
+    use super::listing::{Filter, page};
+    use crate::delivery::ItemState;
+    let mut bench = Bench::new();
+    let invalid = |name: &str| Finding {
+        file: FileRef::new(Root::Reports, name),
+        found: Found::Problem(stamp(9), "no JSON".into()),
     };
-    for (sql, index) in [
-        (
-            "SELECT item.id FROM delivery JOIN item ON item.id = delivery.item
-             WHERE delivery.target = 1 AND delivery.state = 1
-             ORDER BY delivery.due_ms LIMIT 9",
-            "delivery_due",
-        ),
-        (
-            "SELECT content FROM item INDEXED BY item_bare WHERE kind = 0
-             AND substr(content, instr(content, ':') + 1) = 'x'",
-            "item_bare",
-        ),
-        ("SELECT id FROM file WHERE item = 1", "file_item"),
-        ("SELECT name FROM file WHERE root = 0 AND name > x'' ORDER BY name LIMIT 9", "autoindex"),
-        ("SELECT state FROM delivery WHERE item = 1", "delivery_item"),
-    ] {
-        let plan = plan(sql);
-        assert!(plan.contains(index) && !plan.contains("SCAN"), "{sql}: {plan}");
-        assert!(!plan.contains("TEMP B-TREE"), "{sql}: {plan}");
-    }
+    let reason = |bench: &Bench| {
+        let state = Some(ItemState::Waiting);
+        let filter = Filter { state, text: Some(".mp3".into()), ..Filter::default() };
+        let rows = page(&bench.connection, &filter, 10).unwrap().rows;
+        assert_eq!(rows.len(), 1);
+        rows[0].reason.clone().unwrap()
+    };
+    bench.record(&[audio("audio_aB3.mp3", &["aB3", "audio_aB3"], 1, "bytes")]);
+    let unknown = "waits for a report about aB3, or in reports/audio_aB3.json";
+    assert_eq!(reason(&bench), unknown);
+    bench.record(&[invalid("slug_aB3.json")]);
+    let culprit = "; reports/slug_aB3.json may be it, and cannot be delivered: no JSON";
+    assert_eq!(reason(&bench), format!("{unknown}{culprit}"));
+
+    bench.record(&[report("slug_aB3.json", "aB3", 1, "f", TEXT)]);
+    assert_eq!(reason(&bench), "waits for its report, which is not delivered yet");
+    let parcel = bench.parcel();
+    let due_ms = bench.now;
+    bench.settle(&parcel, Outcome::Failed { error: "502".into(), due_ms, strikes: 0 });
+    assert_eq!(reason(&bench), "waits for its report, which is not delivered yet: 502");
+    bench.settle(&parcel, Outcome::Parked { error: "422: no".into() });
+    assert_eq!(reason(&bench), "waits for its report, which is parked: 422: no");
+    bench.record(&[invalid("slug_aB3.json")]);
+    let gone = "waits for its report, whose file is gone or cannot be delivered";
+    assert_eq!(reason(&bench), format!("{gone}{culprit}"));
 }

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::fault::{Fault, fault};
-use super::room::{Fullness, Room};
+use super::room::{Fullness, Room, fault_at};
 use super::{OutboxError, quarantine};
 
 /// How many jobs may wait before whoever brings more waits too.
@@ -182,17 +182,17 @@ impl Keeper {
         for job in refused {
             job.work.tell(Err(OutboxError::DiskFull));
         }
-        match transact(&self.connection, &mut group) {
+        match transact(&self.connection, &mut group, |error| fault_at(&self.path, error)) {
             Ok(outcomes) => {
                 for (job, outcome) in group.into_iter().zip(outcomes) {
                     job.work.tell(outcome.map_err(OutboxError::from));
                 }
                 Ok(Vec::new())
             }
-            Err(error) if fault(&error) == Fault::Full => Ok(group),
-            Err(error) => {
+            Err((_, Fault::Full)) => Ok(group),
+            Err((error, fault)) => {
                 let why = error.to_string();
-                let end = match fault(&error) {
+                let end = match fault {
                     Fault::Corrupt => {
                         quarantine::suspect(&self.path, &why);
                         OutboxError::corrupt(&self.path, why.clone())
@@ -214,11 +214,13 @@ impl Keeper {
     }
 }
 
-/// Runs a group in one transaction. A job whose own statement fails is undone alone.
+/// Runs a group in one transaction. A job whose own statement fails is undone alone; any other
+/// failure is given with what it `means`.
 fn transact(
     connection: &Connection,
     group: &mut [Job],
-) -> rusqlite::Result<Vec<rusqlite::Result<()>>> {
+    means: impl Fn(&rusqlite::Error) -> Fault,
+) -> Result<Vec<rusqlite::Result<()>>, (rusqlite::Error, Fault)> {
     let statement = |sql: &str| connection.prepare_cached(sql)?.execute([]).map(drop);
     let outcome = (|| {
         let writes = group.iter().any(|job| job.access != Access::Read);
@@ -251,14 +253,17 @@ fn transact(
         }
         Ok(outcomes)
     })();
-    // SQLite may have undone it already. After any other failure nothing more is asked of it.
-    if outcome.as_ref().is_err_and(|error| fault(error) == Fault::Full)
-        && !connection.is_autocommit()
-    {
-        statement("ROLLBACK")?;
-    }
-    outcome
+    let undo = |error| match means(&error) {
+        // SQLite may have undone it already. After any other failure nothing more is asked of it.
+        Fault::Full if !connection.is_autocommit() => match statement("ROLLBACK") {
+            Ok(()) => (error, Fault::Full),
+            Err(error) => (error, Fault::Disk),
+        },
+        fault => (error, fault),
+    };
+    outcome.map_err(undo)
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;

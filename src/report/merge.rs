@@ -13,6 +13,9 @@ pub struct FileFacts {
     pub made_at_ms: i64,
     /// Nanoseconds since the epoch.
     pub mtime_ns: i64,
+    /// Whether it stands for its id: one that does not, since a newer one was there and went away,
+    /// comes after all that do.
+    pub stands: bool,
     /// The file's name: the last word between files that are equally old.
     pub name: Vec<u8>,
     pub fields: Version,
@@ -44,7 +47,7 @@ pub struct Chosen {
 /// Merges the files of one id. `None`: there are none.
 pub fn merge(files: &[FileFacts]) -> Option<Merged> {
     let mut newest_first: Vec<usize> = (0..files.len()).collect();
-    let age = |file: &FileFacts| (file.made_at_ms, file.mtime_ns, file.name.clone());
+    let age = |file: &FileFacts| (file.stands, file.made_at_ms, file.mtime_ns, file.name.clone());
     newest_first.sort_by_cached_key(|&index| std::cmp::Reverse(age(&files[index])));
     let fields_from = *newest_first.first()?;
 
@@ -97,6 +100,7 @@ mod tests {
         FileFacts {
             made_at_ms,
             mtime_ns,
+            stands: true,
             name: name.into(),
             fields: Version::of(name.as_bytes()),
             variants: variants.iter().map(digest).collect(),
@@ -159,6 +163,15 @@ mod tests {
     fn equal_ages_are_told_apart_by_mtime_and_then_by_name() {
         assert_eq!(told(&[file("a", 5, 2, &[]), file("b", 5, 1, &[])]).0, "a");
         assert_eq!(told(&[file("a", 5, 2, &[]), file("b", 5, 2, &[])]).0, "b");
+    }
+
+    #[test]
+    fn a_file_that_does_not_stand_only_fills_gaps() {
+        let mut left = file("left", 9, 9, &["audio", "comprehensive"]);
+        left.stands = false;
+        let own = |name: &str, file: &str| (name.to_owned(), file.to_owned(), name.to_owned());
+        let expected = ("old".to_owned(), vec![own("comprehensive", "old"), own("audio", "left")]);
+        assert_eq!(told(&[left, file("old", 1, 1, &["comprehensive"])]), expected);
     }
 
     #[test]

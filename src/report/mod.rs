@@ -7,7 +7,9 @@
 mod analysis;
 mod audio_name;
 mod compose;
+mod extras;
 mod fields;
+mod flat;
 mod html;
 mod identity;
 mod merge;
@@ -34,7 +36,9 @@ use serde_json::{Map, Value};
 
 pub use audio_name::{AudioName, audio_name};
 pub use compose::{KnownAudio, compose};
+pub use extras::Extras;
 pub use fields::Fields;
+pub use flat::{Dates, flat_row};
 pub use merge::{Chosen, FileFacts, Merged, merge};
 pub use names::ignored_report_name;
 pub use problem::Problem;
@@ -43,6 +47,10 @@ pub use universal::universal;
 pub use variants::Variant;
 
 use crate::id::ContentId;
+
+/// Grows whenever the same file comes to be read as another id, date, field or summary: what was
+/// read before is read again then.
+pub const READING: u32 = 1;
 
 /// What is known about a file beside its bytes.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +83,7 @@ pub struct Report {
     /// does not say, and the caller takes its mtime.
     pub made_at: Option<Timestamp>,
     pub fields: Fields,
+    pub extras: Extras,
     /// Each name once, none without a text; a copy for visibility is [`merge()`]'s affair.
     pub variants: Vec<Variant>,
     /// What was odd and could be lived with.
@@ -108,6 +117,7 @@ pub fn read(bytes: &[u8], source: &Source<'_>) -> Result<Report, Problem> {
         made_at: made_at(root, &fields, &variants, source.zone),
         id: identity.id,
         fields,
+        extras: extras::extras(root, shape, source.zone),
         variants,
         remarks: remarks.into_iter().flatten().map(str::to_owned).collect(),
     })

@@ -25,11 +25,12 @@ pub fn universal(report: &Report, written_at: Timestamp) -> Value {
             .unwrap_or_default(),
         "thumbnail_url": or_null(&fields.thumbnail_url.clone()
             .or_else(|| is_youtube.then(|| youtube::still_url(id.as_str())))),
-        "published_at": null,
+        "published_at": report.extras.published_at,
         "duration_seconds": fields.duration_seconds.unwrap_or(0),
         "indexed_at": fields.indexed_at.unwrap_or(written_at).to_string(),
         "processed_at": report.made_at.unwrap_or(written_at).to_string(),
         "source_metadata": source_metadata(report, source),
+        "media": media(report),
         "analysis": fields.analysis,
         "summary": summary(&report.variants),
     });
@@ -44,8 +45,11 @@ pub fn universal(report: &Report, written_at: Timestamp) -> Value {
     if let Some(topics) = fields.topics.as_ref().filter(|topics| **topics != Value::Array(told)) {
         set("topics_json", topics.clone());
     }
-    if let Some(media) = &fields.media {
-        set("media", json!({ "has_audio": media.has_audio, "audio_url": media.audio_url }));
+    if let Some(words) = report.extras.word_count {
+        set("word_count", words.into());
+    }
+    if let Some(channel_id) = &report.extras.channel_id {
+        set("metadata", json!({ "channel_id": channel_id }));
     }
     root
 }
@@ -68,21 +72,38 @@ fn source_of(report: &Report) -> &str {
 }
 
 fn source_metadata(report: &Report, source: &str) -> Value {
-    let bare = report.id.bare();
-    let channel = report.fields.channel_name.as_deref();
-    if is_youtube(report) {
-        return json!({ "youtube": { "video_id": bare, "channel_name": channel } });
-    }
+    let Report { id, fields, extras, .. } = report;
+    let channel = fields.channel_name.as_deref();
     match source {
-        "reddit" => {
-            let subreddit = channel.and_then(|name| name.strip_prefix("r/"));
-            json!({ "reddit": { "submission_id": bare, "subreddit": subreddit } })
-        }
-        "web" => {
-            json!({ "web": { "id": bare, "canonical_url": report.fields.canonical_url } })
-        }
+        _ if is_youtube(report) => json!({ "youtube": {
+            "video_id": id,
+            "channel_name": channel,
+            "view_count": extras.view_count,
+            "like_count": extras.like_count,
+            "comment_count": extras.comment_count,
+        }}),
+        "reddit" => json!({ "reddit": {
+            "submission_id": id.bare(),
+            "subreddit": channel.and_then(|name| name.strip_prefix("r/")),
+            "num_comments": extras.comment_count,
+        }}),
+        "web" => json!({ "web": { "id": id.bare(), "canonical_url": fields.canonical_url } }),
         _ => json!({}),
     }
+}
+
+/// That a video has sound says nothing of an MP3, so only a delivered one is named.
+fn media(report: &Report) -> Value {
+    let Report { fields, extras, .. } = report;
+    let mut media = json!({
+        "has_audio": fields.media.is_some(),
+        "has_transcript": extras.has_transcript,
+        "transcript_chars": extras.transcript_chars.unwrap_or(0),
+    });
+    if let Some(delivered) = &fields.media {
+        media["audio_url"] = delivered.audio_url.as_str().into();
+    }
+    media
 }
 
 /// The default variant stands at the top, as the pipeline's merge leaves it.

@@ -1,44 +1,63 @@
 //! The body of an audio upload: a file that is hashed as it leaves, and held back at its last
 //! bytes until it is known to be the one that was promised.
 
-use std::io;
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::try_unfold;
 use reqwest::Body;
-use tokio::io::AsyncReadExt;
-use tokio::time::Instant;
 
+use super::throttle::Throttle;
+use crate::file::FileRef;
 use crate::id::Version;
-use crate::watch::OpenedFile;
+use crate::watch::{OpenedFile, Pulse, Questions};
 
 /// Bytes that are read, hashed and sent at a time.
-const CHUNK: usize = 64 * 1024;
+const CHUNK: u64 = 64 * 1024;
 
 /// An audio file to be sent.
 #[derive(Debug)]
 pub struct AudioBody {
+    file: FileRef,
     opened: OpenedFile,
     size: u64,
     digest: Version,
     seconds: Option<i64>,
+    questions: Questions,
 }
 
 /// How far an upload has come.
 #[derive(Debug)]
 pub struct Progress {
     bytes: AtomicU64,
-    changed: AtomicBool,
-    last: Mutex<Instant>,
+    broken: Mutex<Option<Broken>>,
+    /// The file is being read: whatever takes long now is no fault of the target's.
+    reading: AtomicBool,
+    pulse: Pulse,
+}
+
+/// Why an upload was broken off.
+#[derive(Debug)]
+pub enum Broken {
+    /// The file is another than was promised.
+    Changed,
+    /// The file cannot be read.
+    Unreadable(io::Error),
 }
 
 impl AudioBody {
     /// `digest` is that of the bytes which must come.
-    pub fn new(opened: OpenedFile, digest: Version, seconds: Option<i64>) -> Self {
+    pub fn new(
+        file: FileRef,
+        opened: OpenedFile,
+        digest: Version,
+        seconds: Option<i64>,
+        questions: Questions,
+    ) -> Self {
         let size = u64::try_from(opened.stamp.size).unwrap_or(0);
-        Self { opened, size, digest, seconds }
+        Self { file, opened, size, digest, seconds, questions }
     }
 
     /// Bytes.
@@ -52,68 +71,89 @@ impl AudioBody {
     }
 
     /// The body, and the means to look at its progress.
-    pub fn into_stream(self) -> (Body, Arc<Progress>) {
-        let progress = Arc::new(Progress {
-            bytes: AtomicU64::new(0),
-            changed: AtomicBool::new(false),
-            last: Mutex::new(Instant::now()),
-        });
-        let state = Reading {
-            left: self.size,
-            file: self.opened,
-            reader: None,
-            digest: self.digest,
-            hasher: blake3::Hasher::new(),
-            progress: Arc::clone(&progress),
-        };
-        let stream = try_unfold(state, |mut state| async move {
-            Ok::<_, io::Error>(state.next().await?.map(|chunk| (chunk, state)))
+    pub fn into_stream(self, throttle: Throttle) -> (Body, Arc<Progress>) {
+        let (reading, progress) = self.into_reading(throttle);
+        let stream = try_unfold(reading, |mut reading| async move {
+            Ok::<_, io::Error>(reading.next().await?.map(|chunk| (chunk, reading)))
         });
         (Body::wrap_stream(stream), progress)
+    }
+
+    fn into_reading(self, throttle: Throttle) -> (Reading, Arc<Progress>) {
+        let progress = Arc::new(Progress {
+            bytes: AtomicU64::new(0),
+            broken: Mutex::new(None),
+            reading: AtomicBool::new(false),
+            pulse: Pulse::start(),
+        });
+        let reading = Reading {
+            left: self.size,
+            file: self.file,
+            opened: Arc::new(self.opened),
+            digest: self.digest,
+            hasher: blake3::Hasher::new(),
+            questions: self.questions,
+            throttle,
+            progress: Arc::clone(&progress),
+        };
+        (reading, progress)
     }
 }
 
 struct Reading {
     left: u64,
-    file: OpenedFile,
-    reader: Option<tokio::fs::File>,
+    file: FileRef,
+    opened: Arc<OpenedFile>,
     digest: Version,
     hasher: blake3::Hasher,
+    questions: Questions,
+    throttle: Throttle,
     progress: Arc<Progress>,
 }
 
 impl Reading {
     /// The next bytes. An error breaks the request off, so that the server never sees its end.
     async fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
-        self.progress.moved();
         if self.left == 0 {
+            self.progress.pulse.beat();
             return Ok(None);
         }
-        if self.reader.is_none() {
-            self.reader = Some(tokio::fs::File::from_std(self.file.file.try_clone()?));
-        }
-        let Some(reader) = self.reader.as_mut() else { return Ok(None) };
-        let mut chunk = Vec::with_capacity(CHUNK.min(usize::try_from(self.left).unwrap_or(CHUNK)));
-        // Never more than was announced, however much the file has grown.
-        reader.take(self.left.min(CHUNK as u64)).read_buf(&mut chunk).await?;
-        if chunk.is_empty() {
-            return Err(self.changed());
-        }
+        let most = usize::try_from(self.left.min(CHUNK)).unwrap_or(usize::MAX);
+        let turn = self.throttle.turn(most);
+        // Whoever waits for a turn has not stalled.
+        self.throttle.wait(turn, || self.progress.pulse.beat()).await;
+        self.progress.reads(true);
+        let chunk = self.read(turn as u64).await;
+        self.progress.reads(false);
+        let (chunk, is_unchanged) =
+            chunk.map_err(|error| self.broken_off(Broken::Unreadable(error)))?;
         self.hasher.update(&chunk);
         self.left -= chunk.len() as u64;
         self.progress.bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-        if self.left == 0 {
-            let same_bytes = Version::from_hash(&self.hasher.finalize()) == self.digest;
-            if !same_bytes || !self.file.is_unchanged()? {
-                return Err(self.changed());
-            }
+        let is_other =
+            || self.left == 0 && Version::from_hash(&self.hasher.finalize()) != self.digest;
+        if chunk.is_empty() || !is_unchanged || is_other() {
+            return Err(self.broken_off(Broken::Changed));
         }
         Ok(Some(chunk))
     }
 
-    fn changed(&self) -> io::Error {
-        self.progress.changed.store(true, Ordering::Relaxed);
-        io::Error::other("the file changed while it was sent")
+    /// So many bytes that stand next in the file, and with the last of them whether it is unchanged.
+    async fn read(&self, size: u64) -> io::Result<(Vec<u8>, bool)> {
+        // Never more than was announced, however much the file has grown.
+        let is_last = self.left <= size;
+        let opened = Arc::clone(&self.opened);
+        let reading = move |_: &Pulse| {
+            let mut chunk = Vec::with_capacity(size as usize);
+            (&opened.file).take(size).read_to_end(&mut chunk)?;
+            Ok((chunk, !is_last || opened.is_unchanged()?))
+        };
+        self.questions.ask(self.file.root, Some(&self.file.name), reading).await
+    }
+
+    fn broken_off(&self, broken: Broken) -> io::Error {
+        *self.progress.broken() = Some(broken);
+        io::Error::other("the upload is broken off, since its file is not as it was")
     }
 }
 
@@ -123,49 +163,43 @@ impl Progress {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Whether the upload was broken off because the file is another than was promised.
-    pub fn changed(&self) -> bool {
-        self.changed.load(Ordering::Relaxed)
+    /// Why the upload was broken off, if it was.
+    pub fn broken_off(&self) -> Option<Broken> {
+        self.broken().take()
     }
 
-    /// Returns when nothing has moved for `patience`.
+    /// Returns when the target has taken nothing for `patience`.
     pub async fn stalled(&self, patience: Duration) {
-        loop {
-            let until = *self.last.lock().unwrap_or_else(PoisonError::into_inner) + patience;
-            if Instant::now() >= until {
-                return;
-            }
-            tokio::time::sleep_until(until).await;
+        self.pulse.stops(patience).await;
+        while self.reading.load(Ordering::Relaxed) {
+            tokio::time::sleep(patience).await;
+            self.pulse.stops(patience).await;
         }
     }
 
-    fn moved(&self) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    fn reads(&self, reading: bool) {
+        self.reading.store(reading, Ordering::Relaxed);
+        self.pulse.beat();
+    }
+
+    fn broken(&self) -> std::sync::MutexGuard<'_, Option<Broken>> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::file::Root;
     use crate::watch::Directory;
-    use std::ffi::OsStr;
     use std::path::Path;
 
     fn body(root: &Path, digest: Version) -> Reading {
-        let opened = Directory::open(root).unwrap().open_file(OsStr::new("a.mp3")).unwrap();
-        let audio = AudioBody::new(opened, digest, None);
-        Reading {
-            left: audio.size,
-            file: audio.opened,
-            reader: None,
-            digest,
-            hasher: blake3::Hasher::new(),
-            progress: Arc::new(Progress {
-                bytes: AtomicU64::new(0),
-                changed: AtomicBool::new(false),
-                last: Mutex::new(Instant::now()),
-            }),
-        }
+        let file = FileRef::new(Root::Exports, "a.mp3");
+        let opened = Directory::open(root).unwrap().open_file(&file.name).unwrap();
+        AudioBody::new(file, opened, digest, None, Questions::default())
+            .into_reading(Throttle::default())
+            .0
     }
 
     #[tokio::test]
@@ -176,7 +210,7 @@ mod tests {
         let mut reading = body(root.path(), Version::of(&bytes));
         let mut sent = Vec::new();
         while let Some(chunk) = reading.next().await.unwrap() {
-            assert!(chunk.len() <= CHUNK);
+            assert!(chunk.len() as u64 <= CHUNK);
             sent.extend(chunk);
         }
         assert!(sent == bytes && reading.progress.bytes() == 300_000);
@@ -197,7 +231,7 @@ mod tests {
                 Err(_) => break,
             }
         }
-        assert!(reading.progress.changed());
+        assert!(matches!(reading.progress.broken_off(), Some(Broken::Changed)));
         sent
     }
 

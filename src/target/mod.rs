@@ -4,62 +4,74 @@ mod answer;
 mod body;
 mod fault;
 mod probe;
+mod throttle;
+mod wire;
 
 use std::io;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::multipart::{Form, Part};
+use reqwest::multipart::Part;
 use reqwest::{Client, RequestBuilder, redirect};
+use serde::Serialize;
 
 pub use body::AudioBody;
+use body::Broken;
 pub use probe::Answered;
+pub use throttle::Throttle;
 
-use crate::config::Ingest;
-use crate::contract::{
-    AUDIO_PART_DURATION, AUDIO_PART_FILE, AUDIO_PART_ID, AUDIO_PATH, DATABASE_HEALTH_PATH,
-    HEALTH_PATH, INGEST_HEALTH_PATH, REPORT_PATH, ReportPayload, TOKEN_HEADER, VERSION_HEADER,
-    audio_file_stem,
-};
-use crate::delivery::{Answer, Health, Transport, Verdict, judge, judge_health};
-use crate::id::{ContentId, Kind};
+use crate::config::Endpoint;
+use crate::contract::VERSION_HEADER;
+use crate::delivery::{Answer, Health, Transport, Verdict, judge_at, judge_health};
+use crate::id::{ContentId, Kind, TargetName};
 
-/// An ingest endpoint, and the connections to it.
+/// A target, and the connections to it.
 #[derive(Clone, Debug)]
 pub struct Target {
+    name: TargetName,
     client: Client,
     base: String,
+    parallel: usize,
     report_timeout: Duration,
     audio_timeout: Duration,
+    throttle: Throttle,
 }
 
-/// What sending an audio file came to.
+/// What one request carries.
+#[derive(Debug)]
+pub enum Load {
+    /// The JSON of what the target takes for a report.
+    Report(Vec<u8>),
+    /// Streamed from the disk with its exact length.
+    Audio(AudioBody),
+}
+
+/// What a request came to.
 #[derive(Debug)]
 pub enum Sent {
     Verdict(Verdict),
     /// The file is not what was promised: the upload was broken off, so that no torn copy is kept.
     Changed,
+    /// The file cannot be read, or not to its end: the same.
+    Unreadable(io::Error),
 }
 
 impl Target {
-    /// Prepares the way to a dashboard.
+    /// Prepares the way to a target.
     ///
     /// # Errors
     /// When no certificates can be loaded, most likely because the system has none.
-    pub fn new(ingest: &Ingest) -> anyhow::Result<Self> {
-        let mut token = HeaderValue::from_str(ingest.token.expose())?;
-        token.set_sensitive(true);
-        let mut headers = HeaderMap::new();
-        headers.insert(HeaderName::from_static(TOKEN_HEADER), token);
+    pub fn new(name: TargetName, endpoint: &Endpoint, throttle: Throttle) -> anyhow::Result<Self> {
+        let headers = HeaderMap::from_iter([wire::key(name, &endpoint.secret)?]);
         let mut builder = Client::builder();
-        if ingest.url.scheme() == "http" {
+        if endpoint.url.scheme() == "http" {
             // No certificate will be looked at, and a machine without any must do.
             builder = builder.tls_certs_only([]);
         }
         let client = builder
             .user_agent(concat!("ytv2d/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
-            .connect_timeout(ingest.connect_timeout)
+            .connect_timeout(endpoint.connect_timeout)
             // A redirect would carry the token and the whole body to wherever it points, and a
             // proxy from the environment would see both (`faults.md` 0.10).
             .redirect(redirect::Policy::none())
@@ -73,32 +85,84 @@ impl Target {
                 anyhow::anyhow!("{text} (on Debian: apt install ca-certificates)")
             })?;
         Ok(Self {
+            name,
             client,
-            base: ingest.url.as_str().trim_end_matches('/').to_owned(),
-            report_timeout: ingest.report_timeout,
-            audio_timeout: ingest.audio_timeout,
+            base: endpoint.url.as_str().trim_end_matches('/').to_owned(),
+            parallel: endpoint.parallel,
+            report_timeout: endpoint.report_timeout,
+            audio_timeout: endpoint.audio_timeout,
+            throttle,
         })
     }
 
-    /// Delivers a report, given as the JSON of a [`ReportPayload`]; the number is that of its
-    /// version.
-    pub async fn report(&self, json: Vec<u8>, version_no: i64) -> Verdict {
+    pub fn name(&self) -> TargetName {
+        self.name
+    }
+
+    /// Its address, without a slash at the end.
+    pub fn url(&self) -> &str {
+        &self.base
+    }
+
+    /// How many requests it may be given at once.
+    pub fn parallel(&self) -> usize {
+        self.parallel
+    }
+
+    /// Why the target will never take an audio file of so many bytes, if it will not.
+    pub fn too_large(&self, bytes: u64) -> Option<String> {
+        wire::too_large(self.name, bytes)
+    }
+
+    /// Makes one request, and judges its answer. The number is that of the version.
+    pub async fn deliver(&self, id: &ContentId, version_no: i64, load: Load) -> Sent {
+        match load {
+            Load::Report(json) => Sent::Verdict(self.report(json, version_no).await),
+            Load::Audio(audio) => self.audio(id, version_no, audio).await,
+        }
+    }
+
+    async fn report(&self, json: Vec<u8>, version_no: i64) -> Verdict {
+        self.throttle.count(json.len());
         let request = self
-            .post(REPORT_PATH, version_no)
+            .post(Kind::Report, version_no)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .body(json);
         let answered = tokio::time::timeout(self.report_timeout, answer::fetch(request));
         match answered.await {
-            Ok(answer) => verdict(Kind::Report, answer),
+            Ok(answer) => self.verdict(Kind::Report, answer),
             Err(_) => Transport::Timeout(format!("{:?}", self.report_timeout)).into(),
         }
     }
 
-    /// Asks for the target's health: that of the ingest endpoints, the server's own, and its
-    /// database's where it tells. `patience` is for each, since the first may have to wake it.
+    async fn audio(&self, id: &ContentId, version_no: i64, audio: AudioBody) -> Sent {
+        let size = audio.size();
+        let seconds = audio.seconds();
+        let (body, progress) = audio.into_stream(self.throttle.clone());
+        let file = Part::stream_with_length(body, size);
+        let form = wire::form(self.name, id, seconds, file);
+        let request = self.post(Kind::Audio, version_no).multipart(form);
+        let answer = tokio::select! {
+            answer = answer::fetch(request) => answer,
+            () = progress.stalled(self.audio_timeout) => {
+                let sent = progress.bytes();
+                Err(Transport::Timeout(format!(
+                    "no progress for {:?} after {sent} of {size} bytes", self.audio_timeout
+                )))
+            }
+        };
+        match progress.broken_off() {
+            Some(Broken::Changed) => Sent::Changed,
+            Some(Broken::Unreadable(error)) => Sent::Unreadable(error),
+            None => Sent::Verdict(self.verdict(Kind::Audio, answer)),
+        }
+    }
+
+    /// Asks for the target's health, each part of it that it tells of. `patience` is for each, since
+    /// the first may have to wake it.
     pub async fn health(&self, patience: Duration) -> Health {
         let mut worst = Health::Unknown;
-        for path in [INGEST_HEALTH_PATH, HEALTH_PATH, DATABASE_HEALTH_PATH] {
+        for path in wire::health_paths(self.name) {
             let request = self.client.get(format!("{}{path}", self.base));
             let health = match tokio::time::timeout(patience, answer::fetch(request)).await {
                 Ok(Ok(answer)) => judge_health(answer.status, &answer.body),
@@ -114,50 +178,21 @@ impl Target {
         worst
     }
 
-    /// Delivers an audio file, streamed from the disk with its exact length.
-    pub async fn audio(&self, id: &ContentId, version_no: i64, audio: AudioBody) -> Sent {
-        let size = audio.size();
-        let seconds = audio.seconds();
-        let (body, progress) = audio.into_stream();
-        let file = Part::stream_with_length(body, size)
-            .file_name(format!("{}.mp3", audio_file_stem(id.as_str())))
-            .mime_str("audio/mpeg")
-            .expect("a sound media type");
-        let mut form = Form::new().text(AUDIO_PART_ID, id.as_str().to_owned());
-        if let Some(seconds) = seconds {
-            form = form.text(AUDIO_PART_DURATION, seconds.to_string());
-        }
-        let request = self.post(AUDIO_PATH, version_no).multipart(form.part(AUDIO_PART_FILE, file));
-        let answer = tokio::select! {
-            answer = answer::fetch(request) => answer,
-            () = progress.stalled(self.audio_timeout) => {
-                let sent = progress.bytes();
-                Err(Transport::Timeout(format!(
-                    "no progress for {:?} after {sent} of {size} bytes", self.audio_timeout
-                )))
-            }
-        };
-        if progress.changed() {
-            return Sent::Changed;
-        }
-        Sent::Verdict(verdict(Kind::Audio, answer))
-    }
-
-    fn post(&self, path: &str, version_no: i64) -> RequestBuilder {
+    fn post(&self, kind: Kind, version_no: i64) -> RequestBuilder {
         self.client
-            .post(format!("{}{path}", self.base))
+            .post(format!("{}{}", self.base, wire::path(self.name, kind)))
             .header(HeaderName::from_static(VERSION_HEADER), version_no)
     }
-}
 
-fn verdict(kind: Kind, answer: Result<Answer, Transport>) -> Verdict {
-    match answer {
-        Ok(answer) => judge(kind, &answer),
-        Err(fault) => fault.into(),
+    fn verdict(&self, kind: Kind, answer: Result<Answer, Transport>) -> Verdict {
+        match answer {
+            Ok(answer) => judge_at(self.name, kind, &answer),
+            Err(fault) => fault.into(),
+        }
     }
 }
 
-/// The bytes of a payload as they go over the wire.
-pub fn to_json(payload: &ReportPayload) -> io::Result<Vec<u8>> {
-    Ok(serde_json::to_vec(payload)?)
+/// The bytes of a body as they go over the wire.
+pub fn to_json(body: &impl Serialize) -> io::Result<Vec<u8>> {
+    Ok(serde_json::to_vec(body)?)
 }

@@ -5,12 +5,12 @@ use std::time::SystemTime;
 use reqwest::RequestBuilder;
 use reqwest::header::{CONTENT_LENGTH, DATE};
 
-use super::Target;
 use super::answer::body;
 use super::fault::transport;
-use crate::contract::{DELETE_PATH, REPORT_PATH};
+use super::{Target, wire};
+use crate::contract::DELETE_PATH;
 use crate::delivery::Transport;
-use crate::id::ContentId;
+use crate::id::{ContentId, Kind};
 
 /// An answer, without a judgement.
 #[derive(Clone, Debug)]
@@ -36,8 +36,14 @@ impl Target {
     /// # Errors
     /// Why no whole answer came.
     pub async fn knock(&self) -> Result<Answered, Transport> {
-        let request = self.client.post(format!("{}{REPORT_PATH}", self.base));
+        let path = wire::path(self.name, Kind::Report);
+        let request = self.client.post(format!("{}{path}", self.base));
         self.fetch(request.header(CONTENT_LENGTH, 0).body("")).await
+    }
+
+    /// Where the parts of its health are asked for.
+    pub fn health_paths(&self) -> &'static [&'static str] {
+        wire::health_paths(self.name)
     }
 
     /// Deletes what the target holds of an id (contract G.1).

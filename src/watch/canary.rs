@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::Hints;
+use super::{Hints, Questions};
+use crate::file::Root;
 
 /// The name of the probe file. It begins with a dot, and is gone at once.
 pub const CANARY: &str = ".ytv2d-canary";
@@ -31,11 +32,11 @@ impl Canary {
     /// It proves that this kernel's own writes are told of, and the watch lives. What another
     /// machine writes into a shared directory no canary can prove: that a look finds out, which
     /// sees changes that no event told of.
-    pub async fn send(root: &Path, hints: &Hints) -> Self {
+    pub async fn send(root: Root, path: &Path, hints: &Hints, questions: &Questions) -> Self {
         let mut seen = hints.canary();
         seen.mark_unchanged();
-        let path = root.join(CANARY);
-        let written = tokio::task::spawn_blocking(move || {
+        let path = path.join(CANARY);
+        let written = questions.ask(root, None, move |_| {
             // What a killed daemon left behind is in the way; so is whatever somebody put there for
             // us to follow or to wait for.
             match std::fs::remove_file(&path) {
@@ -45,12 +46,8 @@ impl Canary {
             drop(OpenOptions::new().write(true).create_new(true).open(&path)?);
             std::fs::remove_file(&path)
         });
-        // A dead mount answers nobody.
-        match timeout(PATIENCE, written).await {
-            Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(error))) => return Self::NotWritten(error),
-            Ok(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
-            Err(_) => return Self::NotWritten(io::ErrorKind::TimedOut.into()),
+        if let Err(error) = written.await {
+            return Self::NotWritten(error);
         }
         match timeout(PATIENCE, seen.changed()).await {
             Ok(_) => Self::Seen,
@@ -64,13 +61,17 @@ mod tests {
     use super::*;
     use crate::watch::{Eye, Sight};
 
+    async fn send(path: &Path, hints: &Hints) -> Canary {
+        Canary::send(Root::Reports, path, hints, &Questions::default()).await
+    }
+
     #[tokio::test]
     async fn a_canary_is_seen_where_events_come_and_leaves_nothing_behind() {
         let root = tempfile::tempdir().unwrap();
         let hints = Hints::default();
         let mut eye = Eye::new(root.path(), hints.clone());
         assert!(matches!(eye.check(true).await, Sight::New));
-        assert!(matches!(Canary::send(root.path(), &hints).await, Canary::Seen));
+        assert!(matches!(send(root.path(), &hints).await, Canary::Seen));
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
         assert!(hints.take().names.is_empty(), "it is no hint");
     }
@@ -84,21 +85,21 @@ mod tests {
         let mut eye = Eye::new(root.path(), hints.clone());
         assert!(matches!(eye.check(true).await, Sight::New));
         std::os::unix::fs::symlink(outside.path(), &place).unwrap();
-        assert!(matches!(Canary::send(root.path(), &hints).await, Canary::Seen));
+        assert!(matches!(send(root.path(), &hints).await, Canary::Seen));
         assert_eq!(std::fs::read(&outside).unwrap(), b"precious");
         let (fifo, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
         rustix::fs::mknodat(rustix::fs::CWD, &place, fifo, mode, 0).unwrap();
-        assert!(matches!(Canary::send(root.path(), &hints).await, Canary::Seen));
+        assert!(matches!(send(root.path(), &hints).await, Canary::Seen));
         std::fs::create_dir(&place).unwrap();
-        assert!(matches!(Canary::send(root.path(), &hints).await, Canary::NotWritten(_)));
+        assert!(matches!(send(root.path(), &hints).await, Canary::NotWritten(_)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_canary_that_nobody_sees_is_unseen() {
         let root = tempfile::tempdir().unwrap();
-        let outcome = Canary::send(root.path(), &Hints::default()).await;
+        let outcome = send(root.path(), &Hints::default()).await;
         assert!(matches!(outcome, Canary::Unseen), "{outcome:?}");
-        let outcome = Canary::send(&root.path().join("absent"), &Hints::default()).await;
+        let outcome = send(&root.path().join("absent"), &Hints::default()).await;
         assert!(matches!(outcome, Canary::NotWritten(_)), "{outcome:?}");
     }
 }

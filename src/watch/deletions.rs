@@ -3,7 +3,8 @@
 //! One that goes alone may be; most of them within a minute are more likely a mount that failed. So
 //! nothing is believed at once: deletions come to rest first, and are then judged together.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
@@ -32,8 +33,9 @@ pub enum Judgement {
 /// The deletions of one root of late.
 #[derive(Debug, Default)]
 pub struct Deletions {
-    /// Files that are said to be gone, and not believed to be.
-    unjudged: HashSet<OsString>,
+    /// Files that are said to be gone, and not believed to be, each with the moment until which it
+    /// was there, as far as anybody knows.
+    unjudged: HashMap<OsString, Instant>,
     /// When the first of them was heard of that no judgement has followed.
     since: Option<Instant>,
     judge_at: Option<Instant>,
@@ -41,13 +43,20 @@ pub struct Deletions {
 }
 
 impl Deletions {
-    /// A file is gone. To be told so again changes nothing.
-    pub fn heard_of(&mut self, name: OsString, now: Instant) {
-        if self.unjudged.insert(name) {
+    /// A file is gone that was there until a moment, as far as anybody knows. To be told so again
+    /// changes nothing.
+    pub fn heard_of(&mut self, name: OsString, until: Instant, now: Instant) {
+        if let Entry::Vacant(unheard) = self.unjudged.entry(name) {
+            unheard.insert(until);
             let since = *self.since.get_or_insert(now);
             // Whoever deletes without end is judged all the same.
             self.judge_at = Some((now + REST).min(since + WINDOW));
         }
+    }
+
+    /// Until when a file was there of which it was heard that it is gone.
+    pub fn until(&self, name: &OsStr) -> Option<Instant> {
+        self.unjudged.get(name).copied()
     }
 
     /// When to look through the whole root, to judge what was heard of.
@@ -61,16 +70,9 @@ impl Deletions {
         self.unjudged.clear();
     }
 
-    /// Judges what a look through the whole root has missed of the `known` files.
-    pub fn judge<'n>(
-        &mut self,
-        gone: impl ExactSizeIterator<Item = &'n OsStr>,
-        known: usize,
-        limit: Percent,
-        now: Instant,
-    ) -> Judgement {
-        let count = gone.len();
-        gone.for_each(|name| self.heard_of(name.to_owned(), now));
+    /// Judges so many deletions of the `known` files, all that a look through the whole root has
+    /// missed. They were heard of before.
+    pub fn judge(&mut self, count: usize, known: usize, limit: Percent, now: Instant) -> Judgement {
         if count > 0 && self.judge_at.is_some_and(|at| now < at) {
             return Judgement::TooSoon;
         }
@@ -113,7 +115,8 @@ mod tests {
 
     /// A look that misses these files.
     fn look(deletions: &mut Deletions, gone: &[OsString], known: usize, now: Instant) -> Judgement {
-        deletions.judge(gone.iter().map(OsString::as_os_str), known, HALF, now)
+        gone.iter().for_each(|name| deletions.heard_of(name.clone(), now, now));
+        deletions.judge(gone.len(), known, HALF, now)
     }
 
     /// Two looks, the second when they have come to rest.
@@ -183,30 +186,31 @@ mod tests {
     fn deletions_come_to_rest_before_they_are_judged() {
         let (mut deletions, at) = (Deletions::default(), after(Instant::now()));
         assert_eq!(deletions.judge_at(), None);
-        deletions.heard_of("a".into(), at(0));
-        deletions.heard_of("b".into(), at(1));
+        deletions.heard_of("a".into(), at(0), at(0));
+        deletions.heard_of("b".into(), at(1), at(1));
         assert_eq!(deletions.judge_at(), Some(at(3)));
-        deletions.heard_of("a".into(), at(2));
+        deletions.heard_of("a".into(), at(2), at(2));
         assert_eq!(deletions.judge_at(), Some(at(3)), "that is no news");
+        assert_eq!(deletions.until(OsStr::new("a")), Some(at(0)));
 
         // What is held back does not ask to be judged again and again.
         assert_eq!(look(&mut deletions, &["a".into(), "b".into()], 2, at(3)), Believed);
         let nine = names(0, 9);
         assert_eq!(rested(&mut deletions, &nine, 10, at(4)), Suspicious);
-        deletions.heard_of("0".into(), at(7));
+        deletions.heard_of("0".into(), at(7), at(7));
         assert_eq!(deletions.judge_at(), None);
-        deletions.heard_of("c".into(), at(7));
+        deletions.heard_of("c".into(), at(7), at(7));
         assert_eq!(deletions.judge_at(), Some(at(9)));
         deletions.forget();
         assert_eq!(deletions.judge_at(), None);
-        deletions.heard_of("a".into(), at(8));
+        deletions.heard_of("a".into(), at(8), at(8));
         assert_eq!(deletions.judge_at(), Some(at(10)));
     }
 
     #[test]
     fn deletions_without_end_are_judged_within_a_minute() {
         let (mut deletions, at) = (Deletions::default(), after(Instant::now()));
-        (0..=100).for_each(|i| deletions.heard_of(i.to_string().into(), at(i)));
+        (0..=100).for_each(|i| deletions.heard_of(i.to_string().into(), at(i), at(i)));
         assert_eq!(deletions.judge_at(), Some(at(60)));
     }
 }

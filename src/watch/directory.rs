@@ -12,6 +12,9 @@ use rustix::io::Errno;
 
 use crate::file::Stamp;
 
+/// The word for a symbolic link.
+pub const A_LINK: &str = "a symbolic link";
+
 /// An open directory. It stays the same one whatever happens to its path.
 #[derive(Debug)]
 pub struct Directory {
@@ -102,7 +105,7 @@ fn entry(stat: &Stat) -> Entry {
     let stamp = Stamp { size, mtime_ns: 0, ctime_ns: 0, inode: Stamp::from(stat).inode };
     match kind {
         FileType::Directory => Entry::Other("a directory", stamp),
-        FileType::Symlink => Entry::Other("a symbolic link", stamp),
+        FileType::Symlink => Entry::Other(A_LINK, stamp),
         FileType::Fifo => Entry::Other("a FIFO", stamp),
         FileType::Socket => Entry::Other("a socket", stamp),
         _ => Entry::Other("a device", stamp),

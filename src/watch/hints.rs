@@ -78,6 +78,11 @@ impl Hints {
         self.change(|batch| batch.add(name, touch));
     }
 
+    /// Asks for a look at everything.
+    pub fn add_everything(&self) {
+        self.change(Batch::overflow);
+    }
+
     /// The end that `notify` calls, for the directory at `root`.
     pub fn handler(&self, root: &Path) -> impl EventHandler + use<> {
         let (hints, root): (_, PathBuf) = (self.clone(), root.to_owned());

@@ -9,14 +9,16 @@ mod directory;
 mod eye;
 mod hints;
 mod mounts;
+mod questions;
 mod settling;
 mod vision;
 
 pub use canary::{CANARY, Canary};
 pub use deletions::{Deletions, Judgement};
-pub use directory::{Directory, Entry, OpenedFile};
+pub use directory::{A_LINK, Directory, Entry, OpenedFile};
 pub use eye::{Eye, Sight};
 pub use hints::{Batch, Hints, Touch};
 pub use mounts::Mounts;
+pub use questions::{Pulse, Questions};
 pub use settling::Settling;
 pub use vision::{Reason, Sighting, Vision};

@@ -73,10 +73,21 @@ impl Settling {
         self.order.iter().take_while(|(at, _)| *at <= now).map(|(_, name)| name.clone()).collect()
     }
 
-    /// How many files are waited for, and for how long the oldest has been.
-    pub fn unsettled(&self, now: Instant) -> (usize, Duration) {
-        let oldest = self.files.values().map(|file| file.since).min();
-        (self.files.len(), oldest.map_or(Duration::ZERO, |since| now - since))
+    /// The files that have been waited for the longest, up to a limit, with the time since when.
+    pub fn oldest(&self, limit: usize) -> Vec<(Instant, &OsStr)> {
+        let mut files: Vec<_> =
+            self.files.iter().map(|(name, file)| (file.since, name.as_os_str())).collect();
+        if files.len() > limit {
+            files.select_nth_unstable(limit);
+            files.truncate(limit);
+        }
+        files.sort_unstable();
+        files
+    }
+
+    /// How many files are waited for.
+    pub fn count(&self) -> usize {
+        self.files.len()
     }
 
     /// Whether a file is waited for.
@@ -164,5 +175,23 @@ mod tests {
         settling.forget(OsStr::new("c"));
         assert_eq!(settling.next(), None);
         assert!(settling.files.is_empty() && settling.order.is_empty());
+    }
+
+    #[test]
+    fn the_oldest_are_told_with_the_time_since_they_are_waited_for() {
+        let (mut settling, start) = (Settling::default(), Instant::now());
+        let at = |second| start + Duration::from_secs(second);
+        for (second, file) in ["c", "a", "b", "d"].into_iter().enumerate() {
+            settling.touch(OsStr::new(file), QUIET, at(second as u64));
+        }
+        // It is being written still.
+        settling.touch(OsStr::new("c"), QUIET, at(9));
+        let oldest = |limit| {
+            let files = settling.oldest(limit).into_iter();
+            files.map(|(since, name)| (since, name.to_str().unwrap())).collect::<Vec<_>>()
+        };
+        assert_eq!(oldest(2), [(at(0), "c"), (at(1), "a")]);
+        assert_eq!(oldest(9).len(), 4);
+        assert_eq!(oldest(0), []);
     }
 }

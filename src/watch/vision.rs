@@ -38,7 +38,11 @@ impl fmt::Display for Sighting {
             Sighting::Scanning(reason) => write!(f, "scanning: {reason}"),
             Sighting::Lost(why) => write!(f, "lost: {why}"),
             Sighting::Suspicious { gone, known } => {
-                write!(f, "suspicious: {gone} of {known} files are gone at once")
+                write!(
+                    f,
+                    "suspicious: {gone} of {known} files are gone at once; if they were deleted on \
+                     purpose, say so with: ytv2d rescan --accept-removals"
+                )
             }
         }
     }

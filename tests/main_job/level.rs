@@ -12,6 +12,9 @@ use crate::support::fixtures::{self, Report, Shape, audio_name, write_renamed};
 use crate::support::mp3::mp3;
 use crate::support::stage::{PATIENCE, Stage, set_modified};
 
+const READ_AGAIN: &str = "the id policy, the time zone or this program is not what it was: all \
+                          files are read again";
+
 /// Something that happens to a report and its audio.
 type Happening = fn(&Stage, &Report, &str, &[u8]);
 
@@ -142,4 +145,37 @@ fn what_has_not_changed_is_not_even_opened_at_the_next_start() {
         files.extend(path.is_file().then_some(path));
     }
     assert_eq!(files, [last]);
+}
+
+#[test]
+fn another_id_policy_reaches_what_was_read_under_the_one_before() {
+    let mut stage = Stage::new();
+    let daemon = stage.start();
+    let (reddit, youtube) =
+        (fixtures::report(Shape::UniversalReddit, 5), fixtures::report(Shape::UniversalYoutube, 6));
+    let audio = mp3(2, 5);
+    stage.put(&reddit);
+    stage.put(&youtube);
+    stage.put_audio(&audio_name(reddit.bare_id(), 5), &audio);
+    stage.holds(&youtube);
+    stage.holds_audio(&reddit.expected.id, &audio);
+    stage.settle();
+    daemon.stop();
+
+    let bare = reddit.bare_id().to_owned();
+    assert_ne!(bare, reddit.expected.id);
+    stage.config.extra_toml.push_str("[ingest]\nids = 'bare'\n");
+    let mark = stage.mark();
+    let daemon = stage.start();
+    stage.holds_audio(&bare, &audio);
+    stage.settle();
+    assert_eq!(stage.told_after(mark), [format!("audio {bare}"), format!("report {bare}")]);
+    let lines = daemon.lines_saying(READ_AGAIN);
+    assert_eq!(lines.len(), 1, "a policy for reports makes nobody read audio");
+    assert_eq!(lines[0]["root"], "reports");
+    daemon.stop();
+    let daemon = stage.start();
+    stage.settle();
+    assert_eq!(daemon.lines_saying(READ_AGAIN).len(), 0);
+    daemon.stop();
 }

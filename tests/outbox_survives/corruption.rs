@@ -129,7 +129,7 @@ async fn live(path: &Path, found: &[Finding], at_most: usize) -> Result<(), Outb
             .collect();
         for (file, _) in known {
             if !found.iter().any(|finding| finding.file == file) {
-                news.push(Finding { file, found: Found::Gone });
+                news.push(Finding { file, found: Found::Gone(i64::MAX) });
             }
         }
         for group in news.chunks(16) {

@@ -85,6 +85,11 @@ fn a_full_btrfs_is_survived() {
 }
 
 #[test]
+fn a_quota_that_is_used_up_is_survived() {
+    a_full_volume_is_survived("quota");
+}
+
+#[test]
 fn a_volume_that_is_full_from_the_start_is_waited_for() {
     let volume = match Volume::new("tmpfs") {
         Ok(volume) => volume,

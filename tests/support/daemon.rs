@@ -21,12 +21,16 @@ pub const READY: Duration = Duration::from_secs(30);
 const SHOWN: usize = 60;
 
 /// Variables of the surroundings that would change what the daemon does.
-pub const CLEARED: [&str; 13] = [
+pub const CLEARED: [&str; 17] = [
     "INGEST_TOKEN",
     "POSTGRES_DASHBOARD_URL",
     "RENDER_DASHBOARD_URL",
     "RENDER_API_URL",
     "PG_INGEST_ENABLED",
+    "POSTGRES_ONLY",
+    "SQLITE_SYNC_ENABLED",
+    "DUAL_SYNC",
+    "SYNC_SECRET",
     "RUST_LOG",
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",

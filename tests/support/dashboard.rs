@@ -1,4 +1,4 @@
-//! A model of the real dashboard (contract 0, C, D, E), with its flaws, and with faults on demand.
+//! A model of the real dashboard (contract 0, C, D, E, F), with its flaws, and with faults on demand.
 //!
 //! One thread a connection, state in memory behind one mutex, and a condition variable that tells
 //! of every change, so that a test waits for what it wants to see and never sleeps.
@@ -6,6 +6,7 @@
 mod audio;
 mod connection;
 pub mod fault;
+mod legacy;
 mod listener;
 mod pyjson;
 mod reads;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use fault::{Fault, Rule, RuleId};
+pub use legacy::FlatRecord;
 use listener::Listener;
 pub use record::{Audio, Record, Summary};
 pub use request::Request;
@@ -42,6 +44,18 @@ impl Dashboard {
         Self { shared, listener }
     }
 
+    /// The same as it was before PostgreSQL: with the legacy endpoints, and without the others.
+    pub fn start_old() -> Self {
+        let dashboard = Self::start();
+        dashboard.with(|state| state.old = true);
+        dashboard
+    }
+
+    /// Brings an old one over to PostgreSQL: its rows answer 410 from now on.
+    pub fn renew(&self) {
+        self.with(|state| state.old = false);
+    }
+
     /// The base URL, without a slash at the end.
     pub fn url(&self) -> String {
         format!("http://{}", self.address())
@@ -60,6 +74,16 @@ impl Dashboard {
     /// Changes the token that it takes; an empty one answers 401 to everything (contract C.2).
     pub fn set_token(&self, token: &str) {
         self.with(|state| state.token = token.to_owned());
+    }
+
+    /// The secret of the legacy endpoints.
+    pub fn secret(&self) -> String {
+        self.with(|state| state.secret.clone())
+    }
+
+    /// Changes that secret; with an empty one they are not configured.
+    pub fn set_secret(&self, secret: &str) {
+        self.with(|state| state.secret = secret.to_owned());
     }
 
     /// Whether migration 002 is applied (contract C.5). Without it revision 0 fails. On at first.
@@ -84,6 +108,16 @@ impl Dashboard {
     /// Every row, in the order of the ids.
     pub fn records(&self) -> Vec<Record> {
         self.with(|state| state.records().cloned().collect())
+    }
+
+    /// The row of the old `content` under this key.
+    pub fn flat(&self, id: &str) -> Option<FlatRecord> {
+        self.with(|state| state.flat(id).cloned())
+    }
+
+    /// Every row of the old `content`, by its key.
+    pub fn flats(&self) -> Vec<(String, FlatRecord)> {
+        self.with(|state| state.flat.iter().map(|(id, row)| (id.clone(), row.clone())).collect())
     }
 
     /// The stored audio of an id, found as the dashboard finds it: by the id's file name.

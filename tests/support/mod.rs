@@ -8,6 +8,7 @@
 
 pub mod daemon;
 pub mod dashboard;
+pub mod ends;
 pub mod fixtures;
 pub mod http;
 pub mod mp3;

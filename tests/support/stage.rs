@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::daemon::{Config, Daemon};
+use super::daemon::{CLEARED, Config, Daemon};
 use super::dashboard::{Dashboard, Record, Request, State};
 use super::fixtures::{self, Report, Shape, audio_name, write_in_place};
 use super::mp3::mp3;
@@ -35,6 +36,41 @@ impl Stage {
 
     pub fn start(&self) -> Daemon {
         Daemon::start_ready(&self.config)
+    }
+
+    /// Runs a command of the program, as a person would, and waits for its end.
+    pub fn ask(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ytv2d"));
+        for name in CLEARED {
+            command.env_remove(name);
+        }
+        command.args(arguments).arg("--config").arg(self.config.file()).stdin(Stdio::null());
+        command.output().expect("ytv2d runs")
+    }
+
+    /// What a command prints, and its exit status.
+    pub fn said(&self, arguments: &[&str]) -> (String, Option<i32>) {
+        let output = self.ask(arguments);
+        let text = [output.stdout, output.stderr].concat();
+        (String::from_utf8_lossy(&text).into_owned(), output.status.code())
+    }
+
+    /// What a command prints with `--json`.
+    #[track_caller]
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.ask(&[arguments, &["--json"]].concat());
+        let said = String::from_utf8_lossy(&output.stderr);
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"))
+    }
+
+    /// Waits until no file is known to be still in the making.
+    #[track_caller]
+    pub fn wait_for_end_of_writing(&self) {
+        let begun = Instant::now();
+        let is_writing = |root: &Value| root["unsettled"] != 0;
+        while self.json(&["status"])["roots"].as_array().expect("roots").iter().any(is_writing) {
+            assert!(begun.elapsed() < PATIENCE);
+        }
     }
 
     /// Writes a report as the pipeline does.

@@ -49,6 +49,21 @@ impl Mount {
         Self::new(&["mount", "--bind", text(source)], point)
     }
 
+    /// One directory laid over an empty one: what is written to the upper one behind it gives no
+    /// events.
+    ///
+    /// # Errors
+    /// Why this machine does not allow it.
+    pub fn overlay(upper: &Path, scratch: &Path, point: &Path) -> Result<Self, String> {
+        let [lower, work] = ["lower", "work"].map(|name| scratch.join(name));
+        for directory in [&lower, &work] {
+            fs::create_dir(directory).expect("a scratch directory");
+        }
+        let [lower, upper, work] = [&lower, upper, &work].map(text);
+        let options = format!("lowerdir={lower},upperdir={upper},workdir={work}");
+        Self::new(&["mount", "-t", "overlay", "-o", &options, "none"], point)
+    }
+
     /// Mounts an image that [`image`] made.
     ///
     /// # Errors
@@ -62,12 +77,21 @@ impl Mount {
     /// # Errors
     /// Why this machine does not allow it.
     pub fn bindfs(source: &Path, point: &Path) -> Result<Self, String> {
+        Self::bindfs_with(&[], source, point)
+    }
+
+    /// The same, with options of bindfs(1).
+    ///
+    /// # Errors
+    /// Why this machine does not allow it.
+    pub fn bindfs_with(options: &[&str], source: &Path, point: &Path) -> Result<Self, String> {
         let device = |path: &Path| {
             fs::metadata(path).map(|metadata| std::os::unix::fs::MetadataExt::dev(&metadata)).ok()
         };
         let before = device(point);
         let mut server = Command::new("bindfs")
             .arg("-f")
+            .args(options)
             .args([source, point])
             .stdin(Stdio::null())
             .stderr(Stdio::null())

@@ -8,6 +8,8 @@
 mod support;
 
 mod burst;
+mod clock;
+mod hangs;
 mod limits;
 mod machine;
 mod names;
@@ -15,5 +17,6 @@ mod no_events;
 mod quiet;
 mod readiness;
 mod removal;
+mod rescan;
 mod roots;
 mod says;

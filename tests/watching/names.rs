@@ -89,6 +89,33 @@ fn names_that_are_not_ours_are_left_alone_without_a_request_or_a_word() {
 }
 
 #[test]
+fn names_that_end_in_capitals_are_ours_by_events_and_by_looking() {
+    for watch in ["", "[watch]\nmode = 'scan'\nscan = '300ms'"] {
+        let mut stage = Stage::new();
+        stage.config = stage.config.with_toml(watch);
+        let put = |n: usize, report_ending: &str, audio_ending: &str| {
+            let name = report(n).file_name.replace(".json", report_ending);
+            stage.put_json(&name, &report(n).json);
+            let name = audio_name(report(n).bare_id(), n).replace(".mp3", audio_ending);
+            stage.put_audio(&name, &mp3(1, n as u64));
+        };
+        // There at the start, and later.
+        put(1, ".JSON", ".MP3");
+        let daemon = stage.start();
+        put(2, ".Json", ".Mp3");
+        // The audio of a report that has the same name, but for the ending.
+        stage.put_json("by name alone.JSON", &report(3).json);
+        stage.holds(&report(3));
+        stage.put_audio("by name alone.MP3", &mp3(1, 3));
+        for n in 1..4 {
+            stage.holds(&report(n));
+            stage.holds_audio(&report(n).expected.id, &mp3(1, n as u64));
+        }
+        daemon.stop();
+    }
+}
+
+#[test]
 fn names_may_be_ignored_and_be_ours_again_by_a_reload() {
     let mut stage = Stage::new();
     let plain = std::mem::take(&mut stage.config.extra_toml);
@@ -217,6 +244,20 @@ fn what_is_no_regular_file_is_never_opened_nor_followed() {
         looks == 6
     });
     assert!(stage.dashboard.record(&report(9).expected.id).is_none());
+    // Neither are they passed over in silence.
+    let rows = stage.json(&["list", "--state", "invalid"]);
+    for (root, names) in [("reports", reports), ("exports", audio.each_ref().map(String::as_str))] {
+        for (n, kind) in
+            ["link", "link", "FIFO", "socket", "directory", "device"].iter().enumerate()
+        {
+            let path = format!("{root}/{}", names[n]);
+            let Some(row) = rows.as_array().unwrap().iter().find(|row| row["path"] == *path) else {
+                assert_eq!(*kind, "device", "{path} in {rows}");
+                continue;
+            };
+            assert!(row["reason"].as_str().unwrap().contains(kind), "{row}");
+        }
+    }
     let opened = fs::read_to_string(&trace).unwrap();
     assert!(opened.contains(&report(1).file_name), "the trace shows what is opened");
     for name in reports.iter().copied().chain(audio.iter().map(String::as_str)) {

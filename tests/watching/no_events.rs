@@ -1,8 +1,10 @@
 //! File systems that do not tell what changes, and looking by the clock.
 
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 
@@ -40,13 +42,27 @@ fn looks(daemon: &Daemon, count: usize) {
 }
 
 #[test]
-fn what_is_written_behind_a_file_system_is_found_and_it_is_looked_through_often_from_then_on() {
+fn what_is_written_behind_fuse_is_found_and_it_is_looked_through_often_from_then_on() {
+    finds_what_is_written_behind("FUSE", |_, source, root| Mount::bindfs(source, root));
+}
+
+#[test]
+fn what_is_written_below_an_overlay_is_found_and_it_is_looked_through_often_from_then_on() {
+    finds_what_is_written_behind("overlay", |scratch, source, root| {
+        Mount::overlay(source, scratch, root)
+    });
+}
+
+fn finds_what_is_written_behind(
+    file_system: &str,
+    mount: impl Fn(&Path, &Path, &Path) -> Result<Mount, String>,
+) {
     let mut stage = Stage::new();
     stage.config.rescan = "4s".to_owned();
     stage.config = stage.config.with_toml("[watch]\nscan = '500ms'");
     let source = stage.config.path().join("source");
     fs::create_dir(&source).unwrap();
-    let mount = match Mount::bindfs(&source, &stage.config.reports()) {
+    let mount = match mount(stage.config.path(), &source, &stage.config.reports()) {
         Ok(mount) => mount,
         Err(why) => return skipped(&why),
     };
@@ -54,7 +70,7 @@ fn what_is_written_behind_a_file_system_is_found_and_it_is_looked_through_often_
     let line = daemon.wait_for_line(PATIENCE, |line| {
         line["message"] == "looked through" && line["root"] == "reports"
     });
-    assert_eq!((&line["file_system"], &line["seen_by"]), (&json!("FUSE"), &json!("events")));
+    assert_eq!((&line["file_system"], &line["seen_by"]), (&json!(file_system), &json!("events")));
     let put = |n| write_in_place(&source.join(report(n).file_name), &report(n).bytes());
     put(1);
     stage.holds(&report(1));
@@ -99,6 +115,78 @@ fn a_backup_by_hard_links_is_no_reason_to_doubt_events() {
     fs::write(backup.join("new.json"), report(2).bytes()).unwrap();
     fs::hard_link(backup.join("new.json"), stage.config.report("new.json")).unwrap();
     stage.holds(&report(2));
+    daemon.stop();
+}
+
+/// A program in Python, since the system calls in question are unsafe in Rust; nothing, where there
+/// is none. It goes on until its input ends.
+fn python(program: &str, file: &Path) -> Option<Child> {
+    let child = Command::new("python3")
+        .args(["-c", program])
+        .arg(file)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut child = match child {
+        Ok(child) => child,
+        Err(error) => {
+            skipped(&format!("python3: {error}"));
+            return None;
+        }
+    };
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    Some(child)
+}
+
+fn end(mut child: Child) {
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn what_is_written_through_a_mapping_gives_no_event_and_is_found_all_the_same() {
+    let mut stage = Stage::new();
+    stage.config.rescan = "1s".to_owned();
+    let daemon = stage.start();
+    stage.put(&retitled(1, 'a'));
+    stage.holds(&retitled(1, 'a'));
+    // The file stays open: its close would be an event.
+    let program = "import mmap, sys\n\
+        file = open(sys.argv[1], 'r+b')\n\
+        memory = mmap.mmap(file.fileno(), 0)\n\
+        memory[:] = memory[:].replace(b'a' * 20, b'b' * 20)\n\
+        memory.flush()\n\
+        print('ready', flush=True)\n\
+        sys.stdin.read()\n";
+    let Some(child) = python(program, &stage.config.report(&report(1).file_name)) else { return };
+    stage.holds(&retitled(1, 'b'));
+    end(child);
+    daemon.stop();
+}
+
+#[test]
+fn a_file_that_another_program_holds_a_lease_on_is_waited_for_and_named() {
+    let stage = Stage::new();
+    let daemon = stage.start();
+    // As Samba does for a client of its own. The kernel asks it to let go, and it takes its time.
+    let beside = stage.config.path().join("held.json");
+    fs::write(&beside, report(1).bytes()).unwrap();
+    let program = "import fcntl, os, signal, sys\n\
+        signal.signal(signal.SIGIO, signal.SIG_IGN)\n\
+        file = open(sys.argv[1], 'r+b')\n\
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)\n\
+        print('ready', flush=True)\n\
+        sys.stdin.read()\n";
+    let Some(child) = python(program, &beside) else { return };
+    fs::rename(&beside, stage.config.report("held.json")).unwrap();
+    let begun = Instant::now();
+    while !stage.said(&["status"]).0.contains("reports/held.json: still being written for ") {
+        assert!(begun.elapsed() < PATIENCE);
+    }
+    end(child);
+    stage.holds(&report(1));
     daemon.stop();
 }
 

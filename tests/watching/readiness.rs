@@ -51,6 +51,21 @@ fn a_report_in_two_closes_is_one_delivery_and_is_called_malformed_only_after_qui
 }
 
 #[test]
+fn the_quiet_of_a_report_that_does_not_parse_is_configurable() {
+    let mut stage = Stage::new();
+    stage.config = stage.config.with_toml("[watch]\nreport_quiet = '20s'");
+    let daemon = stage.start();
+    let (path, bytes) = (stage.config.report(&report(1).file_name), report(1).bytes());
+    fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    // Longer than the default.
+    pause(6000);
+    fs::write(&path, &bytes).unwrap();
+    stage.holds(&report(1));
+    assert_eq!(daemon.lines_saying(CANNOT).len(), 0);
+    daemon.stop();
+}
+
+#[test]
 fn a_whole_report_is_taken_at_once_closed_or_renamed_in() {
     let stage = Stage::new();
     let daemon = stage.start();
@@ -170,4 +185,45 @@ fn files_that_never_stop_growing_cost_next_to_nothing_and_hold_nobody_up() {
         assert_eq!(stage.told_after(0).len(), 2, "{watch}");
         daemon.stop();
     }
+}
+
+#[test]
+fn what_is_still_being_written_is_named_in_the_status_and_the_list_until_it_is_taken() {
+    let stage = Stage::new();
+    let daemon = stage.start();
+    stage.put(&report(1));
+    stage.holds(&report(1));
+    let name = audio_name(report(1).bare_id(), 1);
+    let shown = format!("exports/{name}: still being written for ");
+    let (mut bytes, mut file) = (Vec::new(), File::create(stage.config.export(&name)).unwrap());
+    let begun = Instant::now();
+    let mut grow = || {
+        let piece = mp3(1, bytes.len() as u64);
+        file.write_all(&piece).unwrap();
+        bytes.extend(piece);
+        assert!(begun.elapsed() < PATIENCE);
+    };
+    while !stage.said(&["status"]).0.contains(&shown) {
+        grow();
+    }
+    // Its age grows with it, and begins anew with no piece.
+    loop {
+        grow();
+        let rows = stage.json(&["list", "--state", "waiting"]);
+        let row = &rows[0];
+        assert_eq!(row["path"], format!("exports/{name}"), "{rows}");
+        assert_eq!((&row["kind"], &row["state"]), (&"audio".into(), &"waiting".into()), "{rows}");
+        if row["reason"] == "still being written for 2 s" {
+            break;
+        }
+    }
+    assert!(stage.dashboard.audio(&report(1).expected.id).is_none());
+    drop(file);
+    stage.holds_audio(&report(1).expected.id, &bytes);
+    while stage.json(&["list", "--state", "waiting"]).as_array().is_none_or(|rows| !rows.is_empty())
+    {
+        assert!(begun.elapsed() < PATIENCE);
+    }
+    assert_eq!(stage.said(&["status"]).1, Some(0));
+    daemon.stop();
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::support::fixtures::{self, Report, Shape, audio_name};
 use crate::support::mp3::mp3;
-use crate::support::stage::{PATIENCE, Stage};
+use crate::support::stage::{PATIENCE, Stage, set_modified};
 
 const VANISHED: &str = "its file is gone before it was delivered; nothing will be sent of it";
 
@@ -76,4 +76,37 @@ fn what_is_removed_before_its_delivery_is_vanished_and_an_older_file_does_not_ta
     assert_eq!(stage.dashboard.record(&id).unwrap().title, "Title 0");
     assert_eq!(daemon.lines_saying(VANISHED).len(), 2);
     daemon.stop();
+}
+
+#[test]
+fn an_older_report_that_is_put_back_after_a_removal_is_delivered() {
+    let stage = Stage::new();
+    let daemon = stage.start();
+    let shows = |title: &'static str| {
+        let id = revision(1, 0).expected.id;
+        stage.wait(title, |state| state.record(&id).is_some_and(|record| record.title == title));
+    };
+    // Under another name, and before the removal is believed.
+    stage.put(&revision(1, 2));
+    shows("Title 2");
+    fs::remove_file(stage.config.report(&revision(1, 2).file_name)).unwrap();
+    put_back(&stage, &revision(1, 1), 1_000_000);
+    shows("Title 1");
+    // Under the same name, long after.
+    fs::remove_file(stage.config.report(&revision(1, 1).file_name)).unwrap();
+    daemon.wait_for_line(PATIENCE, |line| {
+        line["message"] == "looked through" && line["known"] == 0 && line["gone"] == 1
+    });
+    stage.settle();
+    put_back(&stage, &Report { file_name: revision(1, 1).file_name, ..revision(1, 0) }, 2_000_000);
+    shows("Title 0");
+    daemon.stop();
+}
+
+/// Puts a report of long ago into the root, as who restores a backup does.
+fn put_back(stage: &Stage, report: &Report, seconds_ago: u64) {
+    let aside = stage.config.report("aside.tmp");
+    fs::write(&aside, report.bytes()).unwrap();
+    set_modified(&aside, seconds_ago);
+    fs::rename(aside, stage.config.report(&report.file_name)).unwrap();
 }

@@ -174,6 +174,36 @@ fn a_file_system_mounted_over_a_root_and_taken_away_again_is_noticed_both_times(
 }
 
 #[test]
+fn a_share_that_the_host_mounts_later_is_seen_by_a_service_in_a_namespace_of_its_own() {
+    let mut stage = Stage::new();
+    let wrapper = ["unshare", "--mount", "--propagation", "slave"];
+    if let Err(why) = run(&[&wrapper[..], &["true"]].concat()) {
+        return skipped(&why);
+    }
+    stage.config.wrapper = wrapper.map(str::to_owned).to_vec();
+    // A host under systemd shares its mounts; others are made to, here.
+    let (root, here) = (stage.config.reports(), stage.config.path());
+    let shared = Mount::bind(here, here);
+    let share = ["mount", "--make-shared", here.to_str().unwrap()];
+    let shared = match shared.and_then(|mount| run(&share).map(|()| mount)) {
+        Ok(mount) => mount,
+        Err(why) => return skipped(&why),
+    };
+    let daemon = stage.start();
+    let mark = daemon.mark();
+    let mount = Mount::tmpfs(&root).unwrap();
+    assert_eq!(wait_for(&daemon, mark, OTHER)["file_system"], "tmpfs");
+    write(&root, &reports(0..3));
+    all_hold(&stage, &reports(0..3));
+    let mark = daemon.mark();
+    mount.unmount();
+    wait_for(&daemon, mark, SUSPICIOUS);
+    never_said(&daemon, VANISHED);
+    daemon.stop();
+    shared.unmount();
+}
+
+#[test]
 fn a_file_system_that_is_taken_away_and_put_back_between_two_looks_is_watched_again() {
     let stage = Stage::new();
     let (root, disk) = (stage.config.reports(), stage.config.path().join("disk"));

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::machine::{Mount, skipped};
 use crate::support::daemon::Daemon;
 use crate::support::fixtures::{self, Report, Shape};
 use crate::support::stage::{PATIENCE, Stage};
@@ -60,4 +61,50 @@ fn the_start_says_why_it_looks_by_the_clock() {
         assert_eq!(line["seen_by"], "scanning: watch.mode says so");
     }
     daemon.stop();
+}
+
+#[test]
+fn the_status_has_how_each_root_was_last_seen() {
+    let stage = Stage::new();
+    let daemon = stage.start();
+    stage.put(&report(1));
+    stage.holds(&report(1));
+    let status = stage.json(&["status"]);
+    for (n, path) in [stage.config.reports(), stage.config.exports()].iter().enumerate() {
+        let root = &status["roots"][n];
+        assert_eq!(root["path"].as_str().map(Path::new), Some(path.as_path()));
+        assert_eq!((&root["state"], &root["seen"]), (&json!("events"), &json!(true)), "{root}");
+        assert_eq!((&root["canary"], &root["overflows"]), (&json!("seen"), &json!(0)), "{root}");
+        for time in ["since", "last_scan", "last_canary"] {
+            assert!(root[time].is_string(), "{time} in {root}");
+        }
+        assert!(root["last_scan_ms"].is_u64() && root["file_system"].is_string(), "{root}");
+    }
+    assert!(status["roots"][0]["last_event"].is_string(), "{status}");
+    daemon.stop();
+}
+
+#[test]
+fn events_alone_are_relied_on_where_it_is_said_so() {
+    let mut stage = Stage::new();
+    stage.config = stage.config.with_toml("[watch]\nmode = 'events'");
+    let source = stage.config.path().join("source");
+    fs::create_dir(&source).unwrap();
+    let mount = match Mount::bindfs(&source, &stage.config.reports()) {
+        Ok(mount) => mount,
+        Err(why) => return skipped(&why),
+    };
+    let daemon = stage.start();
+    stage.put(&report(1));
+    stage.holds(&report(1));
+    // What gives no event is found by a look, and that changes nothing in how it is watched.
+    for n in 2..4 {
+        fs::write(source.join(&report(n).file_name), report(n).bytes()).unwrap();
+        assert_eq!(stage.said(&["rescan"]).1, Some(0));
+        stage.holds(&report(n));
+    }
+    let root = &stage.json(&["status"])["roots"][0];
+    assert_eq!((&root["state"], &root["canary"]), (&json!("events"), &Value::Null), "{root}");
+    daemon.stop();
+    mount.unmount();
 }

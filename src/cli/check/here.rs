@@ -24,7 +24,7 @@ const OPENED: usize = 200;
 pub async fn check(config: &Config, socket: &Path) -> Vec<Line> {
     let mut lines = Vec::new();
     if let Some(path) = &config.content_db {
-        let db = ContentDb::new(path.clone(), config.watch.timezone.clone(), config.ingest.ids);
+        let db = ContentDb::new(path.clone(), config.watch.timezone.clone(), config.ids);
         lines.push(blocking("content database", move || database(&db)).await);
     }
     for root in Root::ALL {

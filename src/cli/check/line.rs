@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::id::TargetName;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
@@ -15,6 +17,9 @@ pub enum Outcome {
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Line {
+    /// Whose, where it is about the way to one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<&'static str>,
     pub check: &'static str,
     pub outcome: Outcome,
     /// What was found.
@@ -26,7 +31,7 @@ pub struct Line {
 
 impl Line {
     pub fn ok(check: &'static str, words: impl Into<String>) -> Self {
-        Self { check, outcome: Outcome::Ok, words: words.into(), advice: None }
+        Self { target: None, check, outcome: Outcome::Ok, words: words.into(), advice: None }
     }
 
     pub fn warning(
@@ -35,7 +40,7 @@ impl Line {
         advice: impl Into<String>,
     ) -> Self {
         let advice = Some(advice.into());
-        Self { check, outcome: Outcome::Warning, words: words.into(), advice }
+        Self { target: None, check, outcome: Outcome::Warning, words: words.into(), advice }
     }
 
     pub fn failed(
@@ -44,6 +49,15 @@ impl Line {
         advice: impl Into<String>,
     ) -> Self {
         Self { outcome: Outcome::Failed, ..Self::warning(check, words, advice) }
+    }
+
+    /// The same, of a target.
+    pub fn of(self, target: TargetName) -> Self {
+        Self { target: Some(target.as_str()), ..self }
+    }
+
+    pub fn has_failed(&self) -> bool {
+        self.outcome == Outcome::Failed
     }
 }
 
@@ -54,7 +68,9 @@ impl fmt::Display for Line {
             Outcome::Warning => "warning",
             Outcome::Failed => "failed",
         };
-        write!(f, "{outcome:<8} {:<16} {}", self.check, self.words)?;
+        let (target, blank) = self.target.map_or(("", ""), |target| (target, " "));
+        let check = format!("{target}{blank}{}", self.check);
+        write!(f, "{outcome:<8} {check:<25} {}", self.words)?;
         match &self.advice {
             Some(advice) => write!(f, ": {advice}"),
             None => Ok(()),

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::EX_CONFIG;
 use super::ask::print_json;
 use crate::config::{self, Config, control_socket, process_environment};
-use line::{Line, Outcome};
+use line::Line;
 
 /// What `check` can be told.
 #[derive(Debug, clap::Args)]
@@ -58,8 +58,15 @@ pub fn main(args: &Args, named: Option<&Path>) -> ExitCode {
         }
     };
     let mut lines = vec![Line::ok("configuration", place)];
+    let doubt = |words: &String| Line::warning("configuration", words, "see that it is meant");
+    lines.extend(config.warnings.iter().map(doubt));
     lines.extend(runtime.block_on(async {
-        let mut lines = target::check(&config.ingest, args.write).await;
+        let mut lines = Vec::new();
+        for name in config.targets() {
+            let Some(endpoint) = config.endpoint(name) else { continue };
+            let way = target::check(name, endpoint, args.write).await;
+            lines.extend(way.into_iter().map(|line| line.of(name)));
+        }
         lines.extend(here::check(&config, &socket).await);
         lines
     }));
@@ -70,7 +77,7 @@ pub fn main(args: &Args, named: Option<&Path>) -> ExitCode {
 
 /// Prints the lines, and says whether none of them failed.
 fn tell(args: &Args, checks: Vec<Line>) -> bool {
-    let ok = checks.iter().all(|line| line.outcome != Outcome::Failed);
+    let ok = !checks.iter().any(Line::has_failed);
     if args.json {
         print_json(&Report { ok, checks });
     } else {

@@ -1,14 +1,15 @@
-//! A test record that goes to the dashboard, is read back, and is deleted again.
+//! A test record that goes to a target, is read back, and is deleted again.
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
 
 use super::line::Line;
 use crate::clock;
-use crate::contract::{ReportPayload, SummaryVariant};
 use crate::delivery::Verdict;
-use crate::id::{ContentId, Version};
-use crate::target::{Answered, Target, to_json};
+use crate::id::{ContentId, TargetName, Version};
+use crate::report::{self, Dates, IdPolicy, KnownAudio, Source, compose, flat_row};
+use crate::target::{Answered, Load, Sent, Target, to_json};
 
 const CHECK: &str = "test record";
 const TITLE: &str = "A test record of ytv2d check, which deletes it again";
@@ -27,53 +28,54 @@ pub async fn round_trip(target: &Target) -> Line {
             return Line::failed(CHECK, fault.to_string(), "look at the dashboard's own log");
         }
     }
-    let json = match to_json(&payload(&id, now)) {
+    let json = match body(target.name(), &id, now) {
         Ok(json) => json,
         Err(error) => return Line::failed(CHECK, error.to_string(), "report this as a fault"),
     };
-    let refused = match target.report(json, now.as_millisecond()).await {
-        Verdict::Accepted(_) => None,
-        Verdict::Later { why, .. }
-        | Verdict::Unproven(why)
-        | Verdict::Refused(why)
-        | Verdict::Denied(why)
-        | Verdict::Misdirected(why)
-        | Verdict::Unreachable(why) => Some(why),
-    };
+    let sent = target.deliver(&id, now.as_millisecond(), Load::Report(json)).await;
     let shown = read(target, &id).await;
     // Whatever was answered, it may be there.
     let deleted = target.delete(&id).await;
     let left = read(target, &id).await;
 
-    let shows = |seen: &Seen| matches!(seen, Seen::Record(title) if title == TITLE);
-    match (refused, shows(&shown), left) {
-        (_, _, Seen::Record(_) | Seen::Nothing(Some(_))) => {
-            let how = match deleted {
-                Ok(answered) => answered.status.to_string(),
-                Err(fault) => fault.to_string(),
-            };
-            let words =
-                format!("{id} was sent, and may still be there: its deletion came to {how}");
-            Line::failed(CHECK, words, "delete it in the dashboard")
-        }
+    let refused = match sent {
+        Sent::Verdict(Verdict::Accepted(_)) => None,
+        Sent::Verdict(verdict) => Some(words(verdict)),
+        Sent::Changed | Sent::Unreadable(_) => Some("it was not sent".to_owned()),
+    };
+    let is_deleted = matches!(&deleted, Ok(answered) if can_delete(answered));
+    if !is_deleted || !matches!(left, Seen::Nothing) {
+        let how = match deleted {
+            Ok(answered) => answered.status.to_string(),
+            Err(fault) => fault.to_string(),
+        };
+        let words = format!("{id} was sent, and may still be there: its deletion came to {how}");
+        return Line::failed(CHECK, words, "delete it in the dashboard");
+    }
+    match (refused, target.name(), shown) {
         (Some(why), ..) => Line::failed(CHECK, why, "look at the dashboard's own log"),
-        (None, true, Seen::Nothing(None)) => {
+        (None, TargetName::Dashboard, Seen::Record(title)) if title == TITLE => {
             Line::ok(CHECK, format!("stored, read back and deleted again ({id})"))
         }
-        (None, false, Seen::Nothing(None)) => Line::failed(
+        (None, TargetName::Dashboard, _) => Line::failed(
             CHECK,
             format!("{id} was acknowledged, and could not be read back"),
             "look at the dashboard's own log and database",
         ),
+        // What a dashboard of then shows is a page.
+        (None, TargetName::Legacy, _) => {
+            Line::ok(CHECK, format!("stored and deleted again ({id})"))
+        }
     }
 }
 
-/// What a path shows.
+/// What a record's path shows.
 enum Seen {
-    /// The title of a record.
+    /// Its title.
     Record(String),
-    /// No record, and why that is no proof that there is none.
-    Nothing(Option<String>),
+    Nothing,
+    /// No record, and no proof that there is none.
+    Unknown,
 }
 
 async fn read(target: &Target, id: &ContentId) -> Seen {
@@ -82,9 +84,8 @@ async fn read(target: &Target, id: &ContentId) -> Seen {
             let record: Value = serde_json::from_slice(&body).unwrap_or_default();
             Seen::Record(record["video"]["title"].as_str().unwrap_or_default().to_owned())
         }
-        Ok(Answered { status: 404, .. }) => Seen::Nothing(None),
-        Ok(Answered { status, .. }) => Seen::Nothing(Some(status.to_string())),
-        Err(fault) => Seen::Nothing(Some(fault.to_string())),
+        Ok(Answered { status: 404, .. }) => Seen::Nothing,
+        _ => Seen::Unknown,
     }
 }
 
@@ -95,6 +96,20 @@ fn can_delete(answered: &Answered) -> bool {
     matches!(answered.status, 200 | 404) && answer["status"].is_string()
 }
 
+fn words(verdict: Verdict) -> String {
+    match verdict {
+        Verdict::Accepted(_) => String::new(),
+        Verdict::Later { why, .. }
+        | Verdict::Unproven(why)
+        | Verdict::Erred(why)
+        | Verdict::Refused(why)
+        | Verdict::Retired(why)
+        | Verdict::Denied(why)
+        | Verdict::Misdirected(why)
+        | Verdict::Unreachable(why) => why,
+    }
+}
+
 /// One that nobody has, nor has in it: the dashboard also deletes what has the id in any of its
 /// texts (contract G.2).
 fn id_of(now: Timestamp) -> ContentId {
@@ -102,27 +117,25 @@ fn id_of(now: Timestamp) -> ContentId {
     format!("ytv2d-check-{}", Version::of(seed.as_bytes())).parse().expect("a sound id")
 }
 
-fn payload(id: &ContentId, now: Timestamp) -> ReportPayload {
-    let name = "comprehensive".to_owned();
-    ReportPayload {
-        video_id: id.to_string(),
-        title: TITLE.to_owned(),
-        channel_name: Some("ytv2d".to_owned()),
-        indexed_at: now.to_string(),
-        duration_seconds: None,
-        thumbnail_url: None,
-        canonical_url: None,
-        subcategories_json: None,
-        analysis_json: Map::new(),
-        topics_json: None,
-        media: None,
-        content_source: None,
-        summary_variants: vec![SummaryVariant {
-            variant: name.clone(),
-            text: TITLE.to_owned(),
-            html: format!("<p>{TITLE}</p>"),
-            revision: 0,
-            summary_type: name,
-        }],
-    }
+/// What goes over the wire of such a target.
+fn body(target: TargetName, id: &ContentId, now: Timestamp) -> anyhow::Result<Vec<u8>> {
+    let file = json!({
+        "video_id": id,
+        "title": TITLE,
+        "channel_name": "ytv2d",
+        "indexed_at": now,
+        "summary_variants": [{ "variant": "comprehensive", "text": TITLE }],
+    });
+    let source = Source { file_stem: id.as_str(), zone: &TimeZone::UTC, ids: IdPolicy::Prefixed };
+    let report = report::read(file.to_string().as_bytes(), &source)?;
+    let variants: Vec<_> =
+        report.variants.iter().map(|variant| (variant.name.clone(), variant.clone())).collect();
+    Ok(match target {
+        TargetName::Dashboard => to_json(&compose(id, &report.fields, variants, now, None))?,
+        TargetName::Legacy => {
+            let dates = Dates { indexed_at: now, updated_at: now };
+            let audio = KnownAudio::default();
+            to_json(&flat_row(id, &report.fields, &report.extras, &variants, dates, &audio))?
+        }
+    })
 }

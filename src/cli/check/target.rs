@@ -11,34 +11,36 @@ use tokio::time::timeout;
 use super::line::Line;
 use super::record;
 use crate::clock;
-use crate::config::Ingest;
+use crate::config::Endpoint;
 use crate::contract::{DATABASE_HEALTH_PATH, HEALTH_PATH, INGEST_HEALTH_PATH};
 use crate::delivery::{Health, Transport, judge_health};
 use crate::file::Printable;
-use crate::target::{Answered, Target};
+use crate::id::TargetName;
+use crate::target::{Answered, Target, Throttle};
 
 /// Clocks that differ by less than this disturb nobody. HTTP's dates are whole seconds.
 const CLOCK_TOLERANCE: i64 = 30;
 
 /// Goes the way step by step, and no further than it leads. With `write`, a test record goes it
 /// too.
-pub async fn check(ingest: &Ingest, write: bool) -> Vec<Line> {
+pub async fn check(name: TargetName, endpoint: &Endpoint, write: bool) -> Vec<Line> {
     let mut lines = Vec::new();
-    let addresses = match look_up(&ingest.url, ingest.connect_timeout).await {
+    let addresses = match look_up(&endpoint.url, endpoint.connect_timeout).await {
         Ok(addresses) => addresses,
         Err(words) => {
-            let advice = "mend the address in ingest.url, or this machine's name service";
+            let advice =
+                "mend the target's url in the configuration, or this machine's name service";
             lines.push(Line::failed("address", words, advice));
             return lines;
         }
     };
-    lines.push(Line::ok("address", address_words(&ingest.url, &addresses)));
-    let (line, answers) = connect(&addresses, ingest.connect_timeout).await;
+    lines.push(Line::ok("address", address_words(&endpoint.url, &addresses)));
+    let (line, answers) = connect(&addresses, endpoint.connect_timeout).await;
     lines.push(line);
     if !answers {
         return lines;
     }
-    let target = match Target::new(ingest) {
+    let target = match Target::new(name, endpoint, Throttle::default()) {
         Ok(target) => target,
         Err(error) => {
             let advice = "install the certificates, or make them readable";
@@ -49,8 +51,8 @@ pub async fn check(ingest: &Ingest, write: bool) -> Vec<Line> {
 
     // The first request may have to wake it.
     let first = target.ask(HEALTH_PATH).await;
-    let line = encryption(&ingest.url, &first);
-    let is_encrypted = !has_failed(&line);
+    let line = encryption(&endpoint.url, &first);
+    let is_encrypted = !line.has_failed();
     lines.push(line);
     let answered = match first {
         Ok(answered) => answered,
@@ -63,21 +65,18 @@ pub async fn check(ingest: &Ingest, write: bool) -> Vec<Line> {
         }
     };
     let clock = clock_line(&answered, clock::now());
-    lines.push(health("health", Ok(answered)));
-    lines.push(health("ingest health", target.ask(INGEST_HEALTH_PATH).await));
-    lines.push(health("database health", target.ask(DATABASE_HEALTH_PATH).await));
+    lines.push(health(HEALTH_PATH, Ok(answered)));
+    for path in target.health_paths().iter().filter(|path| **path != HEALTH_PATH) {
+        lines.push(health(path, target.ask(path).await));
+    }
     lines.push(clock);
-    let token = token(target.knock().await);
-    let is_let_in = !has_failed(&token);
-    lines.push(token);
+    let key = key(name, target.knock().await);
+    let is_let_in = !key.has_failed();
+    lines.push(key);
     if write && is_let_in {
         lines.push(record::round_trip(&target).await);
     }
     lines
-}
-
-fn has_failed(line: &Line) -> bool {
-    line.outcome == super::Outcome::Failed
 }
 
 async fn look_up(url: &Url, patience: Duration) -> Result<Vec<SocketAddr>, String> {
@@ -150,7 +149,12 @@ fn encryption(url: &Url, first: &Result<Answered, Transport>) -> Line {
     }
 }
 
-fn health(check: &'static str, answered: Result<Answered, Transport>) -> Line {
+fn health(path: &'static str, answered: Result<Answered, Transport>) -> Line {
+    let check = match path {
+        INGEST_HEALTH_PATH => "ingest health",
+        DATABASE_HEALTH_PATH => "database health",
+        _ => "health",
+    };
     let answered = match answered {
         Ok(answered) => answered,
         Err(fault) => {
@@ -161,14 +165,14 @@ fn health(check: &'static str, answered: Result<Answered, Transport>) -> Line {
         Health::Fine => Line::ok(check, "fine"),
         Health::Unknown => Line::ok(check, "it does not tell"),
         // It answers, and is slow.
-        Health::Bad(why) if check == "database health" && answered.status == 200 => {
+        Health::Bad(why) if path == DATABASE_HEALTH_PATH && answered.status == 200 => {
             Line::warning(check, why, "deliveries may be slow; look at the dashboard's database")
         }
         Health::Bad(why) => Line::failed(
             check,
             why,
-            "set the dashboard up (its INGEST_TOKEN, its database), or see whether ingest.url is \
-             its address",
+            "set the dashboard up (its INGEST_TOKEN, its database), or see whether the target's \
+             url is its address",
         ),
     }
 }
@@ -187,12 +191,19 @@ fn clock_line(answered: &Answered, now: Timestamp) -> Line {
 }
 
 /// The answer to a report of no bytes.
-fn token(answered: Result<Answered, Transport>) -> Line {
-    const CHECK: &str = "token";
+fn key(name: TargetName, answered: Result<Answered, Transport>) -> Line {
+    let (check, place) = match name {
+        TargetName::Dashboard => {
+            ("token", "put the dashboard's INGEST_TOKEN into ingest.token_file or the environment")
+        }
+        TargetName::Legacy => {
+            ("secret", "put the dashboard's SYNC_SECRET into legacy.secret_file or the environment")
+        }
+    };
     let answered = match answered {
         Ok(answered) => answered,
         Err(fault) => {
-            return Line::failed(CHECK, fault.to_string(), "look at the dashboard's own log");
+            return Line::failed(check, fault.to_string(), "look at the dashboard's own log");
         }
     };
     let status = answered.status;
@@ -200,22 +211,31 @@ fn token(answered: Result<Answered, Transport>) -> Line {
     let words: String = body.trim().chars().take(200).collect();
     let words = format!("{status}: {}", Printable(words.as_bytes()));
     match status {
-        400 => Line::ok(CHECK, "accepted"),
+        400 => Line::ok(check, "accepted"),
         401 | 403 | 407 => Line::failed(
-            CHECK,
+            check,
             format!("authentication failed: {words}"),
-            "put the dashboard's INGEST_TOKEN into ingest.token_file or the environment, and \
-             reload ytv2d",
+            format!("{place}, and reload ytv2d"),
+        ),
+        410 if name == TargetName::Legacy => Line::failed(
+            check,
+            "this dashboard is PostgreSQL-only",
+            "switch the legacy target off: [legacy] enabled = false, or POSTGRES_ONLY=true",
+        ),
+        500 if name == TargetName::Legacy && body.contains("Sync not configured") => Line::failed(
+            check,
+            "the dashboard has no SYNC_SECRET, and so lets nobody in",
+            "set one there, and the same here",
         ),
         300..=399 | 404 | 405 | 410 | 501 => Line::failed(
-            CHECK,
-            format!("there is no ingest endpoint: {words}"),
-            "see whether ingest.url is the dashboard's address, with nothing after it, and the \
-             dashboard new enough",
+            check,
+            format!("there is no such endpoint: {words}"),
+            "see whether the target's url is the dashboard's address, with nothing after it, and \
+             of the right generation",
         ),
         _ => Line::failed(
-            CHECK,
-            format!("not the answer of an ingest endpoint: {words}"),
+            check,
+            format!("not the answer of such an endpoint: {words}"),
             "look at the dashboard's own log",
         ),
     }
@@ -223,8 +243,8 @@ fn token(answered: Result<Answered, Transport>) -> Line {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Outcome;
     use super::*;
+    use crate::cli::check::line::Outcome;
 
     fn answered(status: u16, body: &str) -> Answered {
         Answered { status, date: None, body: body.into() }
@@ -243,10 +263,14 @@ mod tests {
             (500, Outcome::Failed),
             (502, Outcome::Failed),
         ] {
-            assert_eq!(token(Ok(answered(status, "x"))).outcome, outcome, "{status}");
+            for name in TargetName::ALL {
+                let line = key(name, Ok(answered(status, "x")));
+                assert_eq!(line.outcome, outcome, "{name} {status}");
+            }
         }
-        assert_eq!(token(Err(Transport::Reset)).outcome, Outcome::Failed);
-        let hostile = token(Ok(answered(401, "\u{1b}[2J")));
+        let name = TargetName::Dashboard;
+        assert_eq!(key(name, Err(Transport::Reset)).outcome, Outcome::Failed);
+        let hostile = key(name, Ok(answered(401, "\u{1b}[2J")));
         assert!(!hostile.to_string().contains('\u{1b}'), "{hostile}");
     }
 
@@ -274,10 +298,11 @@ mod tests {
             (200, r#"{"status":"degraded"}"#, Outcome::Warning),
             (503, r#"{"status":"error"}"#, Outcome::Failed),
         ] {
-            assert_eq!(health("database health", Ok(answered(status, body))).outcome, outcome);
+            let line = health(DATABASE_HEALTH_PATH, Ok(answered(status, body)));
+            assert_eq!(line.outcome, outcome, "{line}");
         }
         let unset = answered(200, r#"{"status":"ok","token_set":false}"#);
-        assert_eq!(health("ingest health", Ok(unset)).outcome, Outcome::Failed);
+        assert_eq!(health(INGEST_HEALTH_PATH, Ok(unset)).outcome, Outcome::Failed);
     }
 
     #[test]

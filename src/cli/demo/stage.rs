@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::PATIENCE;
 use crate::clock;
-use crate::config::URL_VARIABLES;
+use crate::config::{FLAGS, URL_VARIABLES};
 
 /// Both ends, running. Dropping it ends them at once.
 pub struct Stage {
@@ -224,7 +224,7 @@ fn toml_of(sections: &[(&str, &[(&str, &Path)])]) -> String {
 /// This same program, with nothing of the caller's environment that could send it elsewhere.
 fn myself(token: &str) -> anyhow::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
-    for name in URL_VARIABLES {
+    for name in URL_VARIABLES.into_iter().chain(FLAGS) {
         command.env_remove(name);
     }
     for name in ["CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", "RUNTIME_DIRECTORY", "NOTIFY_SOCKET"] {

@@ -18,7 +18,7 @@ use crate::drain::{LaneStatus, payload};
 use crate::file::{FileRef, Root};
 use crate::id::{ContentId, Kind};
 use crate::intake::{Inspection, inspect};
-use crate::outbox::{Attempted, DeliveryRecord, FileRecord, ItemRecord};
+use crate::outbox::{Attempted, DeliveryRecord, FileRecord, ItemRecord, Pairs};
 
 /// Everything about an id.
 pub async fn of_id(desk: &Desk, id: &ContentId, payload: bool) -> Result<Account, Refusal> {
@@ -100,7 +100,7 @@ async fn compose(
         known.insert(0, alone);
     }
     let looks = known.iter().map(|(file, _)| file.clone()).collect();
-    let looks = look(looks, Arc::clone(&config)).await;
+    let looks = look(looks, Arc::clone(&config), desk.outbox.pairs().clone()).await;
     let files: Vec<FileAccount> = known
         .iter()
         .zip(looks)
@@ -141,10 +141,10 @@ async fn payload_of(
 }
 
 /// Looks at files, on a thread where a dead mount holds up nobody else.
-async fn look(files: Vec<FileRef>, config: Arc<Config>) -> Vec<Inspection> {
+async fn look(files: Vec<FileRef>, config: Arc<Config>, pairs: Pairs) -> Vec<Inspection> {
     let count = files.len();
     let looking = tokio::task::spawn_blocking(move || {
-        files.iter().map(|file| inspect(file, &config)).collect::<Vec<_>>()
+        files.iter().map(|file| inspect(file, &config, &pairs)).collect::<Vec<_>>()
     });
     let silent = || Inspection {
         problem: Some("the file system does not answer".to_owned()),
@@ -181,8 +181,7 @@ fn part(kind: Kind, record: Option<&FileRecord>) -> String {
         (_, _, None) if record.problem.is_some() => "nothing is delivered of it".to_owned(),
         (Kind::Report, _, None) => "nothing is delivered of it".to_owned(),
         (Kind::Audio, _, None) => {
-            let keys: Vec<&str> = record.keys.iter().map(String::as_str).collect();
-            format!("audio that waits for a report: its name means {}", keys.join(" or "))
+            format!("audio that {}", record.waits.as_deref().unwrap_or("waits for its report"))
         }
         (Kind::Report, true, _) => match record.summaries.is_empty() {
             true => "gives the record; there is no summary in it".to_owned(),

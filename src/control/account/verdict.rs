@@ -50,7 +50,7 @@ pub fn wait(
         ),
         ItemState::Due | ItemState::Waiting => {
             if delivery.stored == Stored::WaitsForReport {
-                return for_report(record, report);
+                return for_report(record, delivery, report);
             }
             if let Some(wait) = for_target(delivery, lane) {
                 return wait;
@@ -73,34 +73,22 @@ pub fn wait(
 }
 
 /// Audio waits for its report.
-fn for_report(record: &ItemRecord, report: Option<&DeliveryRecord>) -> Wait {
+fn for_report(
+    record: &ItemRecord,
+    audio: &DeliveryRecord,
+    report: Option<&DeliveryRecord>,
+) -> Wait {
     let id = &record.id;
-    let (why, remedy) = match report.map(|report| report.stored) {
-        None => (
-            "no report of this id is on the disk".to_owned(),
-            "when the report is there, both are delivered".to_owned(),
-        ),
-        Some(Stored::Parked) => (
-            format!(
-                "its report is parked: {}",
-                report.and_then(|report| report.error.as_deref()).unwrap_or("no reason was kept")
-            ),
-            format!("mend the report, or: ytv2d retry {id}"),
-        ),
-        Some(Stored::Dropped) => (
-            "its report was dropped by order".to_owned(),
-            format!("to send both after all: ytv2d retry {id}"),
-        ),
-        Some(Stored::Vanished) => (
-            "the file of its report went away before it was delivered".to_owned(),
-            "put the report back".to_owned(),
-        ),
-        Some(Stored::Current | Stored::Due { .. } | Stored::WaitsForReport) => (
-            "its report goes first, and is not acknowledged yet".to_owned(),
-            "nothing need be done".to_owned(),
-        ),
+    let remedy = match report.map(|report| report.stored) {
+        Some(Stored::Parked) => format!("mend the report; to try it at once: ytv2d retry {id}"),
+        Some(Stored::Dropped) => format!("to send both after all: ytv2d retry {id}"),
+        None | Some(Stored::Vanished) => "when the report is there, both are delivered".to_owned(),
+        Some(Stored::Current | Stored::Due { .. } | Stored::WaitsForReport) => {
+            "nothing need be done: the report goes first".to_owned()
+        }
     };
-    Wait { what: Some(why), until_ms: None, remedy: Some(remedy) }
+    let waits = audio.waits.as_deref().unwrap_or("waits for its report");
+    Wait { what: Some(format!("it {waits}")), until_ms: None, remedy: Some(remedy) }
 }
 
 /// Something keeps everything from a target.
@@ -195,5 +183,145 @@ fn of_delivery(id: &str, kind: Kind, delivery: &DeliveryAccount) -> String {
         ItemState::Dropped => format!("{thing} is not sent to {target}: {what}."),
         ItemState::Vanished => format!("{thing} never got to {target}: {what}."),
         ItemState::Invalid => format!("{thing} cannot be delivered."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drain::Shut;
+    use crate::id::Version;
+
+    fn record(kind: Kind) -> ItemRecord {
+        ItemRecord {
+            item: 1,
+            kind,
+            id: "abc".parse().unwrap(),
+            want: Version::of(b"want"),
+            want_no: 7,
+            changed_ms: 0,
+            files: Vec::new(),
+            deliveries: Vec::new(),
+        }
+    }
+
+    fn delivery(stored: Stored) -> DeliveryRecord {
+        DeliveryRecord {
+            target: "dashboard".to_owned(),
+            paused_ms: None,
+            stored,
+            due_ms: 5000,
+            failures: 3,
+            error: Some("500: no".to_owned()),
+            waits: None,
+            known: None,
+            known_no: None,
+            acked_ms: None,
+            summaries: Vec::new(),
+            public_url: None,
+            warning: None,
+            attempts: Vec::new(),
+        }
+    }
+
+    fn lane(shut: Option<(bool, &str)>) -> LaneStatus {
+        let shut =
+            shut.map(|(is_stopped, why)| Shut { is_stopped, why: why.to_owned(), until_ms: 9000 });
+        LaneStatus { name: "dashboard", shut, ..LaneStatus::default() }
+    }
+
+    #[test]
+    fn an_item_says_what_it_waits_for_until_when_and_what_would_change_that() {
+        let due = Stored::Due { due_ms: 5000 };
+        let (up, asleep) = (lane(None), lane(Some((false, "no answer in time"))));
+        let stopped = lane(Some((true, "401: unauthorized")));
+        for (state, stored, lane, what, until, remedy) in [
+            (ItemState::Current, Stored::Current, &up, None, None, None),
+            (ItemState::Due, due, &up, Some("it goes as soon as there is room"), None, None),
+            (
+                ItemState::Waiting,
+                due,
+                &up,
+                Some("it failed 3 times in a row, the last time with: 500: no"),
+                Some(5000),
+                Some("ytv2d retry abc"),
+            ),
+            (
+                ItemState::Due,
+                due,
+                &asleep,
+                Some("no answer in time"),
+                Some(9000),
+                Some("nothing need"),
+            ),
+            (
+                ItemState::Due,
+                due,
+                &stopped,
+                Some("401: unauthorized"),
+                Some(9000),
+                Some("ytv2d reload"),
+            ),
+            (
+                ItemState::Parked,
+                Stored::Parked,
+                &up,
+                Some("500: no"),
+                None,
+                Some("ytv2d retry abc"),
+            ),
+            (ItemState::Dropped, Stored::Dropped, &up, Some("by order"), None, Some("ytv2d retry")),
+            (
+                ItemState::Vanished,
+                Stored::Vanished,
+                &up,
+                Some("went away"),
+                None,
+                Some("put the file"),
+            ),
+        ] {
+            let wait = wait(state, &record(Kind::Report), &delivery(stored), None, Some(lane));
+            assert_eq!(wait.until_ms, until, "{state:?}: {wait:?}");
+            for (said, expected) in [(&wait.what, what), (&wait.remedy, remedy)] {
+                match (said, expected) {
+                    (None, None) => {}
+                    (Some(said), Some(words)) => assert!(said.contains(words), "{said}"),
+                    other => panic!("{state:?}: {other:?}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_pause_and_a_switched_off_target_are_named_before_anything_else() {
+        let due = Stored::Due { due_ms: 0 };
+        let mut paused = delivery(due);
+        paused.paused_ms = Some(1);
+        let of = |delivery, lane: Option<&LaneStatus>| {
+            wait(ItemState::Due, &record(Kind::Report), delivery, None, lane).what.unwrap()
+        };
+        assert_eq!(of(&paused, Some(&lane(Some((true, "401"))))), "dashboard is paused by order");
+        assert!(of(&delivery(due), None).contains("switched off"));
+    }
+
+    #[test]
+    fn audio_says_what_it_waits_for_and_what_its_report_needs() {
+        for (report, remedy) in [
+            (None, "when the report is there"),
+            (Some(Stored::Due { due_ms: 0 }), "the report goes first"),
+            (Some(Stored::Parked), "mend the report"),
+            (Some(Stored::Dropped), "ytv2d retry abc"),
+            (Some(Stored::Vanished), "when the report is there"),
+        ] {
+            let report = report.map(delivery);
+            let audio = DeliveryRecord {
+                waits: Some("waits for its report, which is elsewhere".to_owned()),
+                ..delivery(Stored::WaitsForReport)
+            };
+            let (record, lane) = (record(Kind::Audio), lane(None));
+            let wait = wait(ItemState::Waiting, &record, &audio, report.as_ref(), Some(&lane));
+            assert_eq!(wait.what.as_deref(), Some("it waits for its report, which is elsewhere"));
+            assert!(wait.remedy.as_deref().unwrap().contains(remedy), "{wait:?}");
+        }
     }
 }

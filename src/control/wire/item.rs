@@ -61,22 +61,16 @@ impl Item {
         };
         match row.standing {
             Standing::Invalid => {}
-            Standing::Unclaimed => {
-                item.state = ItemState::Waiting;
-                item.reason = Some("no report is known that this audio belongs to".to_owned());
-            }
+            Standing::Unclaimed => item.state = ItemState::Waiting,
             Standing::Item(stored, since_ms) => {
                 item.state = state_of(stored, in_flight, now_ms);
                 match stored {
                     Stored::Due { due_ms } => item.due_at = at(due_ms),
-                    Stored::WaitsForReport => {
-                        item.reason = Some("its report is not acknowledged there yet".to_owned());
-                    }
                     Stored::Parked => item.parked_since = at(since_ms),
                     Stored::Dropped => {
                         item.reason = Some("dropped by order, until its file changes".to_owned());
                     }
-                    Stored::Current | Stored::Vanished => {}
+                    Stored::Current | Stored::WaitsForReport | Stored::Vanished => {}
                 }
             }
         }

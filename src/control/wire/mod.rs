@@ -9,9 +9,9 @@ mod status;
 
 pub use account::{Account, AttemptAccount, DeliveryAccount, FileAccount, Thing, VersionAccount};
 pub use item::{Item, Items};
-pub use order::{Done, Fault, PairOutcome, ThingOutcome, Upload, Uploaded};
+pub use order::{Done, Fault, PairOutcome, Rescan, Rescanned, ThingOutcome, Upload, Uploaded};
 pub use status::{
-    Amount, Delivered, Health, InFlight, Latency, OldestDue, Outbox, Root, Status, Target,
+    Amount, Delivered, Health, InFlight, Latency, OldestDue, Outbox, Pending, Root, Status, Target,
 };
 
 use jiff::Timestamp;

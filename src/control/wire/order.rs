@@ -20,6 +20,30 @@ pub struct Done {
     pub ids: Vec<String>,
 }
 
+/// The answer to `POST /rescan`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Rescan {
+    pub roots: Vec<Rescanned>,
+}
+
+/// What came of one root.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Rescanned {
+    pub root: String,
+    /// Why it could not be looked through; the rest is nothing then.
+    pub error: Option<String>,
+    /// Files that are recorded now.
+    pub files: usize,
+    pub new: usize,
+    pub changed: usize,
+    /// Files that are believed to be deleted.
+    pub gone: usize,
+    /// Files that are missing and not believed to be deleted, and why.
+    pub held_back: usize,
+    pub why_held_back: Option<String>,
+    pub ms: u64,
+}
+
 /// `POST /upload`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -41,6 +41,8 @@ pub struct Root {
     /// Files that are recorded.
     pub files: usize,
     pub last_event: Option<Timestamp>,
+    /// How often events were lost.
+    pub overflows: usize,
     pub last_scan: Option<Timestamp>,
     pub last_scan_ms: Option<u64>,
     pub last_canary: Option<Timestamp>,
@@ -49,6 +51,22 @@ pub struct Root {
     /// Files that are still being written.
     pub unsettled: usize,
     pub oldest_unsettled_s: u64,
+    /// Files that cannot be read for now.
+    pub troubled: usize,
+    /// Those files by name, a hundred at the most: those that cannot be read, then the oldest.
+    pub pending: Vec<Pending>,
+}
+
+/// A file that is there, and not taken in yet.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Pending {
+    /// As people see it, with every odd byte escaped.
+    pub path: String,
+    pub kind: Kind,
+    /// For how long it has been waited for, in seconds.
+    pub for_s: u64,
+    /// Why, with that time where it is being written.
+    pub reason: String,
 }
 
 /// One place that is kept level.

@@ -11,7 +11,7 @@ use crate::drain::parcel::Unpacked;
 use crate::file::{FileRef, Root, Stamp};
 use crate::id::{ContentId, Version};
 use crate::outbox::{AudioFacts, FileOf, Finding, Found, ReportFacts};
-use crate::report::{Fields, Report, Shape, Variant};
+use crate::report::{Extras, Fields, Report, Shape, Variant};
 
 #[derive(Default)]
 pub struct Disk {
@@ -28,8 +28,18 @@ pub struct File {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
-    Report { id: u8, made_ms: i64, fields: u8, variants: Vec<(char, u8)> },
-    Audio { id: u8, made_ms: i64, bytes: u8 },
+    Report {
+        id: u8,
+        made_ms: i64,
+        fields: u8,
+        variants: Vec<(char, u8)>,
+    },
+    /// With what its name means.
+    Audio {
+        key: String,
+        made_ms: i64,
+        bytes: u8,
+    },
     Garbage,
 }
 
@@ -38,6 +48,11 @@ pub fn content_id(id: u8) -> ContentId {
     if id % 3 == 2 { format!("reddit:x{id}") } else { format!("video{id}") }
         .parse()
         .expect("a sound id")
+}
+
+/// The audio file that is named after the stem of a report's file.
+pub fn named_audio(stem: &str) -> FileRef {
+    FileRef::new(Root::Exports, format!("of{stem}.mp3"))
 }
 
 pub fn title(fields: u8) -> String {
@@ -64,17 +79,29 @@ impl Disk {
                 self.write(report(*file), content, age.old, now_ms)
             }
             What::Audio { file, age, bytes } => {
-                let content =
-                    Content::Audio { id: file / 2, made_ms: made_ms(*age), bytes: *bytes };
+                let key = content_id(file / 2).bare().to_owned();
+                let content = Content::Audio { key, made_ms: made_ms(*age), bytes: *bytes };
                 self.write(audio(*file), content, age.old, now_ms)
+            }
+            What::Named { file, age, bytes } => {
+                let (name, key) = (named_audio(&file.to_string()), file.to_string());
+                let content = Content::Audio { key, made_ms: made_ms(*age), bytes: *bytes };
+                self.write(name, content, age.old, now_ms)
             }
             What::Garbage(file) => self.write(report(*file), Content::Garbage, false, now_ms),
             What::Delete(file) => self.delete(report(*file)),
             What::DeleteAudio(file) => self.delete(audio(*file)),
+            What::DeleteNamed(file) => self.delete(named_audio(&file.to_string())),
             What::Touch(file) => match self.files.get(&report(*file)) {
                 Some(known) => self.write(report(*file), known.content.clone(), false, now_ms),
                 None => Vec::new(),
             },
+            What::Rights(file) => {
+                let (name, ctime_ns) = (report(*file), self.tick(now_ms));
+                let Some(file) = self.files.get_mut(&name) else { return Vec::new() };
+                file.stamp.ctime_ns = ctime_ns;
+                vec![name]
+            }
             What::Rename(from, to) => {
                 let Some(mut file) = self.files.remove(&report(*from)) else { return Vec::new() };
                 file.stamp.ctime_ns = self.tick(now_ms);
@@ -107,14 +134,10 @@ impl Disk {
         now_ms * 1_000_000 + self.ticks
     }
 
-    /// What a look at a file finds, unless it is `known` as it is.
+    /// What a look at a file that is there finds, unless it is `known` as it is.
     pub fn look(&self, name: &FileRef, known: Option<Stamp>) -> Option<Finding> {
-        let found = match self.files.get(name) {
-            None => known.map(|_| Found::Gone)?,
-            Some(file) if known == Some(file.stamp) => return None,
-            Some(file) => file.found(),
-        };
-        Some(Finding { file: name.clone(), found })
+        let file = self.files.get(name).filter(|file| known != Some(file.stamp))?;
+        Some(Finding { file: name.clone(), found: file.found() })
     }
 
     /// Reads a report file as it was when it was taken in.
@@ -133,10 +156,10 @@ impl File {
     fn found(&self) -> Found {
         match &self.content {
             Content::Garbage => Found::Problem(self.stamp, "garbage".to_owned()),
-            Content::Audio { id, made_ms, bytes } => Found::Audio(
+            Content::Audio { key, made_ms, bytes } => Found::Audio(
                 self.stamp,
                 AudioFacts {
-                    keys: vec![content_id(*id).bare().to_owned()],
+                    keys: vec![key.clone()],
                     made_ms: *made_ms,
                     digest: audio_bytes(*bytes),
                     seconds: Some(i64::from(*bytes)),
@@ -188,6 +211,7 @@ impl Content {
                 media: None,
             },
             variants: variants.iter().map(variant).collect(),
+            extras: Extras::default(),
             remarks: Vec::new(),
         })
     }

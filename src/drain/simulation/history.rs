@@ -46,6 +46,8 @@ pub enum What {
     /// Over whatever is there.
     Rename(u8, u8),
     Touch(u8),
+    /// Nothing of it changes but who may read it.
+    Rights(u8),
     /// Two files may be the audio of an id: 2n and 2n + 1.
     Audio {
         file: u8,
@@ -53,6 +55,13 @@ pub enum What {
         bytes: u8,
     },
     DeleteAudio(u8),
+    /// The audio of whatever the report file with this number is about.
+    Named {
+        file: u8,
+        age: Age,
+        bytes: u8,
+    },
+    DeleteNamed(u8),
     /// The target has greater numbers for an id than we do: from before the outbox was lost and the
     /// clock set back.
     Ahead(u8),
@@ -234,16 +243,21 @@ fn change(ids: u8, chance: &mut Chance) -> What {
             let id = if chance.one_in(12) { chance.below(ids.into()) as u8 } else { id };
             What::Report { file, id, age, fields: chance.below(3) as u8, variants }
         }
+        9..14 if chance.one_in(4) => What::Named { file, age, bytes: chance.below(3) as u8 },
         9..14 => {
             let file = 2 * id + u8::from(chance.one_in(4));
             What::Audio { file, age, bytes: chance.below(3) as u8 }
         }
         14 => What::Delete(file),
+        15 if chance.one_in(4) => What::DeleteNamed(file),
         15 => What::DeleteAudio(2 * id + u8::from(chance.one_in(4))),
         16 => What::Rename(chance.below(2 * u64::from(ids)) as u8, file),
         17 => What::Touch(file),
-        18 if chance.one_in(3) => What::Ahead(id),
-        18 => What::Garbage(file),
+        18 => match chance.below(4) {
+            0 => What::Ahead(id),
+            1 => What::Rights(file),
+            _ => What::Garbage(file),
+        },
         _ => What::Reconcile,
     }
 }
@@ -298,8 +312,11 @@ impl fmt::Display for What {
             What::Delete(file) => write!(f, "d{file}"),
             What::Rename(from, to) => write!(f, "m{from}t{to}"),
             What::Touch(file) => write!(f, "t{file}"),
+            What::Rights(file) => write!(f, "r{file}"),
             What::Audio { file, age, bytes } => write!(f, "p{file}{age}n{bytes}"),
             What::DeleteAudio(file) => write!(f, "x{file}"),
+            What::Named { file, age, bytes } => write!(f, "q{file}{age}n{bytes}"),
+            What::DeleteNamed(file) => write!(f, "y{file}"),
             What::Ahead(id) => write!(f, "n{id}"),
             What::Reconcile => f.write_str("reconcile"),
             What::Crash => f.write_str("crash"),
@@ -404,10 +421,15 @@ impl FromStr for What {
             [('d', file)] => What::Delete(file as u8),
             [('m', from), ('t', to)] => What::Rename(from as u8, to as u8),
             [('t', file)] => What::Touch(file as u8),
+            [('r', file)] => What::Rights(file as u8),
             [('p', file), (old, made), ('n', bytes)] => {
                 What::Audio { file: file as u8, age: age(old, made), bytes: bytes as u8 }
             }
             [('x', file)] => What::DeleteAudio(file as u8),
+            [('q', file), (old, made), ('n', bytes)] => {
+                What::Named { file: file as u8, age: age(old, made), bytes: bytes as u8 }
+            }
+            [('y', file)] => What::DeleteNamed(file as u8),
             [('n', id)] => What::Ahead(id as u8),
             _ => return Err(word.to_owned()),
         })

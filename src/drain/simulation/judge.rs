@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::Connection;
 
 use super::dashboard::{Dashboard, Request};
-use super::disk::{Content, Disk, audio_bytes, content_id, text, title};
+use super::disk::{Content, Disk, audio_bytes, content_id, named_audio, text, title};
 use super::history::{Fate, History, Mode, variant_name};
 use super::world::{PARK_AFTER, Tally};
 use crate::contract::{VISIBLE_VARIANTS, audio_public_url};
 use crate::delivery::{Answer, Verdict};
-use crate::file::FileRef;
+use crate::file::{FileRef, Root};
 use crate::id::{ContentId, Kind, Version};
 use crate::outbox::{Due, Finding, Found, Outcome, Parcel, Settled, Settlement};
 
@@ -20,8 +20,6 @@ const CALM_MS: i64 = 30_000;
 const UNPROVEN_MIN: u32 = 3;
 
 type Key = (Kind, ContentId);
-/// How new a file is: when it was made, when it was written, and its name.
-type Rank = (i64, i64, FileRef);
 
 pub struct Judge {
     pub tally: Tally,
@@ -42,10 +40,8 @@ pub struct Judge {
     /// Items whose last answer was that nobody is let in.
     denied: BTreeSet<i64>,
     untouched: Option<Counts>,
-    /// The files as the outbox has them: whose they are, and how new.
-    files: BTreeMap<FileRef, Option<(Key, Rank)>>,
-    /// How new the newest file was that an id has lost.
-    floors: BTreeMap<Key, Rank>,
+    /// The files as the intake has told of them; nothing of those that are no good.
+    files: BTreeMap<FileRef, Option<Filed>>,
     lost_a_file: BTreeSet<Key>,
     /// Ids that had a report. Before that, audio is nobody's.
     reported: BTreeSet<ContentId>,
@@ -54,6 +50,19 @@ pub struct Judge {
     mode: Mode,
     outage: Outage,
     silence: bool,
+}
+
+/// A file as the intake has told of it.
+#[derive(Clone)]
+struct Filed {
+    key: Key,
+    /// How new it is: when it was made, when it was written.
+    age: (i64, i64),
+    inode: i64,
+    /// When it was found to be there as it is.
+    found_ms: i64,
+    /// Whether its id may go by it: not when it lay beside a newer one that went away.
+    counts: bool,
 }
 
 #[derive(Default)]
@@ -113,7 +122,6 @@ impl Judge {
             denied: BTreeSet::new(),
             untouched: None,
             files: BTreeMap::new(),
-            floors: BTreeMap::new(),
             lost_a_file: BTreeSet::new(),
             reported: BTreeSet::new(),
             lookalikes: BTreeSet::new(),
@@ -157,14 +165,8 @@ impl Judge {
             let indexed = *self.indexed.entry(parcel.id.clone()).or_insert(parcel.indexed_ms);
             ensure!(indexed == parcel.indexed_ms, "{name} moved to the top");
         }
-        if let (Some(floor), Some(Some((_, rank)))) =
-            (self.floors.get(&key), self.files.get(&parcel.source.file))
-        {
-            ensure!(
-                (rank.0, rank.1) >= (floor.0, floor.1),
-                "{name} went back to an older file, {rank:?} after {floor:?}"
-            );
-        }
+        let (source, newest) = (&parcel.source.file, self.newest(&key));
+        ensure!(newest == Some(source), "{name} goes by {source}, and not by {newest:?}");
         ensure!(self.held.get(&due.item) != Some(&want), "{name} was sent again without a change");
         ensure!(!self.silence || poisonous, "{name} was sent after everything was delivered");
         self.tally.saw(format!("{mode:?}"));
@@ -314,7 +316,6 @@ impl Judge {
     pub fn outbox_lost(&mut self) {
         self.held.clear();
         self.files.clear();
-        self.floors.clear();
         self.lost_a_file.clear();
         self.reported.clear();
         self.indexed.clear();
@@ -350,55 +351,90 @@ impl Judge {
     }
 
     /// Findings were taken in.
-    pub fn recorded(&mut self, findings: &[Finding]) {
+    pub fn recorded(&mut self, findings: &[Finding], now: i64) {
         self.outage.looks += 1;
         for Finding { file, found } in findings {
+            let was = self.files.remove(file).flatten();
             let (key, made_ms, stamp) = match found {
                 Found::Report(stamp, facts) => {
                     self.reported.insert(facts.id.clone());
                     ((Kind::Report, facts.id.clone()), facts.made_ms, stamp)
                 }
                 Found::Audio(stamp, facts) => {
-                    let id = (0..=255).map(content_id).find(|id| id.bare() == facts.keys[0]);
-                    ((Kind::Audio, id.expect("an id of ours")), facts.made_ms, stamp)
+                    let id = self.meant(&facts.keys[0], was.as_ref());
+                    ((Kind::Audio, id), facts.made_ms, stamp)
                 }
                 Found::Problem(..) | Found::Obstacle(..) | Found::NotOurs(..) => {
-                    self.leave(file, None);
+                    self.gives_way(was, now, now);
                     self.files.insert(file.clone(), None);
                     continue;
                 }
-                Found::Gone => {
-                    self.leave(file, None);
-                    self.files.remove(file);
+                Found::Gone(until) => {
+                    self.gives_way(was, *until, now);
                     continue;
                 }
             };
-            self.leave(file, Some(&key));
-            let rank = (made_ms, stamp.mtime_ns, file.clone());
-            let age = (rank.0, rank.1);
-            if self.floors.get(&key).is_some_and(|floor| age >= (floor.0, floor.1)) {
-                self.floors.remove(&key);
+            let (age, inode) = ((made_ms, stamp.mtime_ns), stamp.inode);
+            let mut filed = Filed { key, age, inode, found_ms: now, counts: true };
+            match was {
+                Some(was) if was.key != filed.key || was.age > age => {
+                    self.gives_way(Some(was), now, now);
+                }
+                // Whatever else changed of it, nobody put it there anew.
+                Some(was) if was.age == age && was.inode == inode => filed = was,
+                _ => {}
             }
-            self.files.insert(file.clone(), Some((key, rank)));
+            if filed.key.0 == Kind::Report {
+                self.takes_its_audio(file, &filed.key.1, now);
+            }
+            self.files.insert(file.clone(), Some(filed));
         }
     }
 
-    /// A file is not its id's any more. If it was the newest, nothing older may take its place.
-    fn leave(&mut self, file: &FileRef, stays: Option<&Key>) {
-        let Some(Some((key, rank))) = self.files.get(file).cloned() else { return };
-        if stays == Some(&key) || !self.reported.contains(&key.1) {
+    /// The id that the name of an audio file means: one that it says, or that of the report after
+    /// whose file it is named.
+    fn meant(&self, key: &str, was: Option<&Filed>) -> ContentId {
+        let said = (0..=255).map(content_id).find(|id| id.bare() == key);
+        let report = FileRef::new(Root::Reports, format!("{key}.json"));
+        let named = self.files.get(&report).and_then(Option::as_ref).or(was);
+        said.or(named.map(|filed| filed.key.1.clone())).unwrap_or_else(nobody)
+    }
+
+    /// What is named after a report's file is the audio of its id, whatever that was before.
+    fn takes_its_audio(&mut self, report: &FileRef, id: &ContentId, now: i64) {
+        let audio = named_audio(&report.stem());
+        let Some(Some(was)) = self.files.get(&audio).cloned() else { return };
+        if was.key.1 == *id {
             return;
         }
-        let mut others =
-            self.files.iter().filter(|(name, _)| *name != file).filter_map(|(_, of)| {
-                let (other, rank) = of.as_ref()?;
-                (*other == key).then_some((rank.0, rank.1))
-            });
-        if others.all(|other| other < (rank.0, rank.1)) {
-            let floor = self.floors.entry(key.clone()).or_insert_with(|| rank.clone());
-            *floor = rank.max(floor.clone());
+        let found_ms = if was.key.1 == nobody() { was.found_ms } else { now };
+        self.files.remove(&audio);
+        let filed = Filed { key: (Kind::Audio, id.clone()), found_ms, counts: true, ..was };
+        self.gives_way(Some(was), now, now);
+        self.files.insert(audio, Some(filed));
+    }
+
+    /// A file is not what its id went by until a moment, if it was: nothing that lay beside it then
+    /// comes in its place, but for what is as new.
+    fn gives_way(&mut self, was: Option<Filed>, until: i64, now: i64) {
+        let Some(was) = was.filter(|was| self.reported.contains(&was.key.1)) else { return };
+        self.lost_a_file.insert(was.key.clone());
+        let others = || self.files.values().flatten().filter(|other| other.key == was.key);
+        if !was.counts || others().any(|other| other.counts && other.age >= was.age) {
+            return;
         }
-        self.lost_a_file.insert(key);
+        for other in self.files.values_mut().flatten().filter(|other| other.key == was.key) {
+            other.counts &= other.found_ms >= until && other.found_ms <= now;
+        }
+    }
+
+    /// The file that an id goes by: the newest of those that count.
+    fn newest(&self, key: &Key) -> Option<&FileRef> {
+        let filed = self.files.iter().filter_map(|(name, filed)| Some((name, filed.as_ref()?)));
+        filed
+            .filter(|(_, filed)| filed.counts && filed.key == *key)
+            .max_by_key(|(name, filed)| (filed.age, *name))
+            .map(|(name, _)| name)
     }
 
     // --- what the rows say
@@ -462,13 +498,12 @@ impl Judge {
                 row.has_source || lost_a_file,
                 "{name} has no file, though none was taken away"
             );
-            let floor = self.floors.get(&row.key).map(|floor| (floor.0, floor.1));
-            let fit = self.files.values().flatten().find(|(key, rank)| {
-                *key == row.key && floor.is_none_or(|floor| (rank.0, rank.1) >= floor)
-            });
-            if let (false, Some((_, (_, _, file)))) = (row.has_source, fit) {
-                return Err(format!("{name} has no file, though there is {file}"));
-            }
+            let newest = self.newest(&row.key);
+            ensure!(
+                row.has_source == newest.is_some(),
+                "{name} has {} file, though it goes by {newest:?}",
+                if row.has_source { "a" } else { "no" }
+            );
             ensure!(state != VANISHED || lost_a_file, "{name} has vanished by itself");
             if state == CURRENT {
                 self.holds(row, lost_a_file, disk, dashboard)
@@ -477,10 +512,10 @@ impl Judge {
         }
         // Whatever lies on the disk has its row.
         for (file, on_disk) in &disk.files {
-            let key = match &on_disk.content {
-                Content::Report { id, .. } => (Kind::Report, content_id(*id)),
-                Content::Audio { id, .. } => (Kind::Audio, content_id(*id)),
-                Content::Garbage => continue,
+            let key = match (&on_disk.content, self.files.get(file)) {
+                (Content::Garbage, _) => continue,
+                (_, Some(Some(filed))) => filed.key.clone(),
+                _ => return Err(format!("nobody was told of {file}")),
             };
             let report = (Kind::Report, key.1.clone());
             let orphan = key.0 == Kind::Audio && !rows.iter().any(|row| row.key == report);
@@ -503,13 +538,9 @@ impl Judge {
             .files
             .iter()
             .filter_map(|(name, file)| {
-                let (of, made_ms) = match &file.content {
-                    Content::Report { id, made_ms, .. } => ((Kind::Report, *id), *made_ms),
-                    Content::Audio { id, made_ms, .. } => ((Kind::Audio, *id), *made_ms),
-                    Content::Garbage => return None,
-                };
-                let ours = of.0 == *kind && content_id(of.1) == *id;
-                ours.then_some(((made_ms, file.stamp.mtime_ns, name), &file.content))
+                let Content::Report { id: of, made_ms, .. } = &file.content else { return None };
+                let age = (*made_ms, file.stamp.mtime_ns, name);
+                (content_id(*of) == *id).then_some((age, &file.content))
             })
             .collect();
         files.sort_by(|a, b| b.0.cmp(&a.0));
@@ -517,11 +548,8 @@ impl Judge {
             let url = Some(audio_public_url(id.as_str()));
             ensure!(held.has_audio && held.audio_url == url, "the record forgot it: {held:?}");
         }
-        if !row.has_source {
-            return Ok(());
-        }
-        let (_, newest) = files.first().ok_or("no file, though the item has one")?;
-        match newest {
+        let Some(newest) = self.newest(&row.key) else { return Ok(()) };
+        match &disk.files.get(newest).ok_or("no file, though the item has one")?.content {
             Content::Audio { bytes, .. } => {
                 let held = dashboard.audio.get(id).ok_or("no audio")?;
                 ensure!(held.bytes == audio_bytes(*bytes), "other bytes");
@@ -551,6 +579,11 @@ impl Judge {
         }
         Ok(())
     }
+}
+
+/// Whose audio is that of a report that was never seen.
+fn nobody() -> ContentId {
+    "nobody".parse().expect("an id")
 }
 
 fn is_known(rows: &[Row], id: &ContentId) -> bool {

@@ -235,7 +235,29 @@ fn a_renamed_file_goes_on_standing_for_its_report() {
     replay("seed=1 | 0:w1i0a3f2b2u2 9000:m1t0 20000:w0i0a1f1c0 |");
 }
 
+#[test]
+fn an_older_file_that_is_put_back_is_delivered() {
+    replay("seed=1 | 0:w0i0a3f1c1 9000:d0 20000:w0i0a1f2c1 |");
+    replay("seed=1 | 0:w0i0a3f1c1 9000:d0 20000:w1i0a1f2c1 |");
+    replay("seed=1 | 0:w0i0a3f1c1 9000:d0 9500:w1i0a1f2c1 |");
+    replay("seed=1 | 0:w0i0a3f1c1 5000:reconcile 9000:d0? 9500:w1i0a1f2c1? 30000:reconcile |");
+    replay("seed=1 | 0:w0i0a3f1c1 1000:p0a3n1 9000:x0 20000:p0a1n2 |");
+}
+
+#[test]
+fn audio_follows_its_report_when_that_is_about_another_id() {
+    replay("seed=1 | 0:w0i0a1f1c1 1000:q0a1n1 9000:w0i1a2f1c1 |");
+    replay("seed=1 | 0:q0a1n1 1000:w0i0a1f1c1 9000:w0i2a2f1c1 20000:q0a2n2 |");
+}
+
 // --- what must stay so
+
+#[test]
+fn what_lay_beside_a_removed_file_does_not_come_in_its_place() {
+    replay("seed=1 | 0:w1i0a1f2c2 5000:w0i0a3f1c1 9000:d0 20000:r1 30000:restart |");
+    replay("seed=1 | 0:w1i0a2f2c2 5000:w0i0a3f1c1 9000:d0 20000:w2i0a1f0c0 30000:t1 |");
+    replay("seed=1 | 0:w1i0a2f2c2 5000:w0i0a3f1c1 9000:w0i0a1f0c1 20000:d0 |");
+}
 
 #[test]
 fn a_number_that_the_target_is_ahead_of_is_overtaken() {

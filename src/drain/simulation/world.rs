@@ -24,13 +24,15 @@ use crate::drain::parcel::{Unpacked, pack};
 use crate::drain::pilot::{Landed, Order, Pilot, Rows};
 use crate::file::FileRef;
 use crate::id::Kind;
-use crate::outbox::{Due, Finding, Parcel, lane, level};
+use crate::outbox::{Due, Finding, Found, Parcel, lane, level};
 
 pub const PARK_AFTER: u32 = 8;
 /// How long a request may take before its sender gives up.
 const REPORT_TIMEOUT_MS: i64 = 30_000;
 const AUDIO_TIMEOUT_MS: i64 = 60_000;
 const LOOK_TIMEOUT_MS: i64 = 10_000;
+/// How long a deletion rests before it is believed.
+const REST_MS: i64 = 2_000;
 /// When a history begins.
 const BEGIN_MS: i64 = 1_000_000_000_000;
 /// How long the last trouble may take to be overcome: some of the longest waits of a target that
@@ -82,6 +84,11 @@ pub struct World<'h> {
     events: u64,
     wake: Option<i64>,
     disk: Disk,
+    /// Files that are gone, as it seems: until when each was there, as far as anybody knows, and
+    /// when that was heard of.
+    missed: BTreeMap<FileRef, (i64, i64)>,
+    /// When the intake last looked at everything.
+    last_look: i64,
     outbox: Rc<Connection>,
     row: i64,
     /// None while the daemon does not run. Everything that it remembers is in here.
@@ -138,7 +145,7 @@ thread_local! {
 /// An empty outbox, and the row of its target.
 fn outbox() -> (Rc<Connection>, i64) {
     let connection = OUTBOX.with(Rc::clone);
-    for table in ["delivery", "audio_key", "file", "item", "target"] {
+    for table in ["attempt", "delivery", "audio_key", "file", "item", "target"] {
         let sql = format!("DELETE FROM {table}");
         connection.prepare_cached(&sql).unwrap().execute([]).unwrap();
     }
@@ -157,6 +164,8 @@ impl<'h> World<'h> {
             events: 0,
             wake: None,
             disk: Disk::default(),
+            missed: BTreeMap::new(),
+            last_look: BEGIN_MS,
             outbox,
             row,
             pilot: None,
@@ -185,6 +194,7 @@ impl<'h> World<'h> {
         }
         self.look(None)?;
         self.drain()?;
+        self.until(self.now + REST_MS)?;
         // Requests that are still to be troubled are part of it.
         let calm_ms = |world: &Self| {
             let troubled = (world.requests as usize) < world.history.fates.len();
@@ -309,9 +319,12 @@ impl<'h> World<'h> {
                 park_after: PARK_AFTER,
             },
             breaker: Breaker { failures: 5 },
+            limited: self.history.seed.is_multiple_of(3),
         };
         self.wake = None;
         self.stopping = false;
+        self.missed.clear();
+        self.last_look = self.now;
         // A reconcile comes before everything else.
         self.pilot = Some(Pilot::new("dashboard", self.row, rules, jitter));
         self.look(None)
@@ -364,6 +377,11 @@ impl<'h> World<'h> {
     // --- the intake
 
     fn look(&mut self, names: Option<Vec<FileRef>>) -> Result<(), String> {
+        // What everything is looked at for was gone at some moment since the last time.
+        let until = if names.is_some() { self.now } else { self.last_look };
+        if names.is_none() {
+            self.last_look = self.now;
+        }
         let names = names.unwrap_or_else(|| {
             let mut known = self.judge.recorded_names();
             known.extend(self.disk.files.keys().cloned());
@@ -375,15 +393,36 @@ impl<'h> World<'h> {
             .iter()
             .filter_map(|name| {
                 let known = level::stamp(&self.outbox, name).expect("a stamp can be read");
-                self.disk.look(name, known)
+                match known {
+                    Some(_) if !self.disk.files.contains_key(name) => self.miss(name, until),
+                    _ => {
+                        self.missed.remove(name);
+                        self.disk.look(name, known)
+                    }
+                }
             })
             .collect();
         if findings.is_empty() {
             return Ok(());
         }
         level::record(&self.outbox, &findings, false, self.now).map_err(|e| e.to_string())?;
-        self.judge.recorded(&findings);
+        self.judge.recorded(&findings, self.now);
         self.judge.rows(&self.outbox)
+    }
+
+    /// A deletion comes to rest before it is believed.
+    fn miss(&mut self, name: &FileRef, until: i64) -> Option<Finding> {
+        let heard = self.missed.get(name).copied();
+        let (until, at) = heard.unwrap_or((until, self.now));
+        if self.now >= at + REST_MS {
+            self.missed.remove(name);
+            return Some(Finding { file: name.clone(), found: Found::Gone(until) });
+        }
+        if heard.is_none() {
+            self.missed.insert(name.clone(), (until, at));
+            self.after(REST_MS, 0, Event::Look(Some(vec![name.clone()])));
+        }
+        None
     }
 
     // --- the lane's own work
@@ -419,7 +458,7 @@ impl<'h> World<'h> {
             Kind::Report => match pack(&parcel, 0, |of| self.disk.read(of)) {
                 Ok(packed) => {
                     let bytes = packed.json.len() as u64;
-                    let flight = Flight { bytes, taken: packed.sent, warning: None };
+                    let flight = Flight { bytes, taken: packed.sent, ..Flight::default() };
                     (Body::Report(packed.json), flight)
                 }
                 Err(unpacked) => {
@@ -618,6 +657,10 @@ impl Rows for LaneRows<'_> {
 
     fn due(&self, limit: usize) -> impl Future<Output = rusqlite::Result<Vec<Due>>> + Send {
         ready(lane::due(self.outbox, self.row, limit))
+    }
+
+    fn due_reports(&self, limit: usize) -> impl Future<Output = rusqlite::Result<Vec<Due>>> + Send {
+        ready(lane::due_reports(self.outbox, self.row, limit))
     }
 
     fn has_fresh(

@@ -39,6 +39,14 @@ fn completed(mut report: Report) -> Report {
         fields.topics.take().or_else(|| (!topics.is_empty()).then_some(Value::Array(topics)));
     // Only an ingest-ready file can prove that there is an MP3 (contract A.2).
     fields.media = None;
+    // Figures that only a video has.
+    if !is_youtube {
+        report.extras.view_count = None;
+        report.extras.like_count = None;
+        if fields.content_source.as_deref() != Some("reddit") {
+            report.extras.comment_count = None;
+        }
+    }
     report.made_at.get_or_insert_with(written_at);
     report.shape = Shape::Universal;
     report.remarks.clear();
@@ -107,6 +115,14 @@ fn pieces() -> Vec<(&'static str, Value)> {
                 {"variant": "audio", "text": " Heard. ", "generated_at": "2025-09-04T00:00:00"},
             ]),
         ),
+        ("published_at", json!("2025-08-30T00:00:00")),
+        ("video.upload_date", json!("20250831")),
+        ("metadata.channel_id", json!("UC1")),
+        ("word_count", json!("4000")),
+        ("media.transcript_chars", json!(12)),
+        ("has_transcript", json!(true)),
+        ("view_count", json!(3_000_000_000_i64)),
+        ("source_metadata.reddit.num_comments", json!(4)),
         ("title", json!("A title\twith \u{7}odd things")),
     ]
 }

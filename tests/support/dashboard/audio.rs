@@ -37,15 +37,9 @@ pub(super) fn process(state: &mut State, seq: usize, upload: &Upload) -> Answer 
 
 /// Finds the parts. Others are ignored, of a repeated one the last wins.
 pub(super) fn parse(content_type: &str, body: &[u8]) -> Option<Upload> {
-    let boundary = parameter(content_type, "boundary")?;
-    let delimiter = format!("--{boundary}");
     let mut id = None;
     let mut audio = None;
-    for part in parts(body, delimiter.as_bytes()) {
-        let Some(split) = find(part, b"\r\n\r\n") else { continue };
-        let head: String = part[..split].iter().copied().map(char::from).collect();
-        let content = &part[split + 4..];
-        let Some(disposition) = disposition(&head) else { continue };
+    for (disposition, content) in fields(content_type, body)? {
         let file_name = parameter(&disposition, "filename").filter(|name| !name.is_empty());
         match (parameter(&disposition, "name").as_deref(), file_name) {
             (Some("video_id"), None) => id = String::from_utf8(content.to_vec()).ok(),
@@ -55,6 +49,29 @@ pub(super) fn parse(content_type: &str, body: &[u8]) -> Option<Upload> {
     }
     let video_id = id.filter(|id| !id.trim().is_empty())?;
     Some(Upload { video_id, audio: audio? })
+}
+
+/// The part `audio` with a file's name, its disposition and its bytes: of several the last.
+pub(super) fn file_part<'a>(content_type: &str, body: &'a [u8]) -> Option<(String, &'a [u8])> {
+    let named = |disposition: &str, name: &str| {
+        parameter(disposition, name).filter(|value| !value.is_empty())
+    };
+    fields(content_type, body)?.into_iter().rfind(|(disposition, _)| {
+        named(disposition, "name").as_deref() == Some("audio")
+            && named(disposition, "filename").is_some()
+    })
+}
+
+/// The parts of a form: how each is disposed of, and its bytes.
+fn fields<'a>(content_type: &str, body: &'a [u8]) -> Option<Vec<(String, &'a [u8])>> {
+    let boundary = parameter(content_type, "boundary")?;
+    let delimiter = format!("--{boundary}");
+    let field = |part: &'a [u8]| {
+        let split = find(part, b"\r\n\r\n")?;
+        let head: String = part[..split].iter().copied().map(char::from).collect();
+        Some((disposition(&head)?, &part[split + 4..]))
+    };
+    Some(parts(body, delimiter.as_bytes()).into_iter().filter_map(field).collect())
 }
 
 /// The bytes between the delimiters, without the line ends that belong to these.
@@ -82,7 +99,7 @@ fn disposition(head: &str) -> Option<String> {
 
 /// A parameter of a header value, quoted or not. `filename*=` is another parameter than
 /// `filename=`, as it is to Python's parser.
-fn parameter(value: &str, name: &str) -> Option<String> {
+pub(super) fn parameter(value: &str, name: &str) -> Option<String> {
     value.split(';').skip(1).find_map(|parameter| {
         let (key, value) = parameter.trim().split_once('=')?;
         key.eq_ignore_ascii_case(name).then(|| value.trim_matches('"').to_owned())

@@ -31,11 +31,16 @@ pub(super) fn serve(shared: &Arc<Shared>, stream: TcpStream, peer_port: u16) {
         return wire::reset(reader);
     }
 
-    let (token, drains) = {
+    let (keys, drains) = {
         let state = shared.lock();
-        (state.token.clone(), state.drains_rejected)
+        let keys = routes::Keys {
+            token: state.token.clone(),
+            secret: state.secret.clone(),
+            old: state.old,
+        };
+        (keys, state.drains_rejected)
     };
-    let rejected = routes::reject(&head, &token);
+    let rejected = routes::reject(&head, &keys);
     let length = routes::content_length(&head);
     let raw = if rejected.is_none() || drains {
         let mut raw = Vec::new();

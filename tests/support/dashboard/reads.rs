@@ -15,7 +15,7 @@ pub(super) fn answer(state: &State, method: &str, target: &str) -> Answer {
             let body = json!({ "status": "healthy", "timestamp": timestamp, "service": service });
             Answer::json(200, &body)
         }
-        "/health/ingest" if method == "GET" => {
+        "/health/ingest" if method == "GET" && !state.old => {
             let body = json!({
                 "status": "ok",
                 "auth_required": true,

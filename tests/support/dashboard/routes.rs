@@ -6,7 +6,7 @@ use super::audio::{self, Upload};
 use super::pyjson::{self, Parsed};
 use super::state::State;
 use super::wire::{Answer, Head};
-use super::{reads, report};
+use super::{legacy, reads, report};
 
 /// Before the id to delete.
 const DELETE: &str = "/api/delete/";
@@ -19,6 +19,8 @@ pub(super) enum Body {
     None,
     Report(Parsed),
     Audio(Upload),
+    Row(Parsed),
+    Upload(legacy::Upload),
 }
 
 impl Body {
@@ -27,13 +29,15 @@ impl Body {
         match self {
             Body::Report(parsed) => Some(parsed.value.get("video_id")?.as_str()?.to_owned()),
             Body::Audio(upload) => Some(upload.video_id.clone()),
+            Body::Row(parsed) => Some(parsed.value.get("video_id")?.as_str()?.to_owned()),
+            Body::Upload(upload) => Some(upload.filename.trim_end_matches(".mp3").to_owned()),
             Body::Rejected(_) | Body::None => None,
         }
     }
 
     pub fn json(&self) -> Option<&Value> {
         match self {
-            Body::Report(parsed) => Some(&parsed.value),
+            Body::Report(parsed) | Body::Row(parsed) => Some(&parsed.value),
             _ => None,
         }
     }
@@ -41,13 +45,22 @@ impl Body {
     pub fn audio_hash(&self) -> Option<blake3::Hash> {
         match self {
             Body::Audio(upload) => Some(blake3::hash(&upload.audio)),
+            Body::Upload(upload) => Some(blake3::hash(&upload.audio)),
             _ => None,
         }
     }
 }
 
+/// What lets a client in, and which generation this is.
+pub(super) struct Keys {
+    pub token: String,
+    pub secret: String,
+    /// From before PostgreSQL, and so without ingest endpoints.
+    pub old: bool,
+}
+
 /// The answer to a request that its head condemns, before its body is read.
-pub(super) fn reject(head: &Head, token: &str) -> Option<Answer> {
+pub(super) fn reject(head: &Head, keys: &Keys) -> Option<Answer> {
     match head.method.as_str() {
         "GET" | "HEAD" => return None,
         // Nobody is asked who he is (contract G.1).
@@ -56,10 +69,13 @@ pub(super) fn reject(head: &Head, token: &str) -> Option<Answer> {
         _ => return Some(Answer::html(501)),
     }
     // The raw target, so a query or a slash at the end is another path (contract C.1).
-    if head.target != "/ingest/report" && head.target != "/ingest/audio" {
+    if legacy::is_route(&head.target) {
+        return legacy::reject(head, &keys.secret, keys.old);
+    }
+    if keys.old || (head.target != "/ingest/report" && head.target != "/ingest/audio") {
         return Some(Answer::html(404));
     }
-    if token.is_empty() || head.header("x-ingest-token") != Some(token) {
+    if keys.token.is_empty() || head.header("x-ingest-token") != Some(&keys.token) {
         return Some(Answer::error(401, "unauthorized"));
     }
     let kind = head.header("content-type").unwrap_or("");
@@ -90,6 +106,14 @@ pub(super) fn parse(head: &Head, raw: Vec<u8>) -> Body {
             None => Body::Rejected(Answer::error(400, "video_id and audio required")),
         };
     }
+    if head.target == "/api/upload-audio" {
+        let upload = legacy::parse_upload(head.header("content-type").unwrap_or(""), &raw);
+        return upload.map_or(Body::Rejected(Answer::html(400)), Body::Upload);
+    }
+    if head.target == "/api/content" {
+        let parsed = String::from_utf8(raw).ok().and_then(|text| pyjson::parse(&text).ok());
+        return parsed.map_or(Body::Rejected(Answer::html(400)), Body::Row);
+    }
     // A gzip body is no UTF-8, and that is all that the dashboard notices (contract 0.6).
     let Ok(text) = String::from_utf8(raw) else {
         return Body::Rejected(Answer::error(500, "internal error: invalid utf-8"));
@@ -113,6 +137,8 @@ pub(super) fn process(state: &mut State, seq: usize, head: &Head, body: &Body) -
         Body::Report(parsed) => report::process(state, seq, parsed),
         Body::Audio(upload) => audio::process(state, seq, upload),
         Body::None if head.method == "DELETE" => delete(state, &head.target),
+        Body::Row(parsed) => legacy::content(state, seq, &parsed.value),
+        Body::Upload(upload) => legacy::upload(state, seq, upload),
         Body::None => reads::answer(state, &head.method, &head.target),
     }
 }

@@ -7,17 +7,21 @@ use std::time::{Duration, Instant};
 
 use super::audio::file_name;
 use super::fault::Faults;
+use super::legacy::FlatRecord;
 use super::record::{Audio, Record};
 use super::request::Request;
 
 /// Everything behind the mutex. Tests see it in `wait_until`.
 pub struct State {
     pub(super) token: String,
+    pub(super) secret: String,
+    pub(super) old: bool,
     pub(super) triggers: bool,
     pub(super) drains_rejected: bool,
     pub(super) closed: bool,
     pub(super) faults: Faults,
     pub(super) rows: BTreeMap<String, Record>,
+    pub(super) flat: BTreeMap<String, FlatRecord>,
     pub(super) files: BTreeMap<String, Audio>,
     requests: Vec<Request>,
     changes: u64,
@@ -36,6 +40,16 @@ impl State {
 
     pub fn records(&self) -> impl Iterator<Item = &Record> {
         self.rows.values()
+    }
+
+    /// The row of the old `content` under this key, such as `yt:…`.
+    pub fn flat(&self, id: &str) -> Option<&FlatRecord> {
+        self.flat.get(id)
+    }
+
+    /// What was uploaded under this name.
+    pub fn file(&self, name: &str) -> Option<&Audio> {
+        self.files.get(name)
     }
 
     pub fn audio(&self, id: &str) -> Option<&Audio> {
@@ -81,6 +95,7 @@ impl State {
 
     pub(super) fn delete(&mut self, id: &str) {
         self.rows.remove(id);
+        self.flat.remove(id);
         self.files.remove(&file_name(id));
     }
 
@@ -139,11 +154,14 @@ impl Shared {
     pub fn new(token: &str) -> Self {
         let state = State {
             token: token.to_owned(),
+            secret: "test-secret".to_owned(),
+            old: false,
             triggers: true,
             drains_rejected: false,
             closed: false,
             faults: Faults::default(),
             rows: BTreeMap::new(),
+            flat: BTreeMap::new(),
             files: BTreeMap::new(),
             requests: Vec::new(),
             changes: 0,

@@ -1,0 +1,82 @@
+//! `ytv2d rescan`: has the directories looked through, and says what came of it.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::builder::PossibleValuesParser;
+
+use super::ask::{self, At};
+use crate::control::wire::{Rescan, Rescanned};
+
+/// What `rescan` can be told.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only this directory; both without it.
+    #[arg(long, value_name = "ROOT", value_parser = PossibleValuesParser::new(["reports", "exports"]))]
+    root: Option<String>,
+    /// What is missing was deleted on purpose: forget it, even where it is so much that a mount is
+    /// more likely to have failed. The dashboard keeps what it has.
+    #[arg(long)]
+    accept_removals: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    at: At,
+}
+
+/// Succeeds when everything could be looked through.
+pub fn main(args: &Args, config: Option<&Path>) -> ExitCode {
+    let mut path = format!("/rescan?accept_removals={}", args.accept_removals);
+    if let Some(root) = &args.root {
+        path.push_str("&root=");
+        path.push_str(root);
+    }
+    let rescan: Rescan = match ask::post(&args.at, config, &path, &()) {
+        Ok(rescan) => rescan,
+        Err(code) => return code,
+    };
+    if args.json {
+        ask::print_json(&rescan);
+    } else {
+        rescan.roots.iter().for_each(|root| println!("{}", line(root)));
+    }
+    ExitCode::from(u8::from(rescan.roots.iter().any(|root| root.error.is_some())))
+}
+
+fn line(found: &Rescanned) -> String {
+    let Rescanned { root, files, new, changed, gone, held_back, ms, .. } = found;
+    if let Some(error) = &found.error {
+        return format!("{root:<9} not looked through: {error}");
+    }
+    let mut line =
+        format!("{root:<9} {files} files: {new} new, {changed} changed, {gone} gone, in {ms} ms");
+    if let Some(why) = found.why_held_back.as_ref().filter(|_| *held_back > 0) {
+        line.push_str(&format!("\n          {held_back} missing, not forgotten: {why}"));
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_what_came_of_a_root() {
+        let found = Rescanned {
+            root: "reports".to_owned(),
+            files: 20,
+            new: 2,
+            changed: 1,
+            ms: 5,
+            ..Rescanned::default()
+        };
+        let text = "reports   20 files: 2 new, 1 changed, 0 gone, in 5 ms";
+        assert_eq!(line(&found), text);
+        let why_held_back = Some("suspicious".to_owned());
+        let held = Rescanned { held_back: 15, why_held_back, ..found };
+        assert_eq!(line(&held), format!("{text}\n          15 missing, not forgotten: suspicious"));
+        let lost = Rescanned { error: Some("lost: gone".to_owned()), ..held };
+        assert_eq!(line(&lost), "reports   not looked through: lost: gone");
+    }
+}

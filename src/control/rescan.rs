@@ -1,0 +1,57 @@
+//! `POST /rescan`: has roots looked through, and answers when that is done.
+
+use serde::Deserialize;
+
+use super::Desk;
+use super::refusal::Refusal;
+use super::wire::{Rescan, Rescanned};
+use crate::file::Root;
+use crate::intake::{self, NotLooked};
+
+/// What may be asked.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Asked {
+    /// `reports` or `exports`; both without it.
+    root: Option<String>,
+    /// Whether all that is missing was deleted on purpose, and is to be believed.
+    accept_removals: bool,
+}
+
+/// Answers.
+pub async fn answer(desk: &Desk, asked: Asked) -> Result<Rescan, Refusal> {
+    let is_known = |name: &str| Root::ALL.iter().any(|root| root.as_str() == name);
+    if let Some(name) = asked.root.as_deref().filter(|name| !is_known(name)) {
+        let error = format!("there is no root {name:?}");
+        return Err(Refusal::bad(error, "the roots are reports and exports"));
+    }
+    let mut roots = Vec::new();
+    for intake in &desk.intakes {
+        if asked.root.as_deref().is_none_or(|name| name == intake.root.as_str()) {
+            let looked = intake.rescan(asked.accept_removals).await;
+            if looked == Err(NotLooked::Stopping) {
+                return Err(Refusal::stopping());
+            }
+            roots.push(told(intake.root, looked));
+        }
+    }
+    Ok(Rescan { roots })
+}
+
+fn told(root: Root, looked: Result<intake::Rescanned, NotLooked>) -> Rescanned {
+    let root = root.to_string();
+    match looked {
+        Err(why) => Rescanned { root, error: Some(why.to_string()), ..Rescanned::default() },
+        Ok(found) => Rescanned {
+            root,
+            error: None,
+            files: found.files,
+            new: found.new,
+            changed: found.changed,
+            gone: found.gone,
+            held_back: found.held_back,
+            why_held_back: found.why_held_back,
+            ms: found.took.as_millis() as u64,
+        },
+    }
+}

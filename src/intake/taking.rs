@@ -1,0 +1,217 @@
+//! Takes in files that may have changed: what is ready is read and recorded, what is not is waited
+//! for, and what cannot be read is named.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::Intake;
+use super::look::{self, Looked, Rules, Seen, Trigger};
+use crate::clock;
+use crate::file::FileRef;
+use crate::outbox::{Finding, Found, OutboxError};
+use crate::watch::{Directory, Entry, Pulse};
+
+/// How many files are looked at between two commits.
+const GROUP: usize = 64;
+/// When a file is tried again that ought to be readable, and was not.
+const UNREADABLE: Duration = Duration::from_secs(60);
+
+impl Intake {
+    /// Looks at files, and takes in those that are ready.
+    pub(super) async fn look_at(
+        &mut self,
+        names: Vec<OsString>,
+        trigger: Trigger,
+    ) -> Result<(), OutboxError> {
+        let mut names = names.into_iter();
+        loop {
+            let group: Vec<OsString> = names.by_ref().take(GROUP).collect();
+            // A dead mount would let nobody go who asks it something.
+            if group.is_empty() || !self.eye.is_open() {
+                return Ok(());
+            }
+            let files = group.into_iter().map(|name| FileRef::new(self.root, name)).collect();
+            let known = self.outbox.stamps_of(files).await?;
+            let path = self.path.clone();
+            let look = self.questions.ask(self.root, None, move |pulse| {
+                let directory = Directory::open(&path)?;
+                let seen = look::see(&directory, known.into_iter(), pulse);
+                Ok((Arc::new(directory), seen))
+            });
+            let (directory, (seen, unseen)) = match look.await {
+                Ok(looked) => looked,
+                Err(error) => {
+                    self.lose_sight(&error);
+                    return Ok(());
+                }
+            };
+            unseen.iter().for_each(|(file, error)| self.trouble(file, error));
+            self.files += self.take(directory, seen, trigger).await?;
+        }
+    }
+
+    /// Decides about files that were seen, reads those that are ready, and records them in one go.
+    /// Says how many were not recorded before.
+    pub(super) async fn take(
+        &mut self,
+        directory: Arc<Directory>,
+        seen: Vec<Seen>,
+        trigger: Trigger,
+    ) -> Result<usize, OutboxError> {
+        let rules = Arc::new(self.rules());
+        let mut findings = Vec::new();
+        let mut ready = Vec::new();
+        let (mut fresh, mut again) = (HashSet::new(), HashSet::new());
+        for seen in seen {
+            if seen.known.is_none() {
+                fresh.insert(seen.file.clone());
+            }
+            if matches!(seen.entry, Some(Entry::File(stamp)) if seen.known == Some(stamp)) {
+                again.insert(seen.file.clone());
+            }
+            match look::decide(&seen, trigger, &rules, &mut self.settling, Instant::now()) {
+                Looked::Nothing => {}
+                Looked::Gone => {
+                    let now = Instant::now();
+                    self.deletions.heard_of(seen.file.name, now, now);
+                }
+                Looked::Found(found) => findings.push(Finding { file: seen.file, found }),
+                Looked::Ready => ready.push(seen.file),
+            }
+        }
+        for file in ready {
+            let outcome = self.read(&directory, &file, &rules).await;
+            // A dead mount would hold every one of the others up.
+            if !self.eye.is_open() {
+                break;
+            }
+            let Some(found) = self.weigh(&file, outcome) else { continue };
+            let is_news = self.recent.is_news(&file.name, &found, Instant::now());
+            // What is in doubt is what was recorded, not what was found.
+            if is_news || trigger == Trigger::Doubt || !again.contains(&file) {
+                findings.push(Finding { file, found });
+            }
+        }
+        let recorded = findings.iter().filter(|finding| fresh.contains(&finding.file)).count();
+        self.record(findings, trigger).await?;
+        Ok(recorded)
+    }
+
+    /// Reads a file. When that does not come to an end, the root may be at fault: it is looked at.
+    async fn read(
+        &mut self,
+        directory: &Arc<Directory>,
+        file: &FileRef,
+        rules: &Arc<Rules>,
+    ) -> look::Outcome {
+        let reading = {
+            let (directory, file, rules) = (Arc::clone(directory), file.clone(), Arc::clone(rules));
+            move |pulse: &Pulse| Ok(look::read(&directory, &file, &rules, pulse))
+        };
+        match self.questions.ask(self.root, Some(&file.name), reading).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                self.trouble(file, &error);
+                self.check_root().await;
+                look::Outcome::Failed(error)
+            }
+        }
+    }
+
+    /// Records findings, and says what there is to say of them.
+    pub(super) async fn record(
+        &mut self,
+        findings: Vec<Finding>,
+        trigger: Trigger,
+    ) -> Result<(), OutboxError> {
+        if findings.is_empty() {
+            return Ok(());
+        }
+        // An obstacle is met again at every start, and told once.
+        let mut told = HashSet::new();
+        for finding in &findings {
+            if let Found::Obstacle(_, problem) = &finding.found
+                && self.outbox.problem(finding.file.clone()).await?.as_ref() == Some(problem)
+            {
+                told.insert(finding.file.clone());
+            }
+        }
+        let adopt = self.adopting && trigger == Trigger::Scan;
+        let vanished = self.outbox.record(findings.clone(), adopt, clock::now_ms()).await?;
+        // Not before, so that what is taken in at a second try is not told twice.
+        for finding in findings.iter().filter(|finding| !told.contains(&finding.file)) {
+            announce(finding);
+        }
+        for vanished in vanished {
+            warn!(id = %vanished.id, kind = %vanished.kind,
+                "its file is gone before it was delivered; nothing will be sent of it");
+        }
+        Ok(())
+    }
+
+    /// What a reading means now: a file that is not whole yet is waited for.
+    fn weigh(&mut self, file: &FileRef, outcome: look::Outcome) -> Option<Found> {
+        let now = Instant::now();
+        if !matches!(outcome, look::Outcome::Failed(_)) {
+            self.troubles.remove(&file.name);
+        }
+        match outcome {
+            look::Outcome::Found(found) => {
+                self.settling.forget(&file.name);
+                Some(found)
+            }
+            look::Outcome::Unfinished(stamp, problem) => {
+                let quiet = self.rules().quiet;
+                let settled = self.settling.has_settled(&file.name, stamp, quiet, now);
+                settled.then_some(Found::Problem(stamp, problem))
+            }
+            look::Outcome::Moving => {
+                self.settling.touch(&file.name, self.rules().quiet, now);
+                None
+            }
+            look::Outcome::Failed(error) => {
+                self.trouble(file, &error);
+                None
+            }
+        }
+    }
+
+    /// Leaves a file for a while that could not be looked at, or read, and says so once.
+    pub(super) fn trouble(&mut self, file: &FileRef, error: &io::Error) {
+        let (now, why) = (Instant::now(), error.to_string());
+        self.settling.touch(&file.name, UNREADABLE, now);
+        let known = self.troubles.get(&file.name);
+        if known.is_none_or(|(_, known)| *known != why) {
+            warn!(%file, %error, "a file cannot be read; it is tried again in a minute");
+        }
+        let since = known.map_or(now, |(since, _)| *since);
+        self.troubles.insert(file.name.clone(), (since, why));
+    }
+}
+
+/// Says once what is wrong with a file, when that is found out.
+fn announce(finding: &Finding) {
+    if let Found::Report(_, facts) = &finding.found {
+        for remark in &facts.remarks {
+            warn!(file = %finding.file, remark, "an odd report is delivered all the same");
+        }
+    }
+    if let Found::Problem(_, problem) | Found::Obstacle(_, problem) | Found::NotOurs(_, problem) =
+        &finding.found
+    {
+        warn!(file = %finding.file, problem, "this file cannot be delivered");
+    }
+    if std::str::from_utf8(finding.file.name_bytes()).is_err()
+        && !matches!(finding.found, Found::Gone(_))
+    {
+        warn!(file = %finding.file,
+            "the name of this file is not UTF-8: it goes by what is in it; rename it to be rid of \
+             this line");
+    }
+}

@@ -1,0 +1,78 @@
+//! Why audio waits, in words: what is the matter with its report.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::pairing;
+use super::sql::State;
+use crate::file::{FileRef, Printable, Root};
+use crate::id::{ContentId, Kind};
+
+/// Why the audio of an id waits at a target, which has not acknowledged its report.
+pub fn for_its_report(
+    connection: &Connection,
+    target: &str,
+    id: &ContentId,
+) -> rusqlite::Result<String> {
+    let report = connection
+        .prepare_cached(
+            "SELECT state, error FROM item JOIN delivery ON delivery.item = item.id
+             WHERE kind = ?1 AND content = ?2
+             AND delivery.target = (SELECT id FROM target WHERE name = ?3)",
+        )?
+        .query_row(params![Kind::Report, id, target], |row| {
+            Ok((row.get::<_, State>(0)?, row.get::<_, Option<String>>(1)?))
+        })
+        .optional()?;
+    let error = |error: Option<String>| error.map(|error| format!(": {error}")).unwrap_or_default();
+    Ok(match report {
+        Some((State::Parked, why)) => {
+            format!("waits for its report, which is parked{}", error(why))
+        }
+        Some((State::Dropped, _)) => "waits for its report, which was dropped by order".to_owned(),
+        Some((State::Due, why)) => {
+            format!("waits for its report, which is not delivered yet{}", error(why))
+        }
+        _ => {
+            let culprit = culprit(connection, &[id.bare().to_owned()])?;
+            format!("waits for its report, whose file is gone or cannot be delivered{culprit}")
+        }
+    })
+}
+
+/// Why an audio file waits whose report is not known.
+pub fn for_a_report(connection: &Connection, file: &FileRef) -> rusqlite::Result<String> {
+    let row = connection
+        .prepare_cached("SELECT id FROM file WHERE root = ?1 AND name = ?2")?
+        .query_row(params![file.root, file.name_bytes()], |row| row.get(0))?;
+    let keys = pairing::keys_of(connection, row)?;
+    let culprit = culprit(connection, &keys)?;
+    // The likeliest reading comes first; the name of a report's file comes last.
+    let (id, stem) = (keys.first().map_or("", String::as_str), file.stem());
+    let name = FileRef::new(Root::Reports, format!("{stem}.{}", Root::Reports.extension()));
+    let id = match id == stem && id.parse::<ContentId>().is_err() {
+        true => String::new(),
+        false => format!("about {}, or ", Printable(id.as_bytes())),
+    };
+    Ok(format!("waits for a report {id}in {name}{culprit}"))
+}
+
+/// A report file that cannot be delivered, and whose name has one of these in it.
+fn culprit(connection: &Connection, keys: &[String]) -> rusqlite::Result<String> {
+    let mut invalid = connection.prepare_cached(
+        "SELECT name, problem FROM file INDEXED BY file_problem
+         WHERE root = ?1 AND problem IS NOT NULL AND instr(CAST(name AS TEXT), ?2)
+         ORDER BY name LIMIT 1",
+    )?;
+    for key in keys {
+        let found = invalid
+            .query_row(params![Root::Reports, key], |row| {
+                Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, String>(1)?))
+            })
+            .optional()?;
+        if let Some((name, problem)) = found {
+            let file = FileRef::from_bytes(Root::Reports, &name);
+            return Ok(format!("; {file} may be it, and cannot be delivered: {problem}"));
+        }
+    }
+    Ok(String::new())
+}

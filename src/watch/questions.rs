@@ -1,0 +1,240 @@
+//! Questions to a file system, which may never answer: a mount whose server is gone holds on to
+//! every thread that asks it something.
+//!
+//! Each question has a thread of its own, and is given up when nothing moves any more. The threads
+//! that are lost that way are counted, and what holds one is not asked about again.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Read};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::file::Root;
+
+/// How long a file system may take for one step: longer than disks take to spin up.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+/// So many threads may be lost to one root.
+const LOST_MAX: usize = 8;
+
+/// What has been asked and not answered.
+#[derive(Clone, Debug, Default)]
+pub struct Questions {
+    lost: Arc<Mutex<Vec<Lost>>>,
+}
+
+#[derive(Debug)]
+struct Lost {
+    root: Root,
+    /// The file in question; nothing, when it was about the directory.
+    name: Option<OsString>,
+    /// Gone as soon as the thread is back.
+    thread: Weak<()>,
+}
+
+/// When an answer last came nearer.
+#[derive(Clone, Debug)]
+pub struct Pulse(Arc<Mutex<Instant>>);
+
+impl Questions {
+    /// Asks something about a file of a root, or about the root itself.
+    ///
+    /// # Errors
+    /// The file system's own, or [`io::ErrorKind::TimedOut`] when it does not answer.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        root: Root,
+        name: Option<&OsStr>,
+        question: impl FnOnce(&Pulse) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        self.may_ask(root, name)?;
+        let (pulse, alive) = (Pulse::start(), Arc::new(()));
+        let thread = Arc::downgrade(&alive);
+        let beating = pulse.clone();
+        let answer = tokio::task::spawn_blocking(move || {
+            let _alive = alive;
+            question(&beating)
+        });
+        tokio::select! {
+            answer = answer => answer.expect("a question does not panic"),
+            () = pulse.stops(PATIENCE) => {
+                self.lock().push(Lost { root, name: name.map(OsStr::to_owned), thread });
+                Err(silence("the file system does not answer"))
+            }
+        }
+    }
+
+    /// Another file system stands there: what the last one has not answered is nothing against it.
+    pub fn forgive(&self, root: Root) {
+        self.lock().iter_mut().filter(|lost| lost.root == root).for_each(|lost| lost.name = None);
+    }
+
+    fn may_ask(&self, root: Root, name: Option<&OsStr>) -> io::Result<()> {
+        let mut lost = self.lock();
+        lost.retain(|lost| lost.thread.strong_count() > 0);
+        let of_root = || lost.iter().filter(|lost| lost.root == root);
+        if name.is_some() && of_root().any(|lost| lost.name.as_deref() == name) {
+            return Err(silence("the file system has not answered when it was last asked"));
+        }
+        if of_root().count() >= LOST_MAX {
+            return Err(silence(
+                "the file system has left too many questions unanswered: should it be sound \
+                 again, restart ytv2d",
+            ));
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Lost>> {
+        // Each change is one step, so a panic elsewhere leaves nothing half done.
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn silence(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, what)
+}
+
+impl Pulse {
+    pub fn start() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now())))
+    }
+
+    /// Something has moved.
+    pub fn beat(&self) {
+        *self.lock() = Instant::now();
+    }
+
+    /// Returns when nothing has moved for `patience`.
+    pub async fn stops(&self, patience: Duration) {
+        loop {
+            let until = *self.lock() + patience;
+            if Instant::now() >= until {
+                return;
+            }
+            sleep_until(until).await;
+        }
+    }
+
+    /// A reader that beats with each read.
+    pub fn of<R: Read>(&self, reader: R) -> impl Read {
+        Beating { reader, pulse: self.clone() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Instant> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Beating<R> {
+    reader: R,
+    pulse: Pulse,
+}
+
+impl<R: Read> Read for Beating<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer);
+        self.pulse.beat();
+        read
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    /// A question that is not answered before the other end is dropped.
+    fn endless() -> (Sender<()>, impl FnOnce(&Pulse) -> io::Result<()>) {
+        let (held, answer): (_, Receiver<()>) = channel();
+        (held, move |_: &Pulse| {
+            let _gone = answer.recv();
+            Ok(())
+        })
+    }
+
+    /// Asks what is not answered. Time stands still by itself while a thread is busy.
+    async fn ask_in_vain(
+        questions: &Questions,
+        name: &str,
+        question: impl FnOnce(&Pulse) -> io::Result<()> + Send + 'static,
+    ) -> io::Error {
+        let asking = questions.ask(Root::Exports, Some(OsStr::new(name)), question);
+        let running_ahead = async {
+            loop {
+                tokio::time::advance(Duration::from_secs(1)).await;
+            }
+        };
+        tokio::select! {
+            answer = asking => answer.unwrap_err(),
+            () = running_ahead => unreachable!("it has no end"),
+        }
+    }
+
+    async fn answers(questions: &Questions, root: Root, name: Option<&str>) -> bool {
+        questions.ask(root, name.map(OsStr::new), |_| Ok(())).await.is_ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_answer_is_given_up_and_not_asked_again_until_it_has() {
+        let questions = Questions::default();
+        let (held, question) = endless();
+        let begun = Instant::now();
+        let error = ask_in_vain(&questions, "a", question).await;
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(begun.elapsed() >= PATIENCE && begun.elapsed() < 2 * PATIENCE);
+
+        assert!(!answers(&questions, Root::Exports, Some("a")).await, "still held");
+        assert!(answers(&questions, Root::Exports, Some("b")).await);
+        assert!(answers(&questions, Root::Exports, None).await);
+        assert!(answers(&questions, Root::Reports, Some("a")).await);
+        questions.forgive(Root::Exports);
+        assert!(answers(&questions, Root::Exports, Some("a")).await, "another file system");
+        drop(held);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn so_many_threads_are_lost_to_a_root_and_no_more_until_one_is_back() {
+        let questions = Questions::default();
+        let mut held = Vec::new();
+        for n in 0..LOST_MAX {
+            let (hold, question) = endless();
+            ask_in_vain(&questions, &n.to_string(), question).await;
+            held.push(hold);
+        }
+        questions.forgive(Root::Exports);
+        let begun = Instant::now();
+        assert!(!answers(&questions, Root::Exports, None).await);
+        assert_eq!(begun.elapsed(), Duration::ZERO, "it was not asked");
+        assert!(answers(&questions, Root::Reports, None).await);
+        held.pop();
+        while questions.lock()[LOST_MAX - 1].thread.strong_count() > 0 {
+            std::thread::yield_now();
+        }
+        assert!(answers(&questions, Root::Exports, None).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_moves_may_take_as_long_as_it_takes() {
+        let questions = Questions::default();
+        let (step, steps) = channel();
+        let (done, taken) = channel();
+        let reading = questions.ask(Root::Exports, Some(OsStr::new("a")), move |pulse| {
+            for () in steps {
+                pulse.beat();
+                done.send(()).unwrap();
+            }
+            Ok(())
+        });
+        let moving = async move {
+            for _ in 0..10 {
+                tokio::time::advance(PATIENCE / 2).await;
+                step.send(()).unwrap();
+                taken.recv().unwrap();
+            }
+        };
+        let (answer, ()) = tokio::join!(reading, moving);
+        answer.unwrap();
+    }
+}
