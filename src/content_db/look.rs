@@ -158,7 +158,7 @@ impl How {
 /// What changes when the pages of a file, or those of its log, are moved or overwritten. What is
 /// only added to a log is nothing to a reader who has begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Marks {
+struct Marks {
     inode: u64,
     size: u64,
     /// Seconds and nanoseconds.
@@ -186,7 +186,8 @@ impl Marks {
     }
 }
 
-fn log_of(real: &Path) -> PathBuf {
+/// Where SQLite keeps the log of a database.
+pub fn log_of(real: &Path) -> PathBuf {
     let mut name = real.as_os_str().to_owned();
     name.push("-wal");
     name.into()

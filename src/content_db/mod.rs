@@ -8,6 +8,7 @@ mod row;
 #[cfg(test)]
 mod tests;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
@@ -15,6 +16,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 pub use error::ContentDbError;
 
+use crate::file::Stamp;
 use crate::id::Version;
 use crate::report::{self, IdPolicy, Problem, Report, Source};
 use layout::Layout;
@@ -51,6 +53,14 @@ pub struct ContentPage {
     pub next: Option<Vec<u8>>,
 }
 
+/// What changes whenever the database may have: equal, and no row need be looked at again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DbStamp {
+    file: Stamp,
+    /// Where there is one.
+    log: Option<Stamp>,
+}
+
 impl ContentDb {
     /// `zone` is that of dates without one, as of report files.
     pub fn new(path: PathBuf, zone: TimeZone, ids: IdPolicy) -> Self {
@@ -59,6 +69,20 @@ impl ContentDb {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A look from outside, without opening it.
+    ///
+    /// # Errors
+    /// When there is nothing to be seen.
+    pub fn stamp(&self) -> Result<DbStamp, ContentDbError> {
+        let at = |error| ContentDbError::file(&self.path, error);
+        let real = fs::canonicalize(&self.path).map_err(at)?;
+        let stamp = |path: &Path| rustix::fs::stat(path).map(|stat| Stamp::from(&stat));
+        Ok(DbStamp {
+            file: stamp(&real).map_err(|error| at(error.into()))?,
+            log: stamp(&look::log_of(&real)).ok(),
+        })
     }
 
     /// How many rows there are.

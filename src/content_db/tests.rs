@@ -1,7 +1,7 @@
 //! Real files, and as their owner a real Python, which is what the pipeline is written in.
 
 use std::collections::BTreeMap;
-use std::fs;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -308,6 +308,10 @@ fn what_stands_in_the_log_of_a_program_that_writes_is_read_and_nothing_is_left_b
     assert_eq!(shelf.titles(), ["one"]);
     owner.does("db.execute('COMMIT')");
     assert_eq!(shelf.titles(), ["one", "two"]);
+    assert_eq!(shelf.db().stamp().unwrap(), shelf.db().stamp().unwrap());
+    let before = shelf.db().stamp().unwrap();
+    owner.sql("UPDATE content SET category = 'seen from outside' WHERE id = 'web:a'");
+    assert_ne!(shelf.db().stamp().unwrap(), before);
     // A log that begins anew.
     owner.does("db.execute('PRAGMA wal_checkpoint(RESTART)')");
     owner.sql(&format!("{ADD} ('web:c', 'three', '')"));
