@@ -5,6 +5,7 @@ mod here;
 mod line;
 mod record;
 mod target;
+mod way;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -1,15 +1,9 @@
-//! The way to a target: name, connection, encryption, health, clock, and whether it lets us in.
-
-use std::net::SocketAddr;
-use std::time::Duration;
+//! What a target says of itself: health, clock, and whether it lets us in.
 
 use jiff::Timestamp;
-use reqwest::Url;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 use super::line::Line;
-use super::record;
+use super::{record, way};
 use crate::clock;
 use crate::config::Endpoint;
 use crate::contract::{DATABASE_HEALTH_PATH, HEALTH_PATH, INGEST_HEALTH_PATH};
@@ -25,7 +19,7 @@ const CLOCK_TOLERANCE: i64 = 30;
 /// too.
 pub async fn check(name: TargetName, endpoint: &Endpoint, write: bool) -> Vec<Line> {
     let mut lines = Vec::new();
-    let addresses = match look_up(&endpoint.url, endpoint.connect_timeout).await {
+    let addresses = match way::look_up(&endpoint.url, endpoint.connect_timeout).await {
         Ok(addresses) => addresses,
         Err(words) => {
             let advice =
@@ -34,8 +28,8 @@ pub async fn check(name: TargetName, endpoint: &Endpoint, write: bool) -> Vec<Li
             return lines;
         }
     };
-    lines.push(Line::ok("address", address_words(&endpoint.url, &addresses)));
-    let (line, answers) = connect(&addresses, endpoint.connect_timeout).await;
+    lines.push(way::address(&endpoint.url, &addresses));
+    let (line, answers) = way::connect(&addresses, endpoint.connect_timeout).await;
     lines.push(line);
     if !answers {
         return lines;
@@ -51,7 +45,7 @@ pub async fn check(name: TargetName, endpoint: &Endpoint, write: bool) -> Vec<Li
 
     // The first request may have to wake it.
     let first = target.ask(HEALTH_PATH).await;
-    let line = encryption(&endpoint.url, &first);
+    let line = way::encryption(&endpoint.url, &first);
     let is_encrypted = !line.has_failed();
     lines.push(line);
     let answered = match first {
@@ -77,76 +71,6 @@ pub async fn check(name: TargetName, endpoint: &Endpoint, write: bool) -> Vec<Li
         lines.push(record::round_trip(&target).await);
     }
     lines
-}
-
-async fn look_up(url: &Url, patience: Duration) -> Result<Vec<SocketAddr>, String> {
-    let host = url.host_str().unwrap_or_default().to_owned();
-    let asked = url.clone();
-    let looking = tokio::task::spawn_blocking(move || asked.socket_addrs(|| None));
-    match timeout(patience, looking).await {
-        Ok(Ok(Ok(addresses))) if !addresses.is_empty() => Ok(addresses),
-        Ok(Ok(Ok(_))) => Err(format!("{host} has no address")),
-        Ok(Ok(Err(error))) => Err(format!("{host} cannot be looked up: {error}")),
-        Ok(Err(panic)) => Err(panic.to_string()),
-        Err(_) => Err(format!("{host} cannot be looked up within {patience:?}")),
-    }
-}
-
-fn address_words(url: &Url, addresses: &[SocketAddr]) -> String {
-    let host = url.host_str().unwrap_or_default();
-    let shown: Vec<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
-    let is_literal = shown.iter().any(|shown| host.trim_matches(['[', ']']) == shown);
-    if is_literal { host.to_owned() } else { format!("{host} is {}", shown.join(", ")) }
-}
-
-/// Tries every address, and says whether any answers.
-async fn connect(addresses: &[SocketAddr], patience: Duration) -> (Line, bool) {
-    let mut faults = Vec::new();
-    for address in addresses {
-        match timeout(patience, TcpStream::connect(address)).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => faults.push(format!("{address}: {error}")),
-            Err(_) => faults.push(format!("{address}: no answer within {patience:?}")),
-        }
-    }
-    let words = faults.join("; ");
-    if faults.is_empty() {
-        let port = addresses.first().map_or(0, SocketAddr::port);
-        (Line::ok("connection", format!("port {port} is open")), true)
-    } else if faults.len() < addresses.len() {
-        let advice = "the other addresses do; deliveries may be slow to begin";
-        (Line::warning("connection", words, advice), true)
-    } else {
-        let advice = "start the dashboard, or open the way to it: firewall, port, VPN";
-        (Line::failed("connection", words, advice), false)
-    }
-}
-
-fn encryption(url: &Url, first: &Result<Answered, Transport>) -> Line {
-    const CHECK: &str = "encryption";
-    if url.scheme() == "http" {
-        let is_here = url.host_str().is_some_and(|host| {
-            let host = host.trim_matches(['[', ']']);
-            host == "localhost"
-                || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-        });
-        return if is_here {
-            Line::ok(CHECK, "none (http), and none needed on this machine")
-        } else {
-            let advice = "use https, unless every network between is your own";
-            Line::warning(CHECK, "none (http): whoever listens can read the token", advice)
-        };
-    }
-    match first {
-        Err(fault @ Transport::Tls(_)) => {
-            let advice = "the certificate must be valid for this name, and its issuer known here \
-                          (ca-certificates; SSL_CERT_FILE names another list); see this machine's \
-                          date as well, and whether the dashboard speaks https at all";
-            Line::failed(CHECK, fault.to_string(), advice)
-        }
-        Err(_) => Line::warning(CHECK, "cannot be told without an answer", "see below"),
-        Ok(_) => Line::ok(CHECK, "the certificate is valid for this name"),
-    }
 }
 
 fn health(path: &'static str, answered: Result<Answered, Transport>) -> Line {
@@ -303,22 +227,5 @@ mod tests {
         }
         let unset = answered(200, r#"{"status":"ok","token_set":false}"#);
         assert_eq!(health(INGEST_HEALTH_PATH, Ok(unset)).outcome, Outcome::Failed);
-    }
-
-    #[test]
-    fn plain_http_is_fine_on_this_machine_alone() {
-        for (url, outcome) in [
-            ("http://127.0.0.1:1", Outcome::Ok),
-            ("http://[::1]:1", Outcome::Ok),
-            ("http://localhost", Outcome::Ok),
-            ("http://192.168.1.2", Outcome::Warning),
-            ("https://example.org", Outcome::Ok),
-        ] {
-            let line = encryption(&url.parse().unwrap(), &Ok(answered(200, "")));
-            assert_eq!(line.outcome, outcome, "{url}");
-        }
-        let fault = Err(Transport::Tls("expired".to_owned()));
-        let line = encryption(&"https://example.org".parse().unwrap(), &fault);
-        assert_eq!(line.outcome, Outcome::Failed);
     }
 }
