@@ -284,7 +284,7 @@ fn an_outbox_that_nobody_has_open_is_judged_whole() {
 fn a_daemon_that_complains_is_a_warning_with_its_reasons() {
     let stage = Stage::new();
     let daemon = stage.start();
-    fs::remove_dir(stage.config.exports()).unwrap();
+    fs::rename(stage.config.exports(), stage.config.path().join("away")).unwrap();
     daemon.wait_for_line(support::stage::PATIENCE, |line| {
         line["root"] == "exports" && line["level"] == "ERROR"
     });

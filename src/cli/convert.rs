@@ -1,15 +1,17 @@
 //! `ytv2d convert`: what a report file of any shape becomes, without a daemon or a dashboard.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde_json::Value;
 
-use super::EX_CONFIG;
+use super::ask::At;
+use super::failure::Failure;
+use super::output;
 use crate::clock;
-use crate::config::{self, Reading};
+use crate::config::Reading;
 use crate::contract::ReportPayload;
 use crate::report::{self, FileFacts, Report, Source, compose, merge, universal};
 
@@ -32,29 +34,21 @@ enum To {
 
 /// Prints the conversion: exit status 0, 1 when the file is no report, 78 when the configuration is
 /// at fault.
-pub fn main(args: &Args, config: Option<&Path>) -> ExitCode {
-    let reading = match Reading::load(config::find(config).as_deref()) {
-        Ok(reading) => reading,
-        Err(faults) => {
-            for fault in faults {
-                eprintln!("ytv2d: {fault}");
-            }
-            return ExitCode::from(EX_CONFIG);
-        }
-    };
+pub fn main(args: &Args, at: &At) -> Result<ExitCode, Failure> {
+    let reading = Reading::load(at.file().as_deref())?;
     match convert(args, &reading) {
-        Ok(text) => {
-            println!("{text}");
-            ExitCode::SUCCESS
+        Ok(converted) => {
+            output::print_json(&converted)?;
+            Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
             eprintln!("ytv2d: {}: {error}", args.file.display());
-            ExitCode::FAILURE
+            Ok(ExitCode::FAILURE)
         }
     }
 }
 
-fn convert(args: &Args, reading: &Reading) -> anyhow::Result<String> {
+fn convert(args: &Args, reading: &Reading) -> anyhow::Result<Value> {
     let bytes = std::fs::read(&args.file)?;
     let written_at = std::fs::metadata(&args.file)?
         .modified()
@@ -66,8 +60,8 @@ fn convert(args: &Args, reading: &Reading) -> anyhow::Result<String> {
     let report = report::read(&bytes, &source)
         .map_err(|problem| anyhow::anyhow!("{problem}. {}", problem.hint()))?;
     Ok(match args.to {
-        To::Universal => pretty(&universal(&report, written_at))?,
-        To::Ingest => pretty(&payload(&report, written_at))?,
+        To::Universal => universal(&report, written_at),
+        To::Ingest => serde_json::to_value(payload(&report, written_at))?,
     })
 }
 
@@ -88,8 +82,4 @@ fn payload(report: &Report, written_at: Timestamp) -> ReportPayload {
     });
     let indexed_at = report.fields.indexed_at.unwrap_or(written_at);
     compose(&report.id, &report.fields, variants.collect(), indexed_at, None)
-}
-
-fn pretty(value: &impl Serialize) -> serde_json::Result<String> {
-    serde_json::to_string_pretty(value)
 }

@@ -81,6 +81,17 @@ pub enum WatchMode {
     Scan,
 }
 
+impl WatchMode {
+    /// The word of the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            WatchMode::Auto => "auto",
+            WatchMode::Events => "events",
+            WatchMode::Scan => "scan",
+        }
+    }
+}
+
 /// A share of a hundred, written `"50%"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -237,8 +248,19 @@ impl Default for Breaker {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
+    #[serde(serialize_with = "exactly")]
     pub report: ByteSize,
     pub upload: String,
+}
+
+/// As it would be written by hand; the type's own words are rounded.
+fn exactly<S: serde::Serializer>(size: &ByteSize, serializer: S) -> Result<S::Ok, S::Error> {
+    match size.as_u64() {
+        bytes if bytes.is_multiple_of(1_000_000) => {
+            serializer.collect_str(&format_args!("{}MB", bytes / 1_000_000))
+        }
+        bytes => serializer.collect_str(&format_args!("{bytes}B")),
+    }
 }
 
 impl Default for Limits {

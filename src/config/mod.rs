@@ -4,6 +4,7 @@ mod endpoint;
 mod file;
 mod flags;
 mod ignore;
+mod origin;
 mod place;
 mod reload;
 mod secret;
@@ -19,6 +20,7 @@ pub use endpoint::{Endpoint, URL_VARIABLES};
 pub use file::{ConfigFile, FirstRun, LogFormat, Percent, WatchMode};
 pub use flags::FLAGS;
 pub use ignore::Ignore;
+pub use origin::{Origin, Setting, explain};
 pub use place::{DEFAULT_PLACES, find};
 pub use secret::Token;
 pub use timetable::Timetable;
@@ -290,11 +292,21 @@ impl Config {
 
 /// Reads the file at `path`, or takes the defaults where there is none.
 fn read(path: Option<&Path>) -> Result<ConfigFile, Vec<Fault>> {
-    let Some(path) = path else { return Ok(ConfigFile::default()) };
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| vec![Fault(format!("{}: cannot be read: {error}", path.display()))])?;
-    ConfigFile::parse(&text).map_err(|faults| {
-        let at = |fault: Fault| Fault(format!("{}, {fault}", path.display()));
+    parse(path, &path.map(read_text).transpose()?.unwrap_or_default())
+}
+
+fn read_text(path: &Path) -> Result<String, Vec<Fault>> {
+    std::fs::read_to_string(path)
+        .map_err(|error| vec![Fault(format!("{}: cannot be read: {error}", path.display()))])
+}
+
+/// Reads the text that stands at `path`.
+fn parse(path: Option<&Path>, text: &str) -> Result<ConfigFile, Vec<Fault>> {
+    ConfigFile::parse(text).map_err(|faults| {
+        let at = |fault: Fault| match path {
+            Some(path) => Fault(format!("{}, {fault}", path.display())),
+            None => fault,
+        };
         faults.into_iter().map(at).collect()
     })
 }

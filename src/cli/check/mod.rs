@@ -12,9 +12,10 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::EX_CONFIG;
-use super::ask::print_json;
-use crate::config::{self, Config, control_socket, process_environment};
+use super::ask::At;
+use super::failure::{EX_CONFIG, Failure};
+use super::output;
+use crate::config::{Config, Fault, process_environment};
 use line::Line;
 
 /// What `check` can be told.
@@ -36,28 +37,21 @@ struct Report {
 
 /// Prints a line for each check: exit status 0 when nothing failed, 1 when something did, 78 when
 /// the configuration is at fault.
-pub fn main(args: &Args, named: Option<&Path>) -> ExitCode {
-    let path = config::find(named);
+pub fn main(args: &Args, at: &At) -> Result<ExitCode, Failure> {
+    let path = at.file();
     let place = path.as_deref().unwrap_or(Path::new("the built-in defaults")).display().to_string();
-    let loaded = Config::load(path.as_deref(), &process_environment)
-        .and_then(|config| Ok((config, control_socket(path.as_deref(), &process_environment)?)));
-    let (config, socket) = match loaded {
-        Ok(loaded) => loaded,
+    let config = match Config::load(path.as_deref(), &process_environment) {
+        Ok(config) => config,
         Err(faults) => {
-            let failed = |fault: &config::Fault| {
+            let failed = |fault: &Fault| {
                 Line::failed("configuration", fault.to_string(), "mend that, and check again")
             };
-            tell(args, faults.iter().map(failed).collect());
-            return ExitCode::from(EX_CONFIG);
+            tell(args, faults.iter().map(failed).collect())?;
+            return Ok(ExitCode::from(EX_CONFIG));
         }
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("ytv2d: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
+    let daemon = at.client()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut lines = vec![Line::ok("configuration", place)];
     let doubt = |words: &String| Line::warning("configuration", words, "see that it is meant");
     lines.extend(config.warnings.iter().map(doubt));
@@ -68,23 +62,21 @@ pub fn main(args: &Args, named: Option<&Path>) -> ExitCode {
             let way = target::check(name, endpoint, args.write).await;
             lines.extend(way.into_iter().map(|line| line.of(name)));
         }
-        lines.extend(here::check(&config, &socket).await);
+        lines.extend(here::check(&config, &daemon).await);
         lines
     }));
     // What still hangs in a blocking look at a dead mount must not keep the process.
     runtime.shutdown_background();
-    if tell(args, lines) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    Ok(if tell(args, lines)? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Prints the lines, and says whether none of them failed.
-fn tell(args: &Args, checks: Vec<Line>) -> bool {
+fn tell(args: &Args, checks: Vec<Line>) -> Result<bool, Failure> {
     let ok = !checks.iter().any(Line::has_failed);
     if args.json {
-        print_json(&Report { ok, checks });
+        output::print_json(&Report { ok, checks })?;
     } else {
-        for line in &checks {
-            println!("{line}");
-        }
+        output::print(&checks.iter().map(|line| format!("{line}\n")).collect::<String>())?;
     }
-    ok
+    Ok(ok)
 }

@@ -9,7 +9,7 @@ use crate::clock;
 use crate::delivery::Verdict;
 use crate::id::{ContentId, TargetName, Version};
 use crate::report::{self, Dates, IdPolicy, KnownAudio, Source, compose, flat_row};
-use crate::target::{Answered, Load, Sent, Target, to_json};
+use crate::target::{Answered, Load, Progress, Sent, Target, to_json};
 
 const CHECK: &str = "test record";
 const TITLE: &str = "A test record of ytv2d check, which deletes it again";
@@ -32,7 +32,8 @@ pub async fn round_trip(target: &Target) -> Line {
         Ok(json) => json,
         Err(error) => return Line::failed(CHECK, error.to_string(), "report this as a fault"),
     };
-    let sent = target.deliver(&id, now.as_millisecond(), Load::Report(json)).await;
+    let sent =
+        target.deliver(&id, now.as_millisecond(), Load::Report(json), &Progress::default()).await;
     let shown = read(target, &id).await;
     // Whatever was answered, it may be there.
     let deleted = target.delete(&id).await;

@@ -1,10 +1,12 @@
 //! `ytv2d shim`: what stands in for the pipeline's own sync modules, printed to be put in their
 //! place.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
+
+use super::failure::Failure;
+use super::output;
 
 /// What `shim` can be told.
 #[derive(Debug, clap::Args)]
@@ -23,15 +25,10 @@ enum Language {
 const PYTHON: &str = include_str!("nas_sync.py");
 
 /// Prints the module.
-pub fn main(args: &Args) -> ExitCode {
+pub fn main(args: &Args) -> Result<ExitCode, Failure> {
     let text = match args.language {
         Language::Python => PYTHON,
     };
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("ytv2d: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    output::print(text)?;
+    Ok(ExitCode::SUCCESS)
 }
