@@ -23,6 +23,7 @@ pub struct ConfigFile {
     pub retry: Retry,
     pub breaker: Breaker,
     pub limits: Limits,
+    pub content_db: ContentDb,
     pub control: Control,
     pub log: Log,
 }
@@ -266,6 +267,12 @@ impl Default for Limits {
     fn default() -> Self {
         Self { report: ByteSize::mb(16), upload: "off".into() }
     }
+}
+
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ContentDb {
+    pub path: PathBuf,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ mod account;
 mod fault;
 mod file;
 mod history;
+mod inspect;
 pub(crate) mod lane;
 pub(crate) mod level;
 mod listing;
@@ -41,6 +42,7 @@ use tracing::error;
 
 pub use account::{DeliveryRecord, FileRecord, ItemRecord};
 pub use history::{Attempted, Ended};
+pub use inspect::{Inspected, inspect};
 pub use listing::{Filter, Listed, Page, Place, Standing};
 pub use model::{
     AudioFacts, Concluded, Due, FileOf, Finding, Found, Outcome, Parcel, Recorded, ReportFacts,

@@ -3,6 +3,7 @@
 mod answer;
 mod body;
 mod fault;
+mod probe;
 mod progress;
 mod throttle;
 mod wire;
@@ -16,6 +17,7 @@ use reqwest::{Client, RequestBuilder, redirect};
 use serde::Serialize;
 
 pub use body::AudioBody;
+pub use probe::Answered;
 use progress::Broken;
 pub use progress::Progress;
 pub use throttle::Throttle;
