@@ -5,6 +5,7 @@ use axum::body::Body;
 use axum::extract::multipart::{Field, Multipart, MultipartError};
 use axum::extract::{FromRequest, State};
 use axum::http::{HeaderMap, Request, header};
+use futures_util::FutureExt;
 use jiff::Timestamp;
 use serde_json::Value;
 use tracing::info;
@@ -51,7 +52,7 @@ pub(super) async fn take(
         duration_seconds: parts.duration_seconds,
     };
     let media = ingest.media.clone();
-    let place = Box::new(move |to: &_| media.place(received.path, to));
+    let place = Box::new(move |to| media.place(received.upload, to).boxed());
     let stored = ingest.store.put_audio(audio, admitted.version, place, Timestamp::now()).await?;
     info!(
         id = ?video_id,

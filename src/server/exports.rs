@@ -2,9 +2,8 @@
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::Request;
-use axum::response::{IntoResponse, Response};
-use tower_http::services::ServeFile;
+use axum::http::{Request, StatusCode};
+use axum::response::Response;
 
 use super::problem::Problem;
 use super::{Ingest, name};
@@ -18,10 +17,9 @@ pub(super) async fn serve(
     if !name::is_given(&file) {
         return Err(Problem::NotFound);
     }
-    let mut file = ServeFile::new(ingest.media.path(&file));
-    let response = file.try_call(request).await?;
-    if response.status() == axum::http::StatusCode::NOT_FOUND {
+    let response = ingest.media.serve(&file, request).await?;
+    if response.status() == StatusCode::NOT_FOUND {
         return Err(Problem::NotFound);
     }
-    Ok(response.into_response())
+    Ok(response)
 }

@@ -27,7 +27,7 @@ pub(super) enum Problem {
     #[error("too many reports at once")]
     Crowded,
     #[error("the store does not answer")]
-    Store(#[from] StoreError),
+    Store(StoreError),
 }
 
 /// A body that no number of attempts would get stored.
@@ -43,6 +43,15 @@ pub(super) struct Unstorable {
 impl Unstorable {
     pub(super) fn new(field: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { field: field.into(), hint: hint.into() }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unstorable(why) => Unstorable::new("body", why).into(),
+            error => Self::Store(error),
+        }
     }
 }
 

@@ -78,7 +78,7 @@ impl Record {
     /// The record once `audio` has arrived (contract D, "DB effect").
     pub fn linked(mut self, audio: &Link) -> Record {
         let mut analysis = self.analysis();
-        audio.put(analysis.get_or_insert_default());
+        analysis.get_or_insert_default().extend(audio.said());
         self.analysis_json = analysis.map(|analysis| Value::Object(analysis).to_string());
         self.has_audio = true;
         self
@@ -101,9 +101,7 @@ impl Record {
 impl Link {
     /// Says in `analysis` what it does not say itself.
     fn fill(&self, analysis: &mut Option<Map<String, Value>>) {
-        let mut said = Map::new();
-        self.put(&mut said);
-        for (key, value) in said {
+        for (key, value) in self.said() {
             let place = analysis.get_or_insert_default().entry(key).or_insert(Value::Null);
             if place.is_null() || *place == "" {
                 *place = value;
@@ -111,13 +109,11 @@ impl Link {
         }
     }
 
-    fn put(&self, analysis: &mut Map<String, Value>) {
-        if let Some(url) = &self.url {
-            analysis.insert(AUDIO_URL.into(), url.as_str().into());
-        }
-        if let Some(seconds) = self.duration_seconds {
-            analysis.insert(AUDIO_SECONDS.into(), seconds.into());
-        }
+    /// What `analysis_json` has to say of it.
+    pub fn said(&self) -> Map<String, Value> {
+        let url = self.url.as_deref().map(|url| (AUDIO_URL.to_owned(), url.into()));
+        let seconds = self.duration_seconds.map(|n| (AUDIO_SECONDS.to_owned(), n.into()));
+        url.into_iter().chain(seconds).collect()
     }
 }
 

@@ -1,5 +1,7 @@
 //! What keeps reports and audio, whatever database is behind it.
 
+mod level;
+mod postgres;
 mod sqlite;
 
 use std::io;
@@ -10,7 +12,8 @@ use serde_json::{Map, Value};
 
 pub use super::name::Names;
 pub use super::record::{Link, Record};
-pub use sqlite::{OpenError, Sqlite};
+pub use postgres::{Address, AddressError, OpenError as PostgresError, Postgres};
+pub use sqlite::{OpenError as SqliteError, Sqlite};
 
 use crate::contract::Action;
 use crate::id::Version;
@@ -52,7 +55,7 @@ pub trait Store: Send + Sync + 'static {
 /// Puts an uploaded file where [`Placement`] says. The store calls it inside its transaction, after
 /// every statement and before the commit: the file of an id changes hands in the same order as its
 /// row. Should the commit then fail, the file is newer than its row until the sender comes again.
-pub type Place = Box<dyn FnOnce(&Placement) -> io::Result<()> + Send>;
+pub type Place = Box<dyn FnOnce(Placement) -> BoxFuture<'static, io::Result<()>> + Send>;
 
 /// See [`Place`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,14 +152,17 @@ pub struct HeldSummary {
     pub created_at: Timestamp,
 }
 
-/// Why a store did not do what it was asked. Never the request's fault, so the sender is to try
-/// again.
+/// Why a store did not do what it was asked. But for [`Unstorable`](Self::Unstorable) never the
+/// request's fault, so the sender is to try again.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("the database failed: {0}")]
     Database(String),
-    #[error("the media folder failed: {0}")]
+    #[error("the media failed: {0}")]
     Media(io::Error),
+    /// No number of attempts would get this stored.
+    #[error("the database takes no such value: {0}")]
+    Unstorable(String),
     #[error("the transaction was given up, together with that of others")]
     Aborted,
     #[error("the store has stopped")]

@@ -11,6 +11,7 @@ use std::path::Path;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use tokio::runtime::Handle;
 
 use super::{AudioStored, Held, NewAudio, Place, Report, ReportStored, Store, StoreError};
 use writer::Writer;
@@ -46,6 +47,9 @@ impl Store for Sqlite {
         place: Place,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<AudioStored, StoreError>> {
+        // The thread is the store's own, so it may wait for the file to find its place.
+        let runtime = Handle::current();
+        let place = move |to| runtime.block_on(place(to));
         self.writer.call(move |db| put::audio(db, &audio, version, place, now)).boxed()
     }
 
