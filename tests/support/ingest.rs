@@ -19,11 +19,25 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// Where a server keeps its things; outlives the process, so that another can take over.
 pub struct Home {
     dir: tempfile::TempDir,
+    store: String,
+    media: String,
 }
 
 impl Home {
+    /// With a SQLite file and a folder of its own.
     pub fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
+        Self::at("sqlite:store.db")
+    }
+
+    /// With this store, and a folder of its own.
+    pub fn at(store: &str) -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), store: store.into(), media: "media".into() }
+    }
+
+    /// The same with its audio elsewhere.
+    pub fn with_media(mut self, media: &str) -> Self {
+        self.media = media.into();
+        self
     }
 
     pub fn path(&self) -> &Path {
@@ -59,9 +73,10 @@ pub fn command(home: &Home, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ytv2-ingest"));
     command
         .current_dir(home.path())
-        .args(["--listen", "127.0.0.1:0", "--store", "sqlite:store.db", "--media", "media"])
+        .args(["--listen", "127.0.0.1:0", "--store", &home.store, "--media", &home.media])
         .args(arguments)
         .env_remove("RUST_LOG")
+        .env_remove("DATABASE_URL_POSTGRES_NEW")
         .env("INGEST_TOKEN", TOKEN)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

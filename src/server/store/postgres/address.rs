@@ -14,7 +14,7 @@ use tokio_postgres::config::{Host, SslMode};
 /// Where a database is. Shown without its password.
 #[derive(Clone)]
 pub struct Address {
-    pub(super) config: Config,
+    pub(super) config: Box<Config>,
     pub(super) encryption: Encryption,
 }
 
@@ -82,7 +82,7 @@ impl Address {
             .tcp_user_timeout(Duration::from_secs(30));
         let encryption =
             if encrypted { Encryption::Checked { authorities } } else { Encryption::None };
-        Ok(Self { config, encryption })
+        Ok(Self { config: Box::new(config), encryption })
     }
 }
 

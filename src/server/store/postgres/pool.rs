@@ -33,7 +33,7 @@ const SETTINGS: &str = "
 
 /// A pool that is still empty: it connects when it is asked to.
 pub(super) fn pool(address: &Address) -> anyhow::Result<Pool> {
-    let config = address.config.clone();
+    let config = address.config.as_ref().clone();
     // A connection that has closed is noticed without asking.
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let manager = match &address.encryption {
