@@ -4,9 +4,15 @@
 mod ingest;
 #[path = "../support/postgres.rs"]
 mod postgres;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod audio;
+mod clients;
+mod database;
 mod life;
+mod outage;
+mod pair;
 mod reports;
 mod shared;
 mod versions;
@@ -72,6 +78,9 @@ on_each_store! {
         no_id_leaves_the_media_folder_or_takes_the_file_of_another,
         audio_is_served_whole_in_ranges_and_by_its_head,
         nothing_but_finished_audio_is_served,
+    }
+    clients: {
+        a_python_client_of_one_post_a_record_works_unchanged,
     }
     wire: {
         an_unauthorized_writer_is_told_before_the_body_is_read,

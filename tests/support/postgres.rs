@@ -50,6 +50,10 @@ impl Database {
         format!("{host}/{}", self.name)
     }
 
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     pub fn query(&self, sql: &str) -> Vec<Vec<String>> {
         query(&self.url(), sql)
     }

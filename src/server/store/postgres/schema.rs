@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use deadpool_postgres::{GenericClient, Pool, PoolError, Transaction};
-use tokio_postgres::error::SqlState;
 
 use super::call::{self, CallError};
 use crate::server::store::StoreError;
@@ -106,11 +105,13 @@ impl From<tokio_postgres::Error> for OpenError {
     }
 }
 
-/// A wrong password, no such database, or no right to make tables.
+/// Whether the server has understood, and will answer the same next time: a wrong password, no such
+/// database, no right to make tables, a table that stands in the way. What passes is in the other
+/// classes: lost connections (08), read-only (25), deadlocks (40), no room (53), locks (55), a
+/// server that stops or starts (57), and its machine (58).
 fn is_refusal(error: &tokio_postgres::Error) -> bool {
-    let Some(code) = error.code() else { return false };
-    code.code().starts_with("28")
-        || [SqlState::INVALID_CATALOG_NAME, SqlState::INSUFFICIENT_PRIVILEGE].contains(code)
+    let passing = ["08", "25", "40", "53", "55", "57", "58"];
+    error.code().is_some_and(|code| !passing.contains(&&code.code()[..2]))
 }
 
 /// Brings the database up to date if it may, and makes sure that it is.
@@ -122,6 +123,7 @@ pub(super) async fn open(pool: &Pool, migrate: bool) -> Result<(), OpenError> {
         return Err(OpenError::TooOld(major));
     }
     let transaction = connection.transaction().await?;
+    check(&transaction).await?;
     if migrate {
         bring_up(&transaction).await?;
     } else {
@@ -131,7 +133,6 @@ pub(super) async fn open(pool: &Pool, migrate: bool) -> Result<(), OpenError> {
             return Err(OpenError::Behind { found, known });
         }
     }
-    check(&transaction).await?;
     transaction.commit().await?;
     Ok(())
 }
@@ -159,9 +160,13 @@ async fn found(db: &Transaction<'_>) -> Result<usize, OpenError> {
     if found > known { Err(OpenError::Newer { found, known }) } else { Ok(found) }
 }
 
+/// Makes sure that the tables that are there already are those that are meant.
 async fn check(db: &Transaction<'_>) -> Result<(), OpenError> {
     for (table, used) in USED {
         let rows = db.query(COLUMNS, &[&table]).await?;
+        if rows.is_empty() {
+            continue;
+        }
         let there: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
         let missing: Vec<&str> =
             used.iter().copied().filter(|column| !there.contains(*column)).collect();

@@ -25,6 +25,17 @@ BEGIN
         CREATE INDEX content_indexed_at ON content (indexed_at DESC, video_id);
     END IF;
 
+    -- What ON CONFLICT (video_id) needs; the dashboard sees to it as well (contract C.7).
+    IF NOT EXISTS (
+        SELECT FROM pg_index
+         WHERE indrelid = to_regclass('content') AND indisunique AND indpred IS NULL
+           AND indnkeyatts = 1
+           AND indkey[0] = (SELECT attnum FROM pg_attribute
+                             WHERE attrelid = to_regclass('content') AND attname = 'video_id')
+    ) THEN
+        CREATE UNIQUE INDEX ytv2_ingest_content_video_id ON content (video_id);
+    END IF;
+
     IF to_regclass('content_summaries') IS NULL THEN
         -- Every text that a variant ever had; the latest is the one that is shown.
         CREATE TABLE content_summaries (
@@ -40,17 +51,6 @@ BEGIN
         );
         CREATE INDEX content_summaries_latest
             ON content_summaries (video_id, variant) WHERE is_latest;
-    END IF;
-
-    -- What ON CONFLICT (video_id) needs; the dashboard sees to it as well (contract C.7).
-    IF NOT EXISTS (
-        SELECT FROM pg_index
-         WHERE indrelid = to_regclass('content') AND indisunique AND indpred IS NULL
-           AND indnkeyatts = 1
-           AND indkey[0] = (SELECT attnum FROM pg_attribute
-                             WHERE attrelid = to_regclass('content') AND attname = 'video_id')
-    ) THEN
-        CREATE UNIQUE INDEX ytv2_ingest_content_video_id ON content (video_id);
     END IF;
 END
 $$;
