@@ -43,8 +43,9 @@ pub struct Args {
     #[arg(long)]
     migrate_only: bool,
 
-    /// Where to keep the audio files.
-    #[arg(long, value_name = "DIR", default_value = "ytv2-media")]
+    /// Where to keep the audio files: a folder, or s3://BUCKET/FOLDER with the credentials, the
+    /// region and the endpoint in the usual AWS_* variables.
+    #[arg(long, value_name = "MEDIA", default_value = "ytv2-media")]
     media: MediaAt,
 
     /// Let anyone write. Only on a loopback address.

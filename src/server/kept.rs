@@ -113,6 +113,7 @@ impl FromStr for StoreAt {
 #[derive(Clone, Debug)]
 pub(super) enum MediaAt {
     Folder(PathBuf),
+    Bucket { bucket: String, folder: String },
 }
 
 impl MediaAt {
@@ -120,6 +121,11 @@ impl MediaAt {
         match self {
             Self::Folder(path) => Ok(Media::folder(path)
                 .with_context(|| format!("cannot use the folder {}", path.display()))?),
+            Self::Bucket { bucket, folder } => {
+                Media::bucket(bucket, folder).await.map_err(|error| {
+                    Failure::Config(format!("cannot use s3://{bucket}/{folder}: {error}"))
+                })
+            }
         }
     }
 }
@@ -128,7 +134,13 @@ impl FromStr for MediaAt {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Ok(Self::Folder(text.into()))
+        let Some(place) = text.strip_prefix("s3://") else { return Ok(Self::Folder(text.into())) };
+        let (bucket, folder) = place.split_once('/').unwrap_or((place, ""));
+        if bucket.is_empty() {
+            return Err("a bucket is s3:// and its name, such as s3://bucket/folder".into());
+        }
+        let folder = folder.trim_matches('/').to_owned();
+        Ok(Self::Bucket { bucket: bucket.to_owned(), folder })
     }
 }
 

@@ -2,12 +2,15 @@
 
 #[path = "../support/ingest.rs"]
 mod ingest;
+#[path = "../support/objects.rs"]
+mod objects;
 #[path = "../support/postgres.rs"]
 mod postgres;
 #[path = "../support/mod.rs"]
 mod support;
 
 mod audio;
+mod bucket;
 mod clients;
 mod database;
 mod life;
@@ -18,29 +21,51 @@ mod shared;
 mod versions;
 mod wire;
 
-/// Makes each behaviour a test on each store.
-macro_rules! on_each_store {
-    ($($room:ident: { $($behaviour:ident,)* })*) => {
-        mod on_sqlite {
-            $($(
-                #[test]
-                fn $behaviour() {
-                    crate::$room::$behaviour(&crate::ingest::Home::new());
-                }
-            )*)*
-        }
+use crate::ingest::Home;
+use crate::objects::Bucket;
+use crate::postgres::Database;
 
-        mod on_postgres {
+/// Makes each behaviour a test in a room of this name, at a home that is had in this way.
+macro_rules! tests {
+    ($name:ident, $at:path, { $($room:ident: { $($behaviour:ident,)* })* }) => {
+        mod $name {
             $($(
                 #[test]
                 fn $behaviour() {
-                    if let Some(database) = crate::postgres::Database::fresh() {
-                        crate::$room::$behaviour(&crate::ingest::Home::at(&database.url()));
-                    }
+                    $at(crate::$room::$behaviour);
                 }
             )*)*
         }
     };
+}
+
+macro_rules! on_each_store {
+    ($($behaviours:tt)*) => {
+        tests!(on_sqlite, crate::at_sqlite, { $($behaviours)* });
+        tests!(on_postgres, crate::at_postgres, { $($behaviours)* });
+    };
+}
+
+macro_rules! on_an_object_store {
+    ($($behaviours:tt)*) => {
+        tests!(on_postgres_and_an_object_store, crate::at_a_bucket, { $($behaviours)* });
+    };
+}
+
+fn at_sqlite(behaviour: fn(&Home)) {
+    behaviour(&Home::new());
+}
+
+fn at_postgres(behaviour: fn(&Home)) {
+    if let Some(database) = Database::fresh() {
+        behaviour(&Home::at(&database.url()));
+    }
+}
+
+fn at_a_bucket(behaviour: fn(&Home)) {
+    if let (Some(database), Some(bucket)) = (Database::fresh(), Bucket::fresh()) {
+        behaviour(&bucket.home(&database.url()));
+    }
 }
 
 // A behaviour that is not listed is never used, which the compiler tells.
@@ -92,5 +117,22 @@ on_each_store! {
         health_has_the_contracts_keys,
         a_large_upload_does_not_grow_the_server,
         a_failing_media_folder_is_the_stores_fault_and_passes,
+    }
+}
+
+on_an_object_store! {
+    audio: {
+        audio_is_linked_to_its_report_and_stays_linked,
+        audio_that_came_first_is_linked_when_its_report_comes,
+        audio_elsewhere_is_known_from_the_report,
+        the_same_audio_is_unchanged_and_other_audio_replaces_it,
+        of_a_repeated_part_the_last_wins,
+        what_is_no_audio_upload_is_refused_and_leaves_nothing,
+        no_id_leaves_the_media_folder_or_takes_the_file_of_another,
+        audio_is_served_whole_in_ranges_and_by_its_head,
+        nothing_but_finished_audio_is_served,
+    }
+    versions: {
+        versions_of_audio_are_counted_apart_from_those_of_reports,
     }
 }

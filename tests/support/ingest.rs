@@ -21,6 +21,8 @@ pub struct Home {
     dir: tempfile::TempDir,
     store: String,
     media: String,
+    media_dir: PathBuf,
+    env: Vec<(String, String)>,
 }
 
 impl Home {
@@ -31,12 +33,25 @@ impl Home {
 
     /// With this store, and a folder of its own.
     pub fn at(store: &str) -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), store: store.into(), media: "media".into() }
+        let dir = tempfile::tempdir().unwrap();
+        let media_dir = dir.path().join("media");
+        Self { dir, store: store.into(), media: "media".into(), media_dir, env: Vec::new() }
     }
 
     /// The same with its audio elsewhere.
     pub fn with_media(mut self, media: &str) -> Self {
         self.media = media.into();
+        self
+    }
+
+    /// The same, where this is the folder in which the audio is found.
+    pub fn with_media_dir(mut self, dir: PathBuf) -> Self {
+        self.media_dir = dir;
+        self
+    }
+
+    pub fn with_env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.into(), value.into()));
         self
     }
 
@@ -49,12 +64,13 @@ impl Home {
     }
 
     pub fn media(&self) -> PathBuf {
-        self.path().join("media")
+        self.media_dir.clone()
     }
 
     /// The names in the media folder, sorted.
     pub fn media_files(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.media()).unwrap();
+        // A bucket has no folder before there is something in it.
+        let entries = std::fs::read_dir(self.media()).into_iter().flatten();
         let mut names: Vec<_> =
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
@@ -78,6 +94,7 @@ pub fn command(home: &Home, arguments: &[&str]) -> Command {
         .env_remove("RUST_LOG")
         .env_remove("DATABASE_URL_POSTGRES_NEW")
         .env("INGEST_TOKEN", TOKEN)
+        .envs(home.env.iter().cloned())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log.unwrap());

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use axum::body::Body;
 use axum::http::Request;
@@ -16,12 +16,9 @@ use tower_http::services::ServeFile;
 use tracing::info;
 
 use super::super::store::Placement;
+use super::ABANDONED;
 
 const COMING_IN: &str = ".upload-";
-
-/// An upload that nobody has written to for this long died with its process. Not simply every one
-/// that is found at the start: several servers may share the folder.
-const ABANDONED: Duration = Duration::from_secs(60 * 60);
 
 /// The folder. Finished files have the names that [`Names`](super::super::store::Names) says;
 /// uploads are hidden files beside them, so that finishing one is a rename within one file system.

@@ -1,9 +1,11 @@
 //! Where the audio files are, and what is on its way there.
 
+mod bucket;
 mod folder;
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
@@ -13,7 +15,12 @@ use tempfile::TempPath;
 use super::problem::Problem;
 use super::store::Placement;
 use crate::id::Version;
+use bucket::Bucket;
 use folder::Folder;
+
+/// An upload that nobody has written to for this long died with its process. Not simply every one
+/// that is found at the start: several servers may share the place.
+const ABANDONED: Duration = Duration::from_secs(60 * 60);
 
 /// The place of the files. A clone shares it.
 #[derive(Clone, Debug)]
@@ -22,6 +29,7 @@ pub struct Media(Place);
 #[derive(Clone, Debug)]
 enum Place {
     Folder(Folder),
+    Bucket(Bucket),
 }
 
 impl Media {
@@ -30,10 +38,17 @@ impl Media {
         Ok(Self(Place::Folder(Folder::open(dir)?)))
     }
 
+    /// Files in a folder of a bucket, which several servers may share. What it is told, and what
+    /// fails, see [`Bucket::open`].
+    pub async fn bucket(bucket: &str, folder: &str) -> anyhow::Result<Self> {
+        Ok(Self(Place::Bucket(Bucket::open(bucket, folder).await?)))
+    }
+
     /// Begins an upload. Dropped before it is placed, it leaves nothing behind.
     pub(super) fn begin(&self) -> Result<Upload, Problem> {
         let way = match &self.0 {
             Place::Folder(folder) => Way::Folder(folder.begin()?),
+            Place::Bucket(bucket) => Way::Bucket(bucket.begin()?),
         };
         Ok(Upload { way, hasher: blake3::Hasher::new(), bytes: 0 })
     }
@@ -45,6 +60,8 @@ impl Media {
                 let placed = tokio::task::spawn_blocking(move || folder.place(path, &to));
                 placed.await.map_err(io::Error::other)?
             }
+            (Place::Bucket(bucket), Finished::Bucket(object)) => bucket.place(object, &to).await,
+            _ => Err(io::Error::other("the upload was begun in another place")),
         }
     }
 
@@ -56,6 +73,7 @@ impl Media {
     ) -> io::Result<Response> {
         match &self.0 {
             Place::Folder(folder) => folder.serve(file_name, request).await,
+            Place::Bucket(bucket) => bucket.serve(file_name, request).await,
         }
     }
 }
@@ -69,6 +87,7 @@ pub(super) struct Upload {
 
 enum Way {
     Folder(folder::Upload),
+    Bucket(bucket::Upload),
 }
 
 /// A file that is whole and durable, though not yet under its name.
@@ -80,6 +99,7 @@ pub(super) struct Received {
 
 pub(super) enum Finished {
     Folder(TempPath),
+    Bucket(bucket::Finished),
 }
 
 impl Upload {
@@ -88,12 +108,14 @@ impl Upload {
         self.bytes += piece.len() as u64;
         match &mut self.way {
             Way::Folder(upload) => upload.write(piece).await,
+            Way::Bucket(upload) => upload.write(piece).await,
         }
     }
 
     pub(super) async fn finish(self) -> io::Result<Received> {
         let upload = match self.way {
             Way::Folder(upload) => Finished::Folder(upload.finish().await?),
+            Way::Bucket(upload) => Finished::Bucket(upload.finish().await?),
         };
         let digest = Version::from_hash(&self.hasher.finalize());
         Ok(Received { upload, bytes: self.bytes, digest })
