@@ -1,5 +1,7 @@
 //! The HTTP under the object store: this program's own client, HTTP/1 alone.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use http_body_util::BodyExt;
 use object_store::ClientOptions;
@@ -7,7 +9,6 @@ use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
     HttpResponseBody, HttpService,
 };
-use std::time::Duration;
 
 /// For a connection.
 const CONNECT: Duration = Duration::from_secs(5);

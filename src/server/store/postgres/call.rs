@@ -10,9 +10,12 @@ use tokio_postgres::error::SqlState;
 
 use super::super::StoreError;
 
-/// For all of a call. The server keeps a tighter time on each statement, but a server whose
-/// network is gone keeps no time at all.
-const DEADLINE: Duration = Duration::from_secs(180);
+/// For all of a call. The server keeps a tighter time on each statement, but a server that stands
+/// still, or whose network is gone, keeps no time at all.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// For a call in which a file finds its place.
+const DEADLINE_WITH_FILE: Duration = Duration::from_secs(180);
 
 /// Why a call failed. Its transaction is undone then.
 #[derive(Debug)]
@@ -64,17 +67,23 @@ pub(super) type Work<T> =
 /// Works inside a transaction, and commits it. Statements see what was committed before each
 /// of them: whoever waited for a lock sees what it was held for.
 pub(super) async fn write<T>(connection: Object, work: Work<T>) -> Result<T, CallError> {
-    within(connection, IsolationLevel::ReadCommitted, work).await
+    within(connection, IsolationLevel::ReadCommitted, DEADLINE, work).await
+}
+
+/// The same, with time for a file to find its place.
+pub(super) async fn write_with_file<T>(connection: Object, work: Work<T>) -> Result<T, CallError> {
+    within(connection, IsolationLevel::ReadCommitted, DEADLINE_WITH_FILE, work).await
 }
 
 /// Reads inside a transaction, all of it from the same moment.
 pub(super) async fn read<T>(connection: Object, work: Work<T>) -> Result<T, CallError> {
-    within(connection, IsolationLevel::RepeatableRead, work).await
+    within(connection, IsolationLevel::RepeatableRead, DEADLINE, work).await
 }
 
 async fn within<T>(
     mut connection: Object,
     isolation: IsolationLevel,
+    deadline: Duration,
     work: Work<T>,
 ) -> Result<T, CallError> {
     let done = async {
@@ -83,7 +92,7 @@ async fn within<T>(
         transaction.commit().await?;
         Ok(value)
     };
-    let done = tokio::time::timeout(DEADLINE, done).await.unwrap_or(Err(CallError::Late));
+    let done = tokio::time::timeout(deadline, done).await.unwrap_or(Err(CallError::Late));
     if done.as_ref().is_err_and(spoils) {
         // Out of the pool with it.
         drop(Object::take(connection));

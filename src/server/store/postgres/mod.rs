@@ -8,7 +8,9 @@ mod rows;
 mod schema;
 mod sql;
 
-use deadpool_postgres::Pool;
+use std::time::Duration;
+
+use deadpool_postgres::{Object, Pool};
 use futures_util::FutureExt;
 use futures_util::future::{self, BoxFuture};
 use jiff::Timestamp;
@@ -19,6 +21,9 @@ use call::{CallError, Work};
 
 pub use address::{Address, AddressError};
 pub use schema::OpenError;
+
+/// For a database that was away at the start to be brought up to date by a request.
+const READY: Duration = Duration::from_secs(20);
 
 /// See the module. It holds no state but its connections.
 pub struct Postgres {
@@ -40,18 +45,15 @@ impl Postgres {
         self.up_to_date.get_or_try_init(open).await.copied()
     }
 
-    async fn write<T>(&self, work: Work<T>) -> Result<T, StoreError> {
+    async fn connection(&self) -> Result<Object, StoreError> {
         self.ready().await?;
-        Ok(call::write(self.pool.get().await.map_err(CallError::from)?, work).await?)
+        Ok(self.pool.get().await.map_err(CallError::from)?)
     }
 
-    async fn read<T>(&self, work: Work<T>) -> Result<T, StoreError> {
-        self.ready().await?;
-        Ok(call::read(self.pool.get().await.map_err(CallError::from)?, work).await?)
-    }
-
+    /// In a time that a request may wait: those that come meanwhile wait for the same attempt.
     async fn ready(&self) -> Result<(), StoreError> {
-        self.prepare().await.map_err(|error| match error {
+        let prepared = tokio::time::timeout(READY, self.prepare()).await;
+        prepared.map_err(|_| CallError::Late)?.map_err(|error| match error {
             OpenError::Away(error) => error,
             lasting => StoreError::Database(lasting.to_string()),
         })
@@ -67,7 +69,7 @@ impl Store for Postgres {
     ) -> BoxFuture<'_, Result<ReportStored, StoreError>> {
         let work: Work<_> =
             Box::new(move |db| async move { put::report(db, &report, version, now).await }.boxed());
-        self.write(work).boxed()
+        async move { Ok(call::write(self.connection().await?, work).await?) }.boxed()
     }
 
     fn put_audio(
@@ -80,16 +82,18 @@ impl Store for Postgres {
         let work: Work<_> = Box::new(move |db| {
             async move { put::audio(db, &audio, version, place, now).await }.boxed()
         });
-        self.write(work).boxed()
+        async move { Ok(call::write_with_file(self.connection().await?, work).await?) }.boxed()
     }
 
     fn report(&self, video_id: String) -> BoxFuture<'_, Result<Option<Held>, StoreError>> {
-        self.read(Box::new(move |db| async move { Ok(rows::held(db, &video_id).await?) }.boxed()))
-            .boxed()
+        let work: Work<_> =
+            Box::new(move |db| async move { Ok(rows::held(db, &video_id).await?) }.boxed());
+        async move { Ok(call::read(self.connection().await?, work).await?) }.boxed()
     }
 
     fn health(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.read(Box::new(|db| async move { Ok(rows::any(db).await?) }.boxed())).boxed()
+        let work: Work<_> = Box::new(|db| async move { Ok(rows::any(db).await?) }.boxed());
+        async move { Ok(call::read(self.connection().await?, work).await?) }.boxed()
     }
 
     /// Never: a database that is away comes back.
