@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tracing::{info, warn};
 
 use super::store::{OpenError, Sqlite, Store};
-use super::{Guard, Ingest, Limits, Media};
+use super::{Guard, Ingest, Limits, Media, Pictures};
 
 /// The configuration is wrong: starting again as it is will not help (EX_CONFIG).
 const EXIT_CONFIG: u8 = 78;
@@ -40,6 +40,11 @@ pub struct Args {
     /// Let anyone write. Only on a loopback address.
     #[arg(long)]
     no_auth: bool,
+
+    /// Let the page load pictures from wherever reports say, such as YouTube, which then sees who
+    /// looks. Otherwise it draws something in their place.
+    #[arg(long)]
+    outside_pictures: bool,
 
     /// How long a request's head may take.
     #[arg(long, hide = true, value_parser = duration, default_value = "15s")]
@@ -163,7 +168,11 @@ async fn serve(args: Args, token: Option<String>) -> Result<(), Failure> {
             () = store.lost() => lost.cancel(),
         }
     };
-    super::run(listener, Ingest::new(store.clone(), media, guard, limits), stop).await;
+    let mut ingest = Ingest::new(store.clone(), media, guard, limits);
+    if args.outside_pictures {
+        ingest.pictures = Pictures::Outside;
+    }
+    super::run(listener, ingest, stop).await;
     if lost.is_cancelled() {
         return Err(
             anyhow::anyhow!("the store has stopped; a restart recovers what it holds").into()
@@ -176,13 +185,18 @@ fn guard(no_auth: bool, token: Option<String>) -> Result<Guard, Failure> {
     if no_auth {
         return Ok(Guard::Open);
     }
-    match token.as_deref().map(str::trim) {
-        Some(token) if !token.is_empty() => Ok(Guard::token(&SecretString::from(token))),
-        _ => Err(Failure::Config(
+    match shown(token.as_deref()) {
+        Some(token) => Ok(Guard::token(&SecretString::from(token))),
+        None => Err(Failure::Config(
             "set INGEST_TOKEN to the secret that writers must show, or give --no-auth on a loopback address"
                 .into(),
         )),
     }
+}
+
+/// A secret from the environment, if there is anything in it.
+fn shown(secret: Option<&str>) -> Option<&str> {
+    secret.map(str::trim).filter(|secret| !secret.is_empty())
 }
 
 fn log_to_stderr() {

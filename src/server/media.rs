@@ -71,6 +71,15 @@ impl Media {
         upload.persist(path)?;
         std::fs::File::open(&self.dir)?.sync_all()
     }
+
+    /// Removes a finished file, and says whether it was there.
+    pub(super) async fn remove(self, file_name: String) -> io::Result<bool> {
+        match tokio::fs::remove_file(self.path(&file_name)).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// A file on its way in.

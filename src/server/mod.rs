@@ -3,19 +3,27 @@
 //! A request's way, which is also the order to read in: `listen` accepts a connection, `routes`
 //! finds the handler, `door` asks for the token, `body` reads, `wire` and `row` turn a payload into
 //! a [`Report`](store::Report) or a refusal, [`store`] keeps it, and `problem` is the one place
-//! where anything that went wrong becomes a response.
+//! where anything that went wrong becomes a response. What was kept is told to the `feed`, shown by
+//! `read` and `listing`, and looked at in `page`.
 
 pub mod cli;
 
 mod audio;
 mod body;
+mod card;
 mod door;
+mod events;
 mod exports;
+mod feed;
 mod health;
+mod ids;
 mod limits;
 mod listen;
+mod listing;
 mod media;
+mod metrics;
 mod name;
+mod page;
 mod problem;
 mod read;
 mod record;
@@ -29,10 +37,16 @@ mod wire;
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+
 pub use door::Guard;
 pub use limits::Limits;
 pub use listen::run;
 pub use media::Media;
+pub use page::Pictures;
 
 /// Everything a request needs, built once. A clone shares it.
 #[derive(Clone)]
@@ -41,12 +55,27 @@ pub struct Ingest {
     pub media: Media,
     pub guard: Guard,
     pub limits: Limits,
+    pub pictures: Pictures,
     budget: body::Budget,
+    feed: feed::Feed,
+    streams: Arc<Semaphore>,
+    metrics: metrics::Metrics,
+    stop: CancellationToken,
 }
 
 impl Ingest {
     pub fn new(store: Arc<dyn store::Store>, media: Media, guard: Guard, limits: Limits) -> Self {
-        let budget = body::Budget::new(limits.reports_bytes);
-        Self { store, media, guard, limits, budget }
+        Self {
+            store,
+            media,
+            guard,
+            pictures: Pictures::default(),
+            budget: body::Budget::new(limits.reports_bytes),
+            feed: feed::Feed::new(clock::now()),
+            streams: Arc::new(Semaphore::new(limits.event_streams)),
+            metrics: metrics::Metrics::new(),
+            stop: CancellationToken::new(),
+            limits,
+        }
     }
 }

@@ -24,7 +24,7 @@ pub(super) enum Problem {
     TooLarge { limit: u64 },
     #[error("cannot be stored: {0}")]
     Unstorable(#[from] Unstorable),
-    #[error("too many reports at once")]
+    #[error("too many at once")]
     Crowded,
     #[error("the store does not answer")]
     Store(#[from] StoreError),

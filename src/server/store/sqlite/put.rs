@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::super::{
-    AudioStored, NewAudio, Place, Placement, Record, Report, ReportStored, Summary,
+    AudioStored, Link, NewAudio, Place, Placement, Record, Report, ReportStored, Summary,
 };
 use super::rows::{self, Audio};
 use super::writer::CallError;
@@ -102,15 +102,7 @@ pub(super) fn audio(
         rows::put_audio(db, id, &audio, new.bytes, now)?;
     }
 
-    let content = rows::content(db, id)?;
-    let linked = content.is_some();
-    if let Some(content) = content {
-        let record = content.record.clone().linked(&audio.link());
-        if record != content.record {
-            rows::put_content(db, &record, content.version, now)?;
-        }
-    }
-
+    let linked = link(db, id, &audio.link(), now)?;
     place(&Placement {
         file_name: audio.file_name.clone(),
         bytes: new.bytes.unsigned_abs(),
@@ -123,6 +115,21 @@ pub(super) fn audio(
         linked,
         superseded_by: None,
     })
+}
+
+/// Writes into the record of an id where its audio is; says whether there is a record.
+pub(super) fn link(
+    db: &Connection,
+    id: &str,
+    audio: &Link,
+    now: Timestamp,
+) -> rusqlite::Result<bool> {
+    let Some(content) = rows::content(db, id)? else { return Ok(false) };
+    let record = content.record.clone().linked(audio);
+    if record != content.record {
+        rows::put_content(db, &record, content.version, now)?;
+    }
+    Ok(true)
 }
 
 /// The contract's name, if no other id has it.
