@@ -21,7 +21,9 @@ const EXIT_CONFIG: u8 = 78;
 
 /// Takes reports and audio files over HTTP, keeps them, and serves them back.
 ///
-/// Writing needs the token in the environment variable INGEST_TOKEN.
+/// Writing needs the token in the environment variable INGEST_TOKEN. Clients of the older
+/// generation (/api/content, /api/upload-audio) show the secret in SYNC_SECRET instead; either will
+/// do for deleting.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "ytv2-ingest", version)]
 pub struct Args {
@@ -40,6 +42,10 @@ pub struct Args {
     /// Let anyone write. Only on a loopback address.
     #[arg(long)]
     no_auth: bool,
+
+    /// Answer the older generation's /api/content with 410, as the dashboard does now.
+    #[arg(long)]
+    postgres_only: bool,
 
     /// Let the page load pictures from wherever reports say, such as YouTube, which then sees who
     /// looks. Otherwise it draws something in their place.
@@ -98,8 +104,9 @@ pub fn main(args: Args) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => {
-            let token = std::env::var("INGEST_TOKEN").ok();
-            let outcome = runtime.block_on(serve(args, token));
+            let [token, secret] =
+                ["INGEST_TOKEN", "SYNC_SECRET"].map(|name| std::env::var(name).ok());
+            let outcome = runtime.block_on(serve(args, token, secret));
             // What is still in flight was cut off; a thread stuck on a dead disk must not hold us.
             runtime.shutdown_timeout(Duration::from_secs(1));
             outcome
@@ -118,7 +125,7 @@ pub fn main(args: Args) -> ExitCode {
     }
 }
 
-async fn serve(args: Args, token: Option<String>) -> Result<(), Failure> {
+async fn serve(args: Args, token: Option<String>, secret: Option<String>) -> Result<(), Failure> {
     let guard = guard(args.no_auth, token)?;
     // Before anything else is there, so that no signal finds the default of dying at once.
     let mut signals = signal_hook_tokio::Signals::new([SIGTERM, SIGINT])
@@ -169,6 +176,13 @@ async fn serve(args: Args, token: Option<String>) -> Result<(), Failure> {
         }
     };
     let mut ingest = Ingest::new(store.clone(), media, guard, limits);
+    if !args.no_auth {
+        match shown(secret.as_deref()) {
+            Some(secret) => ingest.old_guard = Guard::token(&SecretString::from(secret)),
+            None => info!("SYNC_SECRET is not set, so /api/content lets nobody in"),
+        }
+    }
+    ingest.postgres_only = args.postgres_only;
     if args.outside_pictures {
         ingest.pictures = Pictures::Outside;
     }

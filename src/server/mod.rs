@@ -11,10 +11,13 @@ pub mod cli;
 mod audio;
 mod body;
 mod card;
+mod content;
+mod delete;
 mod door;
 mod events;
 mod exports;
 mod feed;
+mod flat;
 mod health;
 mod ids;
 mod limits;
@@ -32,6 +35,7 @@ mod routes;
 mod row;
 mod socket;
 pub mod store;
+mod upload;
 mod view;
 mod wire;
 
@@ -53,8 +57,13 @@ pub use page::Pictures;
 pub struct Ingest {
     pub store: Arc<dyn store::Store>,
     pub media: Media,
+    /// For the endpoints of the contract's C and D.
     pub guard: Guard,
+    /// For those of the older generation, its F and G.
+    pub old_guard: Guard,
     pub limits: Limits,
+    /// Answer as a dashboard that has left the older generation behind (contract F.2).
+    pub postgres_only: bool,
     pub pictures: Pictures,
     budget: body::Budget,
     feed: feed::Feed,
@@ -64,11 +73,14 @@ pub struct Ingest {
 }
 
 impl Ingest {
+    /// A server of this generation; the older one's endpoints are shut where this one's are guarded.
     pub fn new(store: Arc<dyn store::Store>, media: Media, guard: Guard, limits: Limits) -> Self {
         Self {
             store,
             media,
+            old_guard: if guard.asks() { Guard::Shut } else { Guard::Open },
             guard,
+            postgres_only: false,
             pictures: Pictures::default(),
             budget: body::Budget::new(limits.reports_bytes),
             feed: feed::Feed::new(clock::now()),
