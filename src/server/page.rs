@@ -16,6 +16,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 
 use super::Ingest;
+use super::problem::Problem;
 
 const HTML: &str = include_str!("page/page.html");
 const CSS: &str = include_str!("page/page.css");
@@ -54,7 +55,8 @@ impl Pictures {
 
 pub(super) fn routes() -> Router<Ingest> {
     Router::new()
-        .route("/", get(page))
+        // A POST here has gone astray, and is told so as on any path that takes none (contract C.1).
+        .route("/", get(page).post(|| async { Problem::NotFound }))
         .route("/page/page.css", get(|| async { file("text/css; charset=utf-8", CSS) }))
         .route("/page/page.js", get(|| async { file("text/javascript; charset=utf-8", SCRIPT) }))
         .route("/page/icon.svg", get(|| async { file("image/svg+xml", ICON) }))
