@@ -302,6 +302,34 @@ fn audio_that_plays_goes_on_while_other_reports_arrive() {
 }
 
 #[test]
+fn the_page_comes_back_by_itself_when_the_server_does() {
+    let Some(browser) = open(Screen::Desk, "the page after a restart") else { return };
+    let home = Home::new();
+    let server = Server::start(&home);
+    server.report(&payload("a", "Before", "t")).expect(200);
+    let address = server.address.to_string();
+    browser.go(&server.url());
+    wait_for_titles(&browser, &["Before"]);
+    browser.wait("return document.querySelector('#live').innerText === 'live'");
+    server.stop();
+    browser.wait("return document.querySelector('#live').innerText === 'reconnecting'");
+
+    let mut again = std::process::Command::new(env!("CARGO_BIN_EXE_ytv2-ingest"));
+    again
+        .current_dir(home.path())
+        .args(["--listen", &address, "--store", "sqlite:store.db", "--media", "media"])
+        .env("INGEST_TOKEN", TOKEN)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null());
+    let server = Server::start_command(again, &home);
+    let mut later = payload("b", "After", "t");
+    later["indexed_at"] = json!("2025-10-21T00:00:00Z");
+    server.report(&later).expect(200);
+    wait_for_titles(&browser, &["After", "Before"]);
+    browser.wait("return document.querySelector('#live').innerText === 'live'");
+}
+
+#[test]
 fn on_a_phone_everything_fits_its_width() {
     let Some(browser) = open(Screen::Phone, "the page on a phone") else { return };
     let home = Home::new();

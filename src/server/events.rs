@@ -159,3 +159,32 @@ pub(super) fn report_deleted(ingest: &Ingest, video_id: &str) {
 fn told(video_id: &str) -> Value {
     if video_id.len() <= CONTENT_ID_MAX { video_id.into() } else { Value::Null }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::StreamExt;
+
+    use super::*;
+    use crate::server::store::Sqlite;
+    use crate::server::{Guard, Limits, Media};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_stream_says_now_and_then_that_it_is_alive() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&dir.path().join("store.db")).unwrap();
+        let media = Media::open(dir.path()).unwrap();
+        let ingest = Ingest::new(std::sync::Arc::new(store), media, Guard::Open, Limits::default());
+        let response = follow(State(ingest.clone()), HeaderMap::new()).await.unwrap();
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
+        let mut stream = response.into_body().into_data_stream();
+        let mut next = async || String::from_utf8(stream.next().await?.unwrap().to_vec()).ok();
+        assert_eq!(next().await.as_deref(), Some(": connected\nretry: 2000\n\n"));
+        let begun = tokio::time::Instant::now();
+        for _ in 0..3 {
+            assert_eq!(next().await.as_deref(), Some(": alive\n\n"));
+        }
+        assert_eq!(begun.elapsed(), 3 * ALIVE);
+        ingest.stop.cancel();
+        assert_eq!(next().await, None);
+    }
+}

@@ -72,10 +72,13 @@ impl Media {
         std::fs::File::open(&self.dir)?.sync_all()
     }
 
-    /// Removes a finished file, and says whether it was there.
+    /// Removes a finished file, for good, and says whether it was there.
     pub(super) async fn remove(self, file_name: String) -> io::Result<bool> {
         match tokio::fs::remove_file(self.path(&file_name)).await {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                tokio::fs::File::open(&self.dir).await?.sync_all().await?;
+                Ok(true)
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }

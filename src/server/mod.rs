@@ -84,7 +84,8 @@ impl Ingest {
             pictures: Pictures::default(),
             budget: body::Budget::new(limits.reports_bytes),
             feed: feed::Feed::new(clock::now()),
-            streams: Arc::new(Semaphore::new(limits.event_streams)),
+            // However few connections there are, half of them are left for the rest.
+            streams: Arc::new(Semaphore::new(limits.event_streams.min(limits.connections / 2))),
             metrics: metrics::Metrics::new(),
             stop: CancellationToken::new(),
             limits,

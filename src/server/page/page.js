@@ -141,9 +141,7 @@ function fill(card, report) {
   const summary = part(".summary");
   const fold = part(".fold");
   summary.textContent = (report.summary_text || "").trim();
-  if (!summary.classList.contains("open")) {
-    fold.hidden = summary.scrollHeight <= summary.clientHeight + 2;
-  }
+  offer(card);
   fold.onclick = () => {
     const open = summary.classList.toggle("open");
     fold.textContent = open ? "Read less" : "Read all";
@@ -153,6 +151,13 @@ function fill(card, report) {
   picture(part(".picture"), channel, report);
   part(".length").textContent = clock(report.duration_seconds);
   sound(part(".sound"), report);
+}
+
+/// Offers the rest of a summary that does not fit.
+function offer(card) {
+  const summary = card.querySelector(".summary");
+  if (summary.classList.contains("open")) return;
+  card.querySelector(".fold").hidden = summary.scrollHeight <= summary.clientHeight + 2;
 }
 
 /// The picture of a report, where it may be loaded; else the channel's initial, always in the same
@@ -264,8 +269,11 @@ at("more").addEventListener("click", () => {
   later(0);
 });
 
+let events = null;
+
 function follow() {
-  const events = new EventSource("api/report-events");
+  events?.close();
+  events = new EventSource("api/report-events");
   const live = at("live");
   events.onopen = () => {
     live.textContent = "live";
@@ -276,15 +284,27 @@ function follow() {
     live.textContent = "reconnecting";
     live.classList.remove("on");
     // Most failures it gets over by itself. A refusal ends it.
-    if (events.readyState === EventSource.CLOSED) setTimeout(follow, 5000);
+    if (events.readyState === EventSource.CLOSED) {
+      setTimeout(() => document.hidden || follow(), 5000);
+    }
   };
   for (const name of ["report-added", "audio-added", "report-deleted", "events-missed"]) {
     events.addEventListener(name, soon);
   }
 }
 
+addEventListener("resize", () => {
+  for (const { card } of shown.values()) offer(card);
+});
+
+// A page that nobody sees needs no connection: a browser has six of them for all its tabs.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) events?.close();
+  else follow();
+});
+
 const asked = new URLSearchParams(location.search);
 at("q").value = asked.get("q") ?? "";
 at("audio").checked = asked.get("audio") === "1";
 ask();
-follow();
+if (!document.hidden) follow();

@@ -19,7 +19,8 @@ pub trait Delete {
 
 /// Removes a file from the media folder, and says whether it was there. Called where
 /// [`Place`](super::Place) is, for the same reason: an upload of the same id comes wholly before or
-/// wholly after.
+/// wholly after. Should the commit then fail, the file is gone and the row is not, until someone
+/// deletes again.
 pub type Remove = Box<dyn FnOnce(String) -> BoxFuture<'static, io::Result<bool>> + Send>;
 
 /// What was forgotten.
