@@ -8,8 +8,9 @@ mod ingest;
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
+use std::time::Instant;
 
-use ingest::{Home, Reply, SECRET, Server, until};
+use ingest::{Home, PATIENCE, Reply, SECRET, Server, until};
 use serde_json::{Value, json};
 
 /// A server with an empty store.
@@ -333,7 +334,10 @@ impl Events {
 
     fn next(&mut self) -> Event {
         let (mut name, mut id, mut data) = (String::new(), 0, Value::Null);
+        // Silence does not end a read: the stream says now and then that it is alive.
+        let deadline = Instant::now() + PATIENCE;
         loop {
+            assert!(Instant::now() < deadline, "no event came");
             let line = self.line();
             match line.split_once(": ") {
                 Some(("event", value)) => name = value.into(),
@@ -443,13 +447,19 @@ fn a_reader_that_does_not_read_loses_events_and_delays_nobody() {
     let names: Vec<Value> = (0..32)
         .map(|n| json!({"variant": format!("{n:0>120}"), "text": "t", "html": "h"}))
         .collect();
-    let report =
-        |n: u32| with(payload("a"), json!({"title": n.to_string(), "summary_variants": names}));
-    let mut line = keep_alive(&server);
-    for n in 0..2600 {
-        line.report(&report(n));
+    let mut writers: Vec<KeepAlive> = (0..20).map(|_| KeepAlive(server.connect())).collect();
+    for round in 0..130 {
+        for (n, writer) in writers.iter_mut().enumerate() {
+            let more = json!({"title": round.to_string(), "summary_variants": names});
+            writer.send(&with(payload(&format!("id{n}")), more));
+        }
+        for writer in &mut writers {
+            writer.answered();
+        }
         // Whoever reads misses nothing.
-        assert_eq!(reader.next().0, "report-added");
+        for _ in &writers {
+            assert_eq!(reader.next().0, "report-added");
+        }
     }
     put(&server, &payload("last"));
     assert_eq!(reader.next().2["video_id"], "last");
@@ -469,12 +479,8 @@ fn a_reader_that_does_not_read_loses_events_and_delays_nobody() {
 /// One connection for many requests.
 struct KeepAlive(TcpStream);
 
-fn keep_alive(server: &Server) -> KeepAlive {
-    KeepAlive(server.connect())
-}
-
 impl KeepAlive {
-    fn report(&mut self, payload: &Value) {
+    fn send(&mut self, payload: &Value) {
         let body = payload.to_string();
         let head = format!(
             "POST /ingest/report HTTP/1.1\r\nhost: x\r\nx-ingest-token: {}\r\ncontent-length: {}\r\n\r\n",
@@ -482,6 +488,9 @@ impl KeepAlive {
             body.len()
         );
         self.0.write_all((head + &body).as_bytes()).unwrap();
+    }
+
+    fn answered(&mut self) {
         Reply::read(&mut self.0, false).expect(200);
     }
 }
@@ -495,7 +504,13 @@ fn readers_of_events_leave_room_for_writers_and_do_not_delay_the_end() {
     put(&server, &payload("a"));
     assert_eq!(metric(&server, "ytv2_ingest_event_streams"), 64.0);
     readers.pop();
-    until("a place is free again", || metric(&server, "ytv2_ingest_event_streams") == 63.0);
+    // It is noticed when there is something to say.
+    let mut n = 0;
+    until("a place is free again", || {
+        n += 1;
+        put(&server, &with(payload("a"), json!({"title": n.to_string()})));
+        metric(&server, "ytv2_ingest_event_streams") == 63.0
+    });
     readers.push(Events::open(&server, None));
 
     server.signal(rustix::process::Signal::TERM);
