@@ -1,7 +1,7 @@
 //! The ingest side towards the older generation of clients: flat rows, audio by file name,
 //! deletions (contract F, G).
 //!
-//! Each test knows its server by its address alone, so that any store can be behind it.
+//! A behaviour knows its server by its address alone, so that any store can be behind it.
 
 #[path = "support/ingest.rs"]
 mod ingest;
@@ -11,14 +11,45 @@ use std::io::Write;
 use ingest::{FORM_TYPE, Home, Part, Reply, SECRET, Server, TOKEN, command, form, until};
 use serde_json::{Value, json};
 
+/// Makes each behaviour a test of every store that is had in this way.
+macro_rules! on_each_store {
+    ($($behaviour:ident,)*) => {
+        mod on_sqlite {
+            $(
+                #[test]
+                fn $behaviour() {
+                    crate::$behaviour(&crate::Home::new());
+                }
+            )*
+        }
+    };
+}
+
+on_each_store! {
+    a_row_is_created_then_updated_and_stays_in_its_place,
+    both_generations_write_one_record,
+    a_row_without_a_summary_is_stored_and_says_that_it_is_not_shown,
+    a_row_that_cannot_be_stored_is_refused_with_the_reason,
+    a_late_copy_of_an_older_row_writes_nothing,
+    a_dashboard_that_is_postgresql_only_says_that_the_endpoint_is_gone,
+    audio_is_kept_under_the_name_it_was_given_and_belongs_to_its_row,
+    audio_that_came_first_is_linked_when_its_row_comes,
+    audio_of_a_thread_is_found_by_the_bare_id_in_its_name,
+    newer_audio_of_an_id_takes_the_place_of_the_older_whichever_way_it_comes,
+    audio_without_an_id_in_its_name_is_kept_for_nobody,
+    what_is_no_audio_upload_is_refused_and_leaves_nothing,
+    audio_beyond_25_mib_gets_413_announced_or_not,
+    an_upload_that_is_cut_off_leaves_the_older_file_as_it_was,
+    a_deleted_id_is_gone_from_every_read_and_may_come_again,
+    an_id_to_delete_is_named_in_the_path_the_query_or_the_body_with_or_without_its_prefix,
+    audio_that_waits_for_its_record_can_be_deleted_too,
+    each_door_opens_to_its_own_secrets_alone,
+    without_a_secret_nobody_comes_in_by_one,
+    without_auth_the_older_endpoints_are_open_as_well,
+}
+
 const ID: &str = "aB-3_xY9zQk";
 const FILE: &str = "audio_aB-3_xY9zQk_20250901_133809.mp3";
-
-fn empty() -> (Home, Server) {
-    let home = Home::new();
-    let server = Server::start(&home);
-    (home, server)
-}
 
 fn bearer(secret: &str) -> String {
     format!("Bearer {secret}")
@@ -86,9 +117,8 @@ fn listed(server: &Server) -> i64 {
 
 // --- rows
 
-#[test]
-fn a_row_is_created_then_updated_and_stays_in_its_place() {
-    let (_home, server) = empty();
+fn a_row_is_created_then_updated_and_stays_in_its_place(home: &Home) {
+    let server = Server::start(home);
     let answer = content(&server, &row("one")).expect(200);
     assert_eq!(
         (&answer["success"], &answer["id"], &answer["action"], &answer["upserted"]),
@@ -119,9 +149,8 @@ fn a_row_is_created_then_updated_and_stays_in_its_place() {
     assert_eq!(listed(&server), 1);
 }
 
-#[test]
-fn both_generations_write_one_record() {
-    let (_home, server) = empty();
+fn both_generations_write_one_record(home: &Home) {
+    let server = Server::start(home);
     content(&server, &row("flat")).expect(200);
     let report = json!({
         "video_id": ID, "title": "New", "indexed_at": "2025-10-20T09:15:00Z",
@@ -137,9 +166,8 @@ fn both_generations_write_one_record() {
     assert_eq!(listed(&server), 1);
 }
 
-#[test]
-fn a_row_without_a_summary_is_stored_and_says_that_it_is_not_shown() {
-    let (_home, server) = empty();
+fn a_row_without_a_summary_is_stored_and_says_that_it_is_not_shown(home: &Home) {
+    let server = Server::start(home);
     let mut bare = row("");
     bare["summary_text"] = json!(null);
     let answer = content(&server, &bare).expect(200);
@@ -151,9 +179,8 @@ fn a_row_without_a_summary_is_stored_and_says_that_it_is_not_shown() {
     assert_eq!(record(&server, ID)["summary"]["text"], "of a kind that no list shows");
 }
 
-#[test]
-fn a_row_that_cannot_be_stored_is_refused_with_the_reason() {
-    let (_home, server) = empty();
+fn a_row_that_cannot_be_stored_is_refused_with_the_reason(home: &Home) {
+    let server = Server::start(home);
     for (name, value) in [("id", json!(null)), ("id", json!("")), ("title", json!(null))] {
         let mut bad = row("t");
         bad[name] = value;
@@ -168,9 +195,8 @@ fn a_row_that_cannot_be_stored_is_refused_with_the_reason() {
     assert_eq!(listed(&server), 0);
 }
 
-#[test]
-fn a_late_copy_of_an_older_row_writes_nothing() {
-    let (_home, server) = empty();
+fn a_late_copy_of_an_older_row_writes_nothing(home: &Home) {
+    let server = Server::start(home);
     let version = |n: &str, text: &str| {
         let body = row(text).to_string();
         let headers = [("x-ytv2-version", n)];
@@ -182,10 +208,8 @@ fn a_late_copy_of_an_older_row_writes_nothing() {
     assert_eq!(record(&server, ID)["summary"]["text"], "new");
 }
 
-#[test]
-fn a_dashboard_that_is_postgresql_only_says_that_the_endpoint_is_gone() {
-    let home = Home::new();
-    let server = Server::start_with(&home, &["--postgres-only"]);
+fn a_dashboard_that_is_postgresql_only_says_that_the_endpoint_is_gone(home: &Home) {
+    let server = Server::start_with(home, &["--postgres-only"]);
     for target in ["/api/content", "/api/content/x", "/api/upload-report", "/api/upload-database"] {
         let reply = send(&server, "POST", target, &[], row("t").to_string().as_bytes());
         let said = reply.expect(410)["error"].as_str().unwrap().to_owned();
@@ -198,9 +222,8 @@ fn a_dashboard_that_is_postgresql_only_says_that_the_endpoint_is_gone() {
 
 // --- audio
 
-#[test]
-fn audio_is_kept_under_the_name_it_was_given_and_belongs_to_its_row() {
-    let (home, server) = empty();
+fn audio_is_kept_under_the_name_it_was_given_and_belongs_to_its_row(home: &Home) {
+    let server = Server::start(home);
     content(&server, &row("t")).expect(200);
     let answer = upload(&server, FILE, b"sound").expect(200);
     assert_eq!(
@@ -227,17 +250,15 @@ fn audio_is_kept_under_the_name_it_was_given_and_belongs_to_its_row() {
     assert_eq!(record(&server, ID)["has_audio"], true);
 }
 
-#[test]
-fn audio_that_came_first_is_linked_when_its_row_comes() {
-    let (_home, server) = empty();
+fn audio_that_came_first_is_linked_when_its_row_comes(home: &Home) {
+    let server = Server::start(home);
     upload(&server, FILE, b"sound").expect(200);
     content(&server, &row("t")).expect(200);
     assert_eq!(record(&server, ID)["media"]["audio_url"], format!("/exports/audio/{FILE}"));
 }
 
-#[test]
-fn audio_of_a_thread_is_found_by_the_bare_id_in_its_name() {
-    let (_home, server) = empty();
+fn audio_of_a_thread_is_found_by_the_bare_id_in_its_name(home: &Home) {
+    let server = Server::start(home);
     let mut thread = row("t");
     thread["id"] = json!("reddit:1n2abcd");
     thread["video_id"] = json!(null);
@@ -246,9 +267,8 @@ fn audio_of_a_thread_is_found_by_the_bare_id_in_its_name() {
     assert_eq!(server.get("/exports/by_video/reddit:1n2abcd.mp3").body, b"sound");
 }
 
-#[test]
-fn newer_audio_of_an_id_takes_the_place_of_the_older_whichever_way_it_comes() {
-    let (home, server) = empty();
+fn newer_audio_of_an_id_takes_the_place_of_the_older_whichever_way_it_comes(home: &Home) {
+    let server = Server::start(home);
     content(&server, &row("t")).expect(200);
     upload(&server, FILE, b"one").expect(200);
     let newer = "audio_aB-3_xY9zQk_20250902_080000.mp3";
@@ -264,9 +284,8 @@ fn newer_audio_of_an_id_takes_the_place_of_the_older_whichever_way_it_comes() {
     assert_eq!(server.get("/exports/audio/abc.mp3").body, b"of abc");
 }
 
-#[test]
-fn audio_without_an_id_in_its_name_is_kept_for_nobody() {
-    let (home, server) = empty();
+fn audio_without_an_id_in_its_name_is_kept_for_nobody(home: &Home) {
+    let server = Server::start(home);
     content(&server, &row("t")).expect(200);
     let answer = upload(&server, "listen_aB-3_xY9zQk_20250901_133809.mp3", b"x").expect(200);
     assert!(answer["message"].as_str().unwrap().contains("no record"), "{answer}");
@@ -274,9 +293,8 @@ fn audio_without_an_id_in_its_name_is_kept_for_nobody() {
     assert_eq!(home.media_files().len(), 1);
 }
 
-#[test]
-fn what_is_no_audio_upload_is_refused_and_leaves_nothing() {
-    let (home, server) = empty();
+fn what_is_no_audio_upload_is_refused_and_leaves_nothing(home: &Home) {
+    let server = Server::start(home);
     for name in [
         "../x.mp3",
         "/etc/x.mp3",
@@ -300,9 +318,8 @@ fn what_is_no_audio_upload_is_refused_and_leaves_nothing() {
     assert_eq!(home.media_files(), [""; 0]);
 }
 
-#[test]
-fn audio_beyond_25_mib_gets_413_announced_or_not() {
-    let (home, server) = empty();
+fn audio_beyond_25_mib_gets_413_announced_or_not(home: &Home) {
+    let server = Server::start(home);
     let large = vec![7; 25 << 20];
     let reply = upload(&server, FILE, &large);
     assert_eq!((reply.status, reply.header("connection")), (413, Some("close")));
@@ -324,9 +341,8 @@ fn audio_beyond_25_mib_gets_413_announced_or_not() {
     upload(&server, FILE, &just).expect(200);
 }
 
-#[test]
-fn an_upload_that_is_cut_off_leaves_the_older_file_as_it_was() {
-    let (home, server) = empty();
+fn an_upload_that_is_cut_off_leaves_the_older_file_as_it_was(home: &Home) {
+    let server = Server::start(home);
     upload(&server, FILE, b"whole").expect(200);
     let body = form(&[("audio", Some(FILE), &[7; 100_000])]);
     let mut half = server.connect();
@@ -347,9 +363,8 @@ fn an_upload_that_is_cut_off_leaves_the_older_file_as_it_was() {
 
 // --- deleting
 
-#[test]
-fn a_deleted_id_is_gone_from_every_read_and_may_come_again() {
-    let (home, server) = empty();
+fn a_deleted_id_is_gone_from_every_read_and_may_come_again(home: &Home) {
+    let server = Server::start(home);
     content(&server, &row("one")).expect(200);
     content(&server, &row("two")).expect(200);
     server.audio(ID, b"sound").expect(200);
@@ -381,9 +396,10 @@ fn a_deleted_id_is_gone_from_every_read_and_may_come_again() {
     assert_eq!(shown["has_audio"], false);
 }
 
-#[test]
-fn an_id_to_delete_is_named_in_the_path_the_query_or_the_body_with_or_without_its_prefix() {
-    let (_home, server) = empty();
+fn an_id_to_delete_is_named_in_the_path_the_query_or_the_body_with_or_without_its_prefix(
+    home: &Home,
+) {
+    let server = Server::start(home);
     let thread = json!({"id": "reddit:1n2", "title": "t", "summary_text": "t"});
     let ways: [(&str, &str, &str, Value); 6] = [
         ("DELETE", "/api/delete/reddit:1n2", "", thread.clone()),
@@ -422,9 +438,8 @@ fn an_id_to_delete_is_named_in_the_path_the_query_or_the_body_with_or_without_it
     }
 }
 
-#[test]
-fn audio_that_waits_for_its_record_can_be_deleted_too() {
-    let (home, server) = empty();
+fn audio_that_waits_for_its_record_can_be_deleted_too(home: &Home) {
+    let server = Server::start(home);
     server.audio(ID, b"sound").expect(200);
     assert_eq!(delete(&server, ID).expect(200)["deleted_files"], 1);
     assert_eq!(home.media_files(), [""; 0]);
@@ -436,9 +451,8 @@ fn audio_that_waits_for_its_record_can_be_deleted_too() {
 
 // --- who may
 
-#[test]
-fn each_door_opens_to_its_own_secrets_alone() {
-    let (_home, server) = empty();
+fn each_door_opens_to_its_own_secrets_alone(home: &Home) {
+    let server = Server::start(home);
     let right = bearer(SECRET);
     let wrong = bearer("wrong");
     let token_as_bearer = bearer(TOKEN);
@@ -467,16 +481,14 @@ fn each_door_opens_to_its_own_secrets_alone() {
     }
 }
 
-#[test]
-fn without_a_secret_nobody_comes_in_by_one() {
-    let home = Home::new();
+fn without_a_secret_nobody_comes_in_by_one(home: &Home) {
     for secret in [None, Some(""), Some(" \n")] {
-        let mut command = command(&home, &[]);
+        let mut command = command(home, &[]);
         command.env_remove("SYNC_SECRET");
         if let Some(secret) = secret {
             command.env("SYNC_SECRET", secret);
         }
-        let server = Server::start_command(command, &home);
+        let server = Server::start_command(command, home);
         for shown in ["", "Bearer ", "Bearer"] {
             let headers = [("authorization", shown), ("x-ingest-token", "")];
             let body = row("t").to_string();
@@ -488,10 +500,8 @@ fn without_a_secret_nobody_comes_in_by_one() {
     }
 }
 
-#[test]
-fn without_auth_the_older_endpoints_are_open_as_well() {
-    let home = Home::new();
-    let server = Server::start_with(&home, &["--no-auth"]);
+fn without_auth_the_older_endpoints_are_open_as_well(home: &Home) {
+    let server = Server::start_with(home, &["--no-auth"]);
     let none = [("x-ingest-token", "")];
     server.send("POST", "/api/content", &none, row("t").to_string().as_bytes()).expect(200);
     server.send("DELETE", &format!("/api/delete/{ID}"), &none, b"").expect(200);

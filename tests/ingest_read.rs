@@ -1,6 +1,6 @@
 //! What the ingest side lets be read: listings, records, audio, events, numbers.
 //!
-//! Each test knows its server by its address alone, so that any store can be behind it.
+//! A behaviour knows its server by its address alone, so that any store can be behind it.
 
 #[path = "support/ingest.rs"]
 mod ingest;
@@ -13,11 +13,38 @@ use std::time::Instant;
 use ingest::{Home, PATIENCE, Reply, SECRET, Server, until};
 use serde_json::{Value, json};
 
-/// A server with an empty store.
-fn empty() -> (Home, Server) {
-    let home = Home::new();
-    let server = Server::start(&home);
-    (home, server)
+/// Makes each behaviour a test of every store that is had in this way.
+macro_rules! on_each_store {
+    ($($behaviour:ident,)*) => {
+        mod on_sqlite {
+            $(
+                #[test]
+                fn $behaviour() {
+                    crate::$behaviour(&crate::Home::new());
+                }
+            )*
+        }
+    };
+}
+
+on_each_store! {
+    a_listing_has_the_visible_records_newest_first,
+    latest_of_nothing_is_null,
+    pages_cover_every_record_once_and_have_fifty_at_the_most,
+    a_card_has_what_the_contract_names,
+    a_search_finds_every_word_anywhere_and_takes_none_for_a_wildcard,
+    filters_take_the_whole_channel_the_source_and_whether_there_is_audio,
+    the_older_generations_prefix_leads_to_the_same_record,
+    audio_by_id_is_that_of_this_very_id,
+    nothing_that_is_served_is_left_to_guessing,
+    events_tell_what_was_added_and_deleted_and_nothing_of_what_stayed,
+    whoever_comes_back_gets_what_there_was_meanwhile,
+    after_a_restart_a_reader_is_told_that_events_may_be_missing,
+    a_reader_that_does_not_read_loses_events_and_delays_nobody,
+    readers_of_events_leave_room_for_writers_and_do_not_delay_the_end,
+    the_numbers_count_what_was_done_and_what_is_held,
+    no_stranger_can_make_the_numbers_many,
+    the_numbers_come_as_openmetrics,
 }
 
 fn payload(id: &str) -> Value {
@@ -52,9 +79,8 @@ fn ids(listing: &Value) -> Vec<&str> {
 
 // --- the listing
 
-#[test]
-fn a_listing_has_the_visible_records_newest_first() {
-    let (_home, server) = empty();
+fn a_listing_has_the_visible_records_newest_first(home: &Home) {
+    let server = Server::start(home);
     assert_eq!(list(&server, "")["reports"], json!([]));
     for (id, time) in [("b", "2025-10-02"), ("a", "2025-10-01"), ("c", "2025-10-03")] {
         put(&server, &with(payload(id), json!({"indexed_at": format!("{time}T00:00:00Z")})));
@@ -84,15 +110,13 @@ fn a_listing_has_the_visible_records_newest_first() {
     assert_eq!(server.get("/c.json").status, 404);
 }
 
-#[test]
-fn latest_of_nothing_is_null() {
-    let (_home, server) = empty();
+fn latest_of_nothing_is_null(home: &Home) {
+    let server = Server::start(home);
     assert_eq!(list(&server, "latest=true"), json!({"report": null}));
 }
 
-#[test]
-fn pages_cover_every_record_once_and_have_fifty_at_the_most() {
-    let (_home, server) = empty();
+fn pages_cover_every_record_once_and_have_fifty_at_the_most(home: &Home) {
+    let server = Server::start(home);
     for n in 0..53 {
         // All of one time: the order has to hold by itself.
         put(&server, &payload(&format!("id{n:02}")));
@@ -120,9 +144,8 @@ fn pages_cover_every_record_once_and_have_fifty_at_the_most() {
     assert_eq!((ids(&beyond).len(), &beyond["total_count"]), (0, &json!(53)));
 }
 
-#[test]
-fn a_card_has_what_the_contract_names() {
-    let (_home, server) = empty();
+fn a_card_has_what_the_contract_names(home: &Home) {
+    let server = Server::start(home);
     let id = "reddit:1n2abcd";
     put(
         &server,
@@ -166,9 +189,8 @@ fn a_card_has_what_the_contract_names() {
     }
 }
 
-#[test]
-fn a_search_finds_every_word_anywhere_and_takes_none_for_a_wildcard() {
-    let (_home, server) = empty();
+fn a_search_finds_every_word_anywhere_and_takes_none_for_a_wildcard(home: &Home) {
+    let server = Server::start(home);
     let texts = |text: &str| json!([{"variant": "audio", "text": text, "html": "h"}]);
     for (id, title, channel, text) in [
         ("one", "The Tides", "Sea Lab", "The moon pulls."),
@@ -208,9 +230,8 @@ fn a_search_finds_every_word_anywhere_and_takes_none_for_a_wildcard() {
     assert_eq!(server.get(&format!("/api/reports?q={}", "x".repeat(300))).status, 400);
 }
 
-#[test]
-fn filters_take_the_whole_channel_the_source_and_whether_there_is_audio() {
-    let (_home, server) = empty();
+fn filters_take_the_whole_channel_the_source_and_whether_there_is_audio(home: &Home) {
+    let server = Server::start(home);
     for (id, url, channel) in [
         ("aB-3_xY9zQk", "https://youtu.be/aB-3_xY9zQk", "Sea Lab"),
         ("bC-3_xY9zQk", "", "Sea"),
@@ -247,9 +268,8 @@ fn filters_take_the_whole_channel_the_source_and_whether_there_is_audio() {
 
 // --- records and audio
 
-#[test]
-fn the_older_generations_prefix_leads_to_the_same_record() {
-    let (_home, server) = empty();
+fn the_older_generations_prefix_leads_to_the_same_record(home: &Home) {
+    let server = Server::start(home);
     put(&server, &payload("abc"));
     server.audio("abc", b"sound").expect(200);
     assert_eq!(server.get("/yt:abc.json").expect(200)["video_id"], "abc");
@@ -258,9 +278,8 @@ fn the_older_generations_prefix_leads_to_the_same_record() {
     assert_eq!(server.get("/yt:abc.json").expect(200)["video_id"], "yt:abc");
 }
 
-#[test]
-fn audio_by_id_is_that_of_this_very_id() {
-    let (_home, server) = empty();
+fn audio_by_id_is_that_of_this_very_id(home: &Home) {
+    let server = Server::start(home);
     server.audio("abc", b"the one of abc").expect(200);
     server.audio("xabcx", b"another's").expect(200);
     server.audio("reddit:1n2", b"of a thread").expect(200);
@@ -294,9 +313,8 @@ fn audio_by_id_is_that_of_this_very_id() {
     assert_eq!(part.header("content-range"), Some("bytes 4-6/14"));
 }
 
-#[test]
-fn nothing_that_is_served_is_left_to_guessing() {
-    let (_home, server) = empty();
+fn nothing_that_is_served_is_left_to_guessing(home: &Home) {
+    let server = Server::start(home);
     server.audio("abc", b"<script>alert(1)</script>").expect(200);
     for path in ["/", "/page/page.js", "/exports/audio/abc.mp3", "/api/reports", "/x", "/metrics"] {
         let reply = server.get(path);
@@ -367,9 +385,8 @@ fn delete(server: &Server, id: &str) -> Reply {
     server.send("DELETE", &format!("/api/delete/{id}"), &[("authorization", &bearer)], b"")
 }
 
-#[test]
-fn events_tell_what_was_added_and_deleted_and_nothing_of_what_stayed() {
-    let (_home, server) = empty();
+fn events_tell_what_was_added_and_deleted_and_nothing_of_what_stayed(home: &Home) {
+    let server = Server::start(home);
     let mut events = Events::open(&server, None);
     put(&server, &payload("a"));
     put(&server, &payload("a"));
@@ -397,9 +414,8 @@ fn events_tell_what_was_added_and_deleted_and_nothing_of_what_stayed() {
     assert!(first < second && second < third && third < fourth);
 }
 
-#[test]
-fn whoever_comes_back_gets_what_there_was_meanwhile() {
-    let (_home, server) = empty();
+fn whoever_comes_back_gets_what_there_was_meanwhile(home: &Home) {
+    let server = Server::start(home);
     let mut events = Events::open(&server, None);
     put(&server, &payload("a"));
     let (_, seen, _) = events.next();
@@ -416,15 +432,14 @@ fn whoever_comes_back_gets_what_there_was_meanwhile() {
     assert_eq!(events.next().2["video_id"], "d");
 }
 
-#[test]
-fn after_a_restart_a_reader_is_told_that_events_may_be_missing() {
-    let (home, server) = empty();
+fn after_a_restart_a_reader_is_told_that_events_may_be_missing(home: &Home) {
+    let server = Server::start(home);
     let mut events = Events::open(&server, None);
     put(&server, &payload("a"));
     let (_, seen, _) = events.next();
     put(&server, &payload("b"));
     server.stop();
-    let server = Server::start(&home);
+    let server = Server::start(home);
     let mut events = Events::open(&server, Some(&seen.to_string()));
     let (name, id, _) = events.next();
     assert!(name == "events-missed" && id > seen, "{name} {id}");
@@ -437,9 +452,8 @@ fn after_a_restart_a_reader_is_told_that_events_may_be_missing() {
     }
 }
 
-#[test]
-fn a_reader_that_does_not_read_loses_events_and_delays_nobody() {
-    let (_home, server) = empty();
+fn a_reader_that_does_not_read_loses_events_and_delays_nobody(home: &Home) {
+    let server = Server::start(home);
     let mut stalled = Events::open(&server, None);
     let mut reader = Events::open(&server, None);
     // Far more than the kernel keeps for a connection and the server for everybody, each as large
@@ -495,9 +509,8 @@ impl KeepAlive {
     }
 }
 
-#[test]
-fn readers_of_events_leave_room_for_writers_and_do_not_delay_the_end() {
-    let (_home, mut server) = empty();
+fn readers_of_events_leave_room_for_writers_and_do_not_delay_the_end(home: &Home) {
+    let mut server = Server::start(home);
     let mut readers: Vec<Events> = (0..64).map(|_| Events::open(&server, None)).collect();
     let turned_away = server.get("/api/report-events");
     assert_eq!((turned_away.status, turned_away.header("retry-after")), (503, Some("1")));
@@ -527,9 +540,8 @@ fn metric(server: &Server, name: &str) -> f64 {
     text.lines().find_map(value).unwrap_or_else(|| panic!("no {name} in {text}"))
 }
 
-#[test]
-fn the_numbers_count_what_was_done_and_what_is_held() {
-    let (_home, server) = empty();
+fn the_numbers_count_what_was_done_and_what_is_held(home: &Home) {
+    let server = Server::start(home);
     put(&server, &payload("a"));
     put(&server, &payload("a"));
     put(&server, &with(payload("b"), json!({"summary_variants": null})));
@@ -556,9 +568,8 @@ fn the_numbers_count_what_was_done_and_what_is_held() {
     }
 }
 
-#[test]
-fn no_stranger_can_make_the_numbers_many() {
-    let (_home, server) = empty();
+fn no_stranger_can_make_the_numbers_many(home: &Home) {
+    let server = Server::start(home);
     let lines = || String::from_utf8(server.get("/metrics").body).unwrap().lines().count();
     for path in ["/x.json", "/exports/audio/x.mp3", "/x", "/api/delete/x", "/exports/by_video/x"] {
         server.get(path);
@@ -574,9 +585,8 @@ fn no_stranger_can_make_the_numbers_many() {
     assert_eq!(lines(), before);
 }
 
-#[test]
-fn the_numbers_come_as_openmetrics() {
-    let (_home, server) = empty();
+fn the_numbers_come_as_openmetrics(home: &Home) {
+    let server = Server::start(home);
     let reply = server.get("/metrics");
     assert_eq!(
         reply.header("content-type"),
