@@ -34,10 +34,12 @@ use serde_json::{Map, Value};
 pub use audio_name::{AudioName, audio_name};
 pub use compose::{KnownAudio, compose};
 pub use fields::Fields;
+pub use html::from_text as html_from_text;
 pub use merge::{Chosen, FileFacts, Merged, merge};
 pub use names::ignored_report_name;
 pub use problem::Problem;
 pub use shape::Shape;
+pub use variant_name::{is_visible, normalise as variant_name, visible_stand_in};
 pub use variants::Variant;
 
 use crate::id::ContentId;

@@ -12,16 +12,17 @@ use tracing::{info, warn};
 
 use super::failure::Failure;
 use super::kept::{DATABASE_VARIABLE, MediaAt, StoreAt};
-use super::{Guard, Ingest, Limits};
+use super::{Guard, Ingest, Limits, Pictures};
 
 /// The configuration is wrong: starting again as it is will not help (EX_CONFIG).
 const EXIT_CONFIG: u8 = 78;
 
 /// Takes reports and audio files over HTTP, keeps them, and serves them back.
 ///
-/// Writing needs the token in the environment variable INGEST_TOKEN. The address of a database, with
-/// its password, is better given in DATABASE_URL_POSTGRES_NEW than on the command line, which
-/// everybody on the machine can read.
+/// Writing needs the token in the environment variable INGEST_TOKEN. Clients of the older
+/// generation (/api/content, /api/upload-audio) show the secret in SYNC_SECRET instead; either will
+/// do for deleting. The address of a database, with its password, is better given in
+/// DATABASE_URL_POSTGRES_NEW than on the command line, which everybody on the machine can read.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "ytv2-ingest", version)]
 pub struct Args {
@@ -52,6 +53,15 @@ pub struct Args {
     #[arg(long)]
     no_auth: bool,
 
+    /// Answer the older generation's /api/content with 410, as the dashboard does now.
+    #[arg(long)]
+    postgres_only: bool,
+
+    /// Let the page load pictures from wherever reports say, such as YouTube, which then sees who
+    /// looks. Otherwise it draws something in their place.
+    #[arg(long)]
+    outside_pictures: bool,
+
     /// How long a request's head may take.
     #[arg(long, hide = true, value_parser = duration, default_value = "15s")]
     head_timeout: Duration,
@@ -78,8 +88,9 @@ pub fn main(args: Args) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => {
-            let token = std::env::var("INGEST_TOKEN").ok();
-            let outcome = runtime.block_on(serve(args, token));
+            let [token, secret] =
+                ["INGEST_TOKEN", "SYNC_SECRET"].map(|name| std::env::var(name).ok());
+            let outcome = runtime.block_on(serve(args, token, secret));
             // What is still in flight was cut off; a thread stuck on a dead disk must not hold us.
             runtime.shutdown_timeout(Duration::from_secs(1));
             outcome
@@ -98,7 +109,7 @@ pub fn main(args: Args) -> ExitCode {
     }
 }
 
-async fn serve(args: Args, token: Option<String>) -> Result<(), Failure> {
+async fn serve(args: Args, token: Option<String>, secret: Option<String>) -> Result<(), Failure> {
     let database = std::env::var(DATABASE_VARIABLE).ok();
     let store_at = StoreAt::choose(args.store.as_deref(), database.as_deref())?;
     if args.migrate_only {
@@ -142,7 +153,18 @@ async fn serve(args: Args, token: Option<String>) -> Result<(), Failure> {
             () = store.lost() => lost.cancel(),
         }
     };
-    super::run(listener, Ingest::new(store.clone(), media, guard, limits), stop).await;
+    let mut ingest = Ingest::new(store.clone(), media, guard, limits);
+    if !args.no_auth {
+        match shown(secret.as_deref()) {
+            Some(secret) => ingest.old_guard = Guard::token(&SecretString::from(secret)),
+            None => info!("SYNC_SECRET is not set, so /api/content lets nobody in"),
+        }
+    }
+    ingest.postgres_only = args.postgres_only;
+    if args.outside_pictures {
+        ingest.pictures = Pictures::Outside;
+    }
+    super::run(listener, ingest, stop).await;
     if lost.is_cancelled() {
         return Err(
             anyhow::anyhow!("the store has stopped; a restart recovers what it holds").into()
@@ -155,13 +177,18 @@ fn guard(no_auth: bool, token: Option<String>) -> Result<Guard, Failure> {
     if no_auth {
         return Ok(Guard::Open);
     }
-    match token.as_deref().map(str::trim) {
-        Some(token) if !token.is_empty() => Ok(Guard::token(&SecretString::from(token))),
-        _ => Err(Failure::Config(
+    match shown(token.as_deref()) {
+        Some(token) => Ok(Guard::token(&SecretString::from(token))),
+        None => Err(Failure::Config(
             "set INGEST_TOKEN to the secret that writers must show, or give --no-auth on a loopback address"
                 .into(),
         )),
     }
+}
+
+/// A secret from the environment, if there is anything in it.
+fn shown(secret: Option<&str>) -> Option<&str> {
+    secret.map(str::trim).filter(|secret| !secret.is_empty())
 }
 
 fn log_to_stderr() {

@@ -33,6 +33,7 @@ const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n\
 /// [`Limits::stop`](super::Limits::stop) at most, and cuts off the rest.
 pub async fn run(listener: TcpListener, ingest: Ingest, stop: impl Future<Output = ()>) {
     let limits = ingest.limits.clone();
+    let streams = ingest.stop.clone();
     let service = TowerToHyperService::new(routes::router(ingest));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -90,6 +91,8 @@ pub async fn run(listener: TcpListener, ingest: Ingest, stop: impl Future<Output
     }
 
     drop(listener);
+    // Streams of events have no end of their own.
+    streams.cancel();
     info!(connections = tasks.len(), "stopping");
     if tokio::time::timeout(limits.stop, graceful.shutdown()).await.is_err() {
         warn!("requests were still in flight at the deadline and are cut off");

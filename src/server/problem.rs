@@ -15,6 +15,9 @@ pub(super) enum Problem {
     NotFound,
     #[error("unauthorized")]
     Unauthorized,
+    /// What `--postgres-only` has taken away (contract F.2).
+    #[error("gone: this dashboard is PostgreSQL-only, send to /ingest/report")]
+    Gone,
     /// The words of contract C.4 and D, which clients know.
     #[error("{0}")]
     BadRequest(String),
@@ -24,7 +27,7 @@ pub(super) enum Problem {
     TooLarge { limit: u64 },
     #[error("cannot be stored: {0}")]
     Unstorable(#[from] Unstorable),
-    #[error("too much at once")]
+    #[error("too many at once")]
     Crowded,
     #[error("the store does not answer")]
     Store(StoreError),
@@ -67,6 +70,7 @@ impl Problem {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Gone => StatusCode::GONE,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Stalled => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,

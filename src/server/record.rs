@@ -64,6 +64,7 @@ impl Record {
             indexed_at: report
                 .indexed_at
                 .or_else(|| held.map(|held| held.indexed_at))
+                .or(report.first_indexed_at)
                 .unwrap_or(now),
             duration_seconds: report.duration_seconds,
             thumbnail_url: report.thumbnail_url.clone(),
@@ -137,6 +138,7 @@ mod tests {
             title: "t".into(),
             channel_name: "c".into(),
             indexed_at: None,
+            first_indexed_at: None,
             duration_seconds: None,
             thumbnail_url: None,
             canonical_url: None,
@@ -162,6 +164,10 @@ mod tests {
         let first = Record::after(&said_nothing, None, None, now(1));
         let second = Record::after(&said_nothing, Some(&first), None, now(2));
         assert_eq!((first.indexed_at, second.indexed_at), (now(1), now(1)));
+
+        let moved = Report { first_indexed_at: Some(now(9)), ..said_nothing };
+        assert_eq!(Record::after(&moved, None, None, now(3)).indexed_at, now(9));
+        assert_eq!(Record::after(&moved, Some(&first), None, now(3)).indexed_at, now(1));
     }
 
     #[test]

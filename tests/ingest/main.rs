@@ -6,6 +6,8 @@ mod ingest;
 mod objects;
 #[path = "../support/postgres.rs"]
 mod postgres;
+#[path = "../support/stores.rs"]
+mod stores;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -20,10 +22,6 @@ mod reports;
 mod shared;
 mod versions;
 mod wire;
-
-use crate::ingest::Home;
-use crate::objects::Bucket;
-use crate::postgres::Database;
 
 /// Makes each behaviour a test in a room of this name, at a home that is had in this way.
 macro_rules! tests {
@@ -41,31 +39,15 @@ macro_rules! tests {
 
 macro_rules! on_each_store {
     ($($behaviours:tt)*) => {
-        tests!(on_sqlite, crate::at_sqlite, { $($behaviours)* });
-        tests!(on_postgres, crate::at_postgres, { $($behaviours)* });
+        tests!(on_sqlite, crate::stores::at_sqlite, { $($behaviours)* });
+        tests!(on_postgres, crate::stores::at_postgres, { $($behaviours)* });
     };
 }
 
 macro_rules! on_an_object_store {
     ($($behaviours:tt)*) => {
-        tests!(on_postgres_and_an_object_store, crate::at_a_bucket, { $($behaviours)* });
+        tests!(on_postgres_and_an_object_store, crate::stores::at_a_bucket, { $($behaviours)* });
     };
-}
-
-fn at_sqlite(behaviour: fn(&Home)) {
-    behaviour(&Home::new());
-}
-
-fn at_postgres(behaviour: fn(&Home)) {
-    if let Some(database) = Database::fresh() {
-        behaviour(&Home::at(&database.url()));
-    }
-}
-
-fn at_a_bucket(behaviour: fn(&Home)) {
-    if let (Some(database), Some(bucket)) = (Database::fresh(), Bucket::fresh()) {
-        behaviour(&bucket.home(&database.url()));
-    }
 }
 
 // A behaviour that is not listed is never used, which the compiler tells.

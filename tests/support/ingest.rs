@@ -13,6 +13,9 @@ use serde_json::Value;
 
 pub const TOKEN: &str = "a-token-for-tests";
 
+/// The older generation's secret.
+pub const SECRET: &str = "a-secret-for-tests";
+
 /// Nothing in a test takes this long; whatever does has failed.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -94,6 +97,7 @@ pub fn command(home: &Home, arguments: &[&str]) -> Command {
         .env_remove("RUST_LOG")
         .env_remove("DATABASE_URL_POSTGRES_NEW")
         .env("INGEST_TOKEN", TOKEN)
+        .env("SYNC_SECRET", SECRET)
         .envs(home.env.iter().cloned())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -113,7 +117,12 @@ impl Server {
     }
 
     pub fn start_with(home: &Home, arguments: &[&str]) -> Self {
-        let mut child = command(home, arguments).spawn().unwrap();
+        Self::start_command(command(home, arguments), home)
+    }
+
+    /// Starts what [`command`] gave, changed as need be.
+    pub fn start_command(mut command: Command, home: &Home) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line

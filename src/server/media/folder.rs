@@ -80,6 +80,18 @@ impl Folder {
         upload.persist(path)?;
         std::fs::File::open(&self.dir)?.sync_all()
     }
+
+    /// Removes a finished file, for good, and says whether it was there.
+    pub(super) async fn remove(&self, file_name: &str) -> io::Result<bool> {
+        match tokio::fs::remove_file(self.path(file_name)).await {
+            Ok(()) => {
+                tokio::fs::File::open(&self.dir).await?.sync_all().await?;
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// A file on its way in. Dropped, it is gone.

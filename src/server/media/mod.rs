@@ -65,6 +65,14 @@ impl Media {
         }
     }
 
+    /// Removes a finished file, for good, and says whether it was there.
+    pub(super) async fn remove(self, file_name: String) -> io::Result<bool> {
+        match self.0 {
+            Place::Folder(folder) => folder.remove(&file_name).await,
+            Place::Bucket(bucket) => bucket.remove(&file_name).await,
+        }
+    }
+
     /// Answers `GET` and `HEAD`, with ranges; 404 when there is no file of this name.
     pub(super) async fn serve(
         &self,

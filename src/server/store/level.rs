@@ -1,6 +1,6 @@
 //! What is held and what has come become what is held next, the same for every database. Pure.
 
-use super::{Link, NewAudio, Placement};
+use super::{Link, NamedAudio, NewAudio, Placement};
 use crate::contract::{AUDIO_PUBLIC_PREFIX, Action};
 use crate::id::Version;
 
@@ -31,6 +31,17 @@ impl Audio {
         }
     }
 
+    /// The audio after a file has come under a name of its own.
+    pub(super) fn named(new: &NamedAudio, held: Option<&Audio>) -> Audio {
+        let same_bytes = held.filter(|held| held.digest == new.digest);
+        Audio {
+            file_name: new.file_name.clone(),
+            digest: new.digest,
+            duration_seconds: same_bytes.and_then(|held| held.duration_seconds),
+            version: held.and_then(|held| held.version),
+        }
+    }
+
     /// What became of it, now that it is in the place of `held`.
     pub(super) fn action(&self, held: Option<&Audio>) -> Action {
         let same = |held: &Audio| {
@@ -46,6 +57,21 @@ impl Audio {
             bytes: new.bytes.unsigned_abs(),
             unchanged: held.is_some_and(|held| held.digest == new.digest),
         }
+    }
+
+    /// Where the file of `new` belongs, under its own name.
+    pub(super) fn placement_named(new: &NamedAudio, held: Option<&Audio>) -> Placement {
+        let same = |held: &Audio| held.digest == new.digest && held.file_name == new.file_name;
+        Placement {
+            file_name: new.file_name.clone(),
+            bytes: new.bytes.unsigned_abs(),
+            unchanged: held.is_some_and(same),
+        }
+    }
+
+    /// The name of the file that is of no more use once this is in the place of `held`.
+    pub(super) fn replaced(&self, held: Option<Audio>) -> Option<String> {
+        held.map(|held| held.file_name).filter(|name| *name != self.file_name)
     }
 
     /// How a record speaks of it.

@@ -1,8 +1,13 @@
 //! What keeps reports and audio, whatever database is behind it.
 
+mod delete;
 mod level;
+mod named;
 mod postgres;
+mod read;
+pub mod source;
 mod sqlite;
+pub mod visible;
 
 use std::io;
 
@@ -12,7 +17,10 @@ use serde_json::{Map, Value};
 
 pub use super::name::Names;
 pub use super::record::{Link, Record};
+pub use delete::{Delete, Deleted, Remove};
+pub use named::{NamedAudio, PutNamed};
 pub use postgres::{Address, AddressError, OpenError as PostgresError, Postgres};
+pub use read::{Listed, Page, Query, Read, Sort, Totals};
 pub use sqlite::{OpenError as SqliteError, Sqlite};
 
 use crate::contract::Action;
@@ -23,7 +31,7 @@ use crate::id::Version;
 ///
 /// `version` is the sender's number for this id and kind: older than the one that is stored,
 /// nothing is written; without one the stored number stays.
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Read + Delete + PutNamed + Send + Sync + 'static {
     /// Takes a record and its summaries.
     fn put_report(
         &self,
@@ -73,6 +81,9 @@ pub struct Report {
     pub title: String,
     pub channel_name: String,
     pub indexed_at: Option<Timestamp>,
+    /// Counts only without an `indexed_at` and when the record is new: where rows of the older
+    /// generation stand, which never move (contract F.2).
+    pub first_indexed_at: Option<Timestamp>,
     pub duration_seconds: Option<i64>,
     pub thumbnail_url: Option<String>,
     pub canonical_url: Option<String>,

@@ -131,6 +131,17 @@ impl Bucket {
         }
         upload.rename(&path).await
     }
+
+    /// Removes a finished file, and says whether it was there, which the removal does not.
+    pub(super) async fn remove(&self, file_name: &str) -> io::Result<bool> {
+        let path = self.path(file_name)?;
+        match self.store.head(&path).await {
+            Err(object_store::Error::NotFound { .. }) => return Ok(false),
+            found => drop(found?),
+        }
+        self.store.delete(&path).await?;
+        Ok(true)
+    }
 }
 
 /// A number that no other process comes upon.

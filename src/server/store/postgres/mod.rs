@@ -2,8 +2,11 @@
 
 mod address;
 mod call;
+mod delete;
+mod named;
 mod pool;
 mod put;
+mod read;
 mod rows;
 mod schema;
 mod sql;
@@ -87,7 +90,7 @@ impl Store for Postgres {
 
     fn report(&self, video_id: String) -> BoxFuture<'_, Result<Option<Held>, StoreError>> {
         let work: Work<_> =
-            Box::new(move |db| async move { Ok(rows::held(db, &video_id).await?) }.boxed());
+            Box::new(move |db| async move { Ok(rows::held(db, &[video_id]).await?.pop()) }.boxed());
         async move { Ok(call::read(self.connection().await?, work).await?) }.boxed()
     }
 

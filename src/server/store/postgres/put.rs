@@ -113,6 +113,7 @@ async fn add(
 ) -> Result<(), CallError> {
     for name in new.names.contract.iter().chain([&new.names.own]) {
         audio.file_name.clone_from(name);
+        rows::lock_name(db, name).await?;
         if rows::add_audio(db, &new.video_id, audio, new.bytes, now).await? {
             return Ok(());
         }

@@ -1,5 +1,7 @@
 //! Rows become values, and values rows.
 
+use std::collections::HashMap;
+
 use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -48,7 +50,7 @@ pub(super) async fn content_for_update(
     video_id: &str,
 ) -> Result<Option<Content>> {
     let statement = format!("{}{}", sql::CONTENT, sql::FOR_UPDATE);
-    query(db, &statement, &[&video_id]).await?.first().map(content).transpose()
+    query(db, &statement, &[&[video_id].as_slice()]).await?.first().map(content).transpose()
 }
 
 /// Writes a record; gives the title that is there now, and none if the row said it all already.
@@ -123,23 +125,58 @@ pub(super) async fn add_summary(
         .map(drop)
 }
 
-/// A record with the latest summary of each variant.
-pub(super) async fn held(db: &Transaction<'_>, video_id: &str) -> Result<Option<Held>> {
-    let rows = query(db, sql::CONTENT, &[&video_id]).await?;
-    let Some(Content { record, .. }) = rows.first().map(content).transpose()? else {
-        return Ok(None);
-    };
-    let summaries = query(db, sql::LATEST_SUMMARIES, &[&video_id]).await?;
-    let summaries = summaries.iter().map(|row| {
-        Ok(HeldSummary {
+/// Records with the latest summary of each variant, in no order.
+pub(super) async fn held(db: &Transaction<'_>, video_ids: &[String]) -> Result<Vec<Held>> {
+    let mut summaries: HashMap<String, Vec<HeldSummary>> = HashMap::new();
+    for row in query(db, sql::LATEST_SUMMARIES, &[&video_ids]).await? {
+        summaries.entry(row.try_get("video_id")?).or_default().push(HeldSummary {
             variant: row.try_get("variant")?,
             revision: row.try_get("revision")?,
             text: row.try_get("text")?,
             html: row.try_get("html")?,
             created_at: row.try_get("created_at")?,
-        })
-    });
-    Ok(Some(Held { record, summaries: summaries.collect::<Result<_>>()? }))
+        });
+    }
+    let records = query(db, sql::CONTENT, &[&video_ids]).await?;
+    let held = |row| {
+        let Content { record, .. } = content(row)?;
+        let summaries = summaries.remove(&record.video_id).unwrap_or_default();
+        Ok(Held { record, summaries })
+    };
+    records.iter().map(held).collect()
+}
+
+/// The first of some ids that has a record.
+pub(super) async fn first_known(
+    db: &Transaction<'_>,
+    video_ids: &[String],
+) -> Result<Option<String>> {
+    let rows = query(db, sql::FIRST_CONTENT, &[&video_ids]).await?;
+    rows.first().map(|row| row.try_get(0)).transpose()
+}
+
+/// Deletes a record, its summaries and its version; says whether it was there.
+pub(super) async fn delete_content(db: &Transaction<'_>, video_id: &str) -> Result<bool> {
+    execute(db, sql::DELETE_SUMMARIES, &[&video_id]).await?;
+    execute(db, sql::DELETE_VERSION, &[&video_id]).await?;
+    execute(db, sql::DELETE_CONTENT, &[&video_id]).await.map(|rows| rows > 0)
+}
+
+pub(super) async fn delete_audio(db: &Transaction<'_>, video_id: &str) -> Result<()> {
+    execute(db, sql::DELETE_AUDIO, &[&video_id]).await.map(drop)
+}
+
+pub(super) async fn lock_name(db: &Transaction<'_>, file_name: &str) -> Result<()> {
+    query(db, sql::LOCK_NAME, &[&file_name]).await.map(drop)
+}
+
+/// Whose a file name is, in whatever case, and how it is written there.
+pub(super) async fn audio_of_name(
+    db: &Transaction<'_>,
+    file_name: &str,
+) -> Result<Option<(String, String)>> {
+    let rows = query(db, sql::AUDIO_OF_NAME, &[&file_name]).await?;
+    rows.first().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose()
 }
 
 pub(super) async fn audio(db: &Transaction<'_>, video_id: &str) -> Result<Option<Audio>> {
@@ -223,7 +260,7 @@ fn json(row: &Row, column: &str) -> Result<Option<String>> {
     }))
 }
 
-async fn query(
+pub(super) async fn query(
     db: &impl GenericClient,
     statement: &str,
     parameters: &[&(dyn ToSql + Sync)],

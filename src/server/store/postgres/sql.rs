@@ -12,8 +12,8 @@ pub(super) const ANY: &str = "SELECT count(*) FROM (SELECT 1 FROM content LIMIT 
 pub(super) const LOCK_ID: &str =
     "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 1498699337))";
 
-/// The row of an id and its version. With `FOR UPDATE` behind it, it also waits for a dashboard
-/// that is writing the same row, and holds the next one up.
+/// The rows of some ids and their versions. With `FOR UPDATE` behind it, it also waits for a
+/// dashboard that is writing the same row, and holds the next one up.
 pub(super) const CONTENT: &str = "
     SELECT video_id::text,
            coalesce(title, '')::text AS title,
@@ -25,7 +25,7 @@ pub(super) const CONTENT: &str = "
            coalesce(has_audio, false) AS has_audio,
            (SELECT version FROM ytv2_ingest_reports AS r WHERE r.video_id = content.video_id)
                AS version
-      FROM content WHERE video_id = $1::text";
+      FROM content WHERE video_id = ANY ($1::text[])";
 
 pub(super) const FOR_UPDATE: &str = " FOR UPDATE";
 
@@ -93,12 +93,12 @@ pub(super) const ADD_SUMMARY: &str = "
     VALUES ($1::text, $2::text, $3::bigint, true, $4::text, $5::text, $6::timestamptz)";
 
 pub(super) const LATEST_SUMMARIES: &str = "
-    SELECT DISTINCT ON (variant COLLATE \"C\")
-           variant::text, revision::bigint, coalesce(text, '')::text AS text, html::text,
+    SELECT DISTINCT ON (video_id, variant COLLATE \"C\")
+           video_id::text, variant::text, revision::bigint, coalesce(text, '')::text AS text, html::text,
            coalesce(created_at, to_timestamp(0)) AS created_at
       FROM content_summaries
-     WHERE video_id = $1::text AND is_latest
-     ORDER BY variant COLLATE \"C\", content_summaries.revision DESC";
+     WHERE video_id = ANY ($1::text[]) AND is_latest
+     ORDER BY video_id, variant COLLATE \"C\", content_summaries.revision DESC";
 
 pub(super) const AUDIO: &str = "
     SELECT file_name, digest, duration_seconds, version
@@ -116,3 +116,26 @@ pub(super) const UPDATE_AUDIO: &str = "
        SET file_name = $2, digest = $3, bytes = $4, duration_seconds = $5, version = $6,
            updated_at = $7
      WHERE video_id = $1";
+
+/// The same for those who would have one file name, in whatever case, each for another id or none.
+pub(super) const LOCK_NAME: &str =
+    "SELECT pg_advisory_xact_lock(hashtextextended(lower($1::text COLLATE \"C\"), 1498699339))";
+
+/// Whose a file name is, in whatever case.
+pub(super) const AUDIO_OF_NAME: &str = "
+    SELECT video_id, file_name FROM ytv2_ingest_audio
+     WHERE lower(file_name COLLATE \"C\") = lower($1::text COLLATE \"C\")";
+
+/// The first of some ids that has a record.
+pub(super) const FIRST_CONTENT: &str = "
+    SELECT video_id::text FROM content WHERE video_id = ANY ($1::text[])
+     ORDER BY array_position($1::text[], video_id::text) LIMIT 1";
+
+/// Before the record, whose reference need not cascade where the table is the dashboard's.
+pub(super) const DELETE_SUMMARIES: &str = "DELETE FROM content_summaries WHERE video_id = $1::text";
+
+pub(super) const DELETE_CONTENT: &str = "DELETE FROM content WHERE video_id = $1::text";
+
+pub(super) const DELETE_VERSION: &str = "DELETE FROM ytv2_ingest_reports WHERE video_id = $1::text";
+
+pub(super) const DELETE_AUDIO: &str = "DELETE FROM ytv2_ingest_audio WHERE video_id = $1::text";

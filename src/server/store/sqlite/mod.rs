@@ -1,6 +1,9 @@
 //! A [`Store`] in one SQLite file.
 
+mod delete;
+mod named;
 mod put;
+mod read;
 mod rows;
 mod schema;
 mod sql;

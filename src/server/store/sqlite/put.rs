@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::super::level::{Audio, action, newer};
-use super::super::{AudioStored, NewAudio, Placement, Record, Report, ReportStored, Summary};
+use super::super::{AudioStored, Link, NewAudio, Placement, Record, Report, ReportStored, Summary};
 use super::rows;
 use super::writer::CallError;
 use crate::contract::Action;
@@ -93,15 +93,8 @@ pub(super) fn audio(
     if held != Some(&audio) {
         rows::put_audio(db, id, &audio, new.bytes, now)?;
     }
-    let content = rows::content(db, id)?;
-    let linked = content.is_some();
-    if let Some(content) = content {
-        let record = content.record.clone().linked(&audio.link());
-        if record != content.record {
-            rows::put_content(db, &record, content.version, now)?;
-        }
-    }
 
+    let linked = link(db, id, &audio.link(), now)?;
     place(audio.placement(new, held)).map_err(CallError::Media)?;
     Ok(AudioStored {
         action: audio.action(held),
@@ -109,6 +102,21 @@ pub(super) fn audio(
         linked,
         superseded_by: None,
     })
+}
+
+/// Writes into the record of an id where its audio is; says whether there is a record.
+pub(super) fn link(
+    db: &Connection,
+    id: &str,
+    audio: &Link,
+    now: Timestamp,
+) -> rusqlite::Result<bool> {
+    let Some(content) = rows::content(db, id)? else { return Ok(false) };
+    let record = content.record.clone().linked(audio);
+    if record != content.record {
+        rows::put_content(db, &record, content.version, now)?;
+    }
+    Ok(true)
 }
 
 /// The contract's name, if no other id has it.
