@@ -54,6 +54,7 @@ on_each_store! {
     audio_beyond_25_mib_gets_413_announced_or_not,
     an_upload_that_is_cut_off_leaves_the_older_file_as_it_was,
     a_deleted_id_is_gone_from_every_read_and_may_come_again,
+    a_deleted_id_begins_anew_whatever_version_it_had,
     an_id_to_delete_is_named_in_the_path_the_query_or_the_body_with_or_without_its_prefix,
     audio_that_waits_for_its_record_can_be_deleted_too,
     each_door_opens_to_its_own_secrets_alone,
@@ -339,7 +340,7 @@ fn what_is_no_audio_upload_is_refused_and_leaves_nothing(home: &Home) {
     assert_eq!(upload_parts(&server, &[("audio", None, b"sound")]).status, 400);
     assert_eq!(upload_parts(&server, &[("sound", Some("x.mp3"), b"sound")]).status, 400);
     assert_eq!(send(&server, "POST", "/api/upload-audio", &[], b"{}").status, 400);
-    assert_eq!(home.media_files(), [""; 0]);
+    until("nothing is left", || home.media_files().is_empty());
 }
 
 fn audio_beyond_25_mib_gets_413_announced_or_not(home: &Home) {
@@ -359,7 +360,7 @@ fn audio_beyond_25_mib_gets_413_announced_or_not(home: &Home) {
     write!(stream, "{:x}\r\n", body.len()).unwrap();
     let _ = stream.write_all(&body);
     assert_eq!(Reply::read(&mut stream, false).status, 413);
-    assert_eq!(home.media_files(), [""; 0]);
+    until("nothing is left", || home.media_files().is_empty());
 
     let just = vec![7; (25 << 20) - 4096];
     upload(&server, FILE, &just).expect(200);
@@ -418,6 +419,26 @@ fn a_deleted_id_is_gone_from_every_read_and_may_come_again(home: &Home) {
     let shown = record(&server, ID);
     assert_eq!(shown["summary_variants"][0]["revision"], 1);
     assert_eq!(shown["has_audio"], false);
+}
+
+fn a_deleted_id_begins_anew_whatever_version_it_had(home: &Home) {
+    let server = Server::start(home);
+    let version = |n| [("x-ytv2-version", n)];
+    let report = |text: &str, n| {
+        let report = json!({
+            "video_id": ID, "title": "t",
+            "summary_variants": [{"variant": "audio", "text": text, "html": "h"}],
+        });
+        server.report_with(&report, &version(n)).expect(200)["action"].clone()
+    };
+    let audio = |n| server.audio_with(ID, b"sound", &version(n)).expect(200)["action"].clone();
+    assert_eq!((report("a", "9"), audio("9")), (json!("created"), json!("created")));
+    assert_eq!((report("b", "8"), audio("8")), (json!("superseded"), json!("superseded")));
+    delete(&server, ID).expect(200);
+    assert_eq!((report("c", "3"), audio("3")), (json!("created"), json!("created")));
+    assert_eq!((report("d", "2"), audio("2")), (json!("superseded"), json!("superseded")));
+    assert_eq!((report("e", "4"), audio("4")), (json!("updated"), json!("unchanged")));
+    assert_eq!(record(&server, ID)["summary_variants"][0]["revision"], 2);
 }
 
 fn an_id_to_delete_is_named_in_the_path_the_query_or_the_body_with_or_without_its_prefix(

@@ -16,6 +16,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::time::Instant;
 
+use crate::postgres::Database;
 use ingest::{Home, PATIENCE, Reply, SECRET, Server, until};
 use serde_json::{Value, json};
 
@@ -389,6 +390,17 @@ impl Events {
         }
     }
 
+    /// Whose report was added next. What a server was just telling when its connection was lost it
+    /// does not know to have arrived, so of a gap there may be news more than once.
+    fn next_added(&mut self) -> String {
+        let (name, _, data) = self.next();
+        match name.as_str() {
+            "events-missed" => self.next_added(),
+            "report-added" => data["video_id"].as_str().unwrap().to_owned(),
+            other => panic!("{other}: {data}"),
+        }
+    }
+
     /// Whether the server has ended the stream.
     fn ends(&mut self) -> bool {
         loop {
@@ -550,6 +562,106 @@ fn readers_of_events_leave_room_for_writers_and_do_not_delay_the_end(home: &Home
     server.signal(rustix::process::Signal::TERM);
     assert!(readers.iter_mut().all(Events::ends));
     assert_eq!(server.wait().code(), Some(0));
+}
+
+// --- several servers
+
+/// Two servers with one database, and what a reader at the first hears.
+fn pair(database: &Database) -> ([Home; 2], [Server; 2], Events) {
+    let homes = [(), ()].map(|()| Home::at(&database.url()));
+    let servers = [Server::start(&homes[0]), Server::start(&homes[1])];
+    let events = Events::open(&servers[0], None);
+    (homes, servers, events)
+}
+
+#[test]
+fn a_reader_at_one_server_hears_once_of_everything_that_comes_through_another() {
+    let Some(database) = Database::fresh() else { return };
+    let (_homes, [here, there], mut events) = pair(&database);
+    let mut events_there = Events::open(&there, None);
+    put(&there, &payload("a"));
+    let (name, _, data) = events.next();
+    assert_eq!(
+        (name.as_str(), data),
+        (
+            "report-added",
+            json!({"video_id": "a", "summary_types": ["comprehensive"], "timestamp": "2025-10-20T09:15:00Z"})
+        )
+    );
+    assert_eq!(ids(&list(&here, "")), ["a"]);
+
+    put(&here, &payload("b"));
+    assert_eq!(events_there.next().2["video_id"], "a");
+    assert_eq!(events_there.next().2["video_id"], "b");
+    there.audio("a", b"sound").expect(200);
+    delete(&there, "a").expect(200);
+    // Twice the same words.
+    for title in ["one", "two"] {
+        put(&there, &with(payload("c"), json!({"title": title})));
+    }
+    // It ends without keeping what it has to tell to itself.
+    assert!(there.stop().success());
+
+    for (name, id) in [
+        ("report-added", "b"),
+        ("audio-added", "a"),
+        ("report-deleted", "a"),
+        ("report-added", "c"),
+        ("report-added", "c"),
+    ] {
+        let (said, _, data) = events.next();
+        assert_eq!((said.as_str(), &data["video_id"]), (name, &json!(id)));
+    }
+    put(&here, &payload("last"));
+    assert_eq!(events.next().2["video_id"], "last");
+}
+
+#[test]
+fn whoever_changes_servers_is_told_that_events_may_be_missing() {
+    let Some(database) = Database::fresh() else { return };
+    let (_homes, [_here, there], mut events) = pair(&database);
+    put(&there, &payload("a"));
+    let (_, seen, _) = events.next();
+    let mut events = Events::open(&there, Some(&seen.to_string()));
+    assert_eq!(events.next().0, "events-missed");
+}
+
+#[test]
+fn an_event_too_large_for_the_database_to_carry_counts_as_missed() {
+    let Some(database) = Database::fresh() else { return };
+    let (_homes, [_here, there], mut events) = pair(&database);
+    let names: Vec<Value> = (0..32)
+        .map(|n| json!({"variant": format!("{n:\">128}"), "text": "t", "html": "h"}))
+        .collect();
+    put(&there, &with(payload("a"), json!({"summary_variants": names})));
+    assert_eq!(events.next().0, "events-missed");
+    put(&there, &payload("b"));
+    assert_eq!(events.next().2["video_id"], "b");
+}
+
+#[test]
+fn after_a_lost_connection_servers_hear_each_other_again_and_readers_are_told_of_the_gap() {
+    let Some(database) = Database::fresh() else { return };
+    let (_homes, [here, there], mut events) = pair(&database);
+    let mut events_there = Events::open(&there, None);
+    for round in 0..3 {
+        let ended = database.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+              WHERE datname = current_database() AND pid <> pg_backend_pid()
+                AND (query LIKE 'LISTEN %' OR query LIKE '%pg_notify(%')",
+        );
+        assert_eq!(ended, [["t"], ["t"]]);
+        for events in [&mut events, &mut events_there] {
+            assert_eq!(events.next().0, "events-missed");
+        }
+        for (server, name) in [(&there, "a"), (&here, "b")] {
+            let id = format!("{name}{round}");
+            put(server, &payload(&id));
+            for events in [&mut events, &mut events_there] {
+                assert_eq!(events.next_added(), id);
+            }
+        }
+    }
 }
 
 // --- numbers

@@ -20,9 +20,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::Ingest;
 use super::feed::{self, Feed};
+use super::peers::Message;
 use super::problem::Problem;
 use crate::clock;
 use crate::id::CONTENT_ID_MAX;
+
+const REPORT_ADDED: &str = "report-added";
+const AUDIO_ADDED: &str = "audio-added";
+const REPORT_DELETED: &str = "report-deleted";
+
+/// What events there are.
+pub(super) const NAMES: [&str; 3] = [REPORT_ADDED, AUDIO_ADDED, REPORT_DELETED];
 
 /// How often a silent stream says that it is alive.
 const ALIVE: Duration = Duration::from_secs(15);
@@ -134,7 +142,7 @@ pub(super) fn report_added<'a>(
         "summary_types": names.collect::<Vec<_>>(),
         "timestamp": indexed_at.unwrap_or(now).to_string(),
     });
-    ingest.feed.publish("report-added", &data, now);
+    publish(ingest, REPORT_ADDED, data, now);
 }
 
 /// An id has audio, or other audio than before. `video_id`: none when nobody knows whose it is.
@@ -145,14 +153,24 @@ pub(super) fn audio_added(ingest: &Ingest, video_id: Option<&str>, audio_url: &s
         "audio_url": audio_url,
         "timestamp": now.to_string(),
     });
-    ingest.feed.publish("audio-added", &data, now);
+    publish(ingest, AUDIO_ADDED, data, now);
 }
 
 /// A record is gone.
 pub(super) fn report_deleted(ingest: &Ingest, video_id: &str) {
     let now = clock::now();
     let data = json!({ "video_id": told(video_id), "timestamp": now.to_string() });
-    ingest.feed.publish("report-deleted", &data, now);
+    publish(ingest, REPORT_DELETED, data, now);
+}
+
+/// Tells who follows this server, and the other servers.
+fn publish(ingest: &Ingest, event: &'static str, data: Value, now: Timestamp) {
+    ingest.feed.publish(event, &data, now);
+    if let Some(peers) = &ingest.peers
+        && let Ok(message) = serde_json::to_string(&Message { event, data })
+    {
+        peers.tell(message);
+    }
 }
 
 /// An id; null when it is longer than any real one, since the feed keeps a thousand of them.

@@ -69,6 +69,15 @@ impl Feed {
         self.last.send_replace(id);
     }
 
+    /// Events may have passed that this feed does not have: everybody is to be told so.
+    pub fn miss(&self, now: Timestamp) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.last = micros(now).max(kept.last + 1);
+        kept.gone_to = kept.last;
+        kept.events.clear();
+        self.last.send_replace(kept.last);
+    }
+
     /// Tells when there may be something new.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.last.subscribe()
@@ -82,12 +91,15 @@ impl Feed {
     /// What has happened since the event with this id, `most` events at the most.
     pub fn since(&self, id: u64, most: usize) -> News {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        // An id from the future is one of another server, or of a clock that was set back.
-        let unknown = id < kept.gone_to || id > kept.last;
-        let from = if unknown { 0 } else { kept.events.partition_point(|event| event.id <= id) };
+        // An id that is none of ours is one of another server, whose order is not ours either, or
+        // of a process before this one.
+        let known = match kept.events.binary_search_by_key(&id, |event| event.id) {
+            Ok(at) => Some(at + 1),
+            Err(_) => (id == kept.gone_to).then_some(0),
+        };
         News {
-            missed_to: unknown.then_some(kept.gone_to),
-            events: kept.events.iter().skip(from).take(most).cloned().collect(),
+            missed_to: known.is_none().then_some(kept.gone_to),
+            events: kept.events.iter().skip(known.unwrap_or(0)).take(most).cloned().collect(),
         }
     }
 }

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
 use super::socket::Socket;
-use super::{Ingest, routes};
+use super::{Ingest, peers, routes};
 
 /// The longest request head, in bytes: an id of thousands of bytes in the path still fits.
 const HEAD_MAX: usize = 64 << 10;
@@ -31,9 +31,10 @@ const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n\
 
 /// Serves `listener` until `stop` resolves, then lets the requests in flight finish for
 /// [`Limits::stop`](super::Limits::stop) at most, and cuts off the rest.
-pub async fn run(listener: TcpListener, ingest: Ingest, stop: impl Future<Output = ()>) {
+pub async fn run(listener: TcpListener, mut ingest: Ingest, stop: impl Future<Output = ()>) {
     let limits = ingest.limits.clone();
     let streams = ingest.stop.clone();
+    let peers = peers::join(&mut ingest).await;
     let service = TowerToHyperService::new(routes::router(ingest));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -96,6 +97,9 @@ pub async fn run(listener: TcpListener, ingest: Ingest, stop: impl Future<Output
     info!(connections = tasks.len(), "stopping");
     if tokio::time::timeout(limits.stop, graceful.shutdown()).await.is_err() {
         warn!("requests were still in flight at the deadline and are cut off");
+    }
+    if let Some(peers) = peers {
+        peers.leave().await;
     }
 }
 

@@ -3,8 +3,8 @@
 //! A request's way, which is also the order to read in: `listen` accepts a connection, `routes`
 //! finds the handler, `door` asks for the token, `body` reads, `wire` and `row` turn a payload into
 //! a [`Report`](store::Report) or a refusal, [`store`] keeps it, and `problem` is the one place
-//! where anything that went wrong becomes a response. What was kept is told to the `feed`, shown by
-//! `read` and `listing`, and looked at in `page`.
+//! where anything that went wrong becomes a response. What was kept is told to the `feed` and to
+//! `peers`, shown by `read` and `listing`, and looked at in `page`.
 
 pub mod cli;
 
@@ -29,6 +29,7 @@ mod media;
 mod metrics;
 mod name;
 mod page;
+mod peers;
 mod problem;
 mod read;
 mod record;
@@ -71,6 +72,7 @@ pub struct Ingest {
     feed: feed::Feed,
     streams: Arc<Semaphore>,
     metrics: metrics::Metrics,
+    peers: Option<store::Teller>,
     stop: CancellationToken,
 }
 
@@ -89,6 +91,7 @@ impl Ingest {
             // However few connections there are, half of them are left for the rest.
             streams: Arc::new(Semaphore::new(limits.event_streams.min(limits.connections / 2))),
             metrics: metrics::Metrics::new(),
+            peers: None,
             stop: CancellationToken::new(),
             limits,
         }

@@ -5,6 +5,7 @@ mod level;
 mod named;
 mod postgres;
 mod read;
+mod share;
 pub mod source;
 mod sqlite;
 pub mod visible;
@@ -21,6 +22,7 @@ pub use delete::{Delete, Deleted, Remove};
 pub use named::{NamedAudio, PutNamed};
 pub use postgres::{Address, AddressError, OpenError as PostgresError, Postgres};
 pub use read::{Listed, Page, Query, Read, Sort, Totals};
+pub use share::{Heard, Peers, Share, Teller};
 pub use sqlite::{OpenError as SqliteError, Sqlite};
 
 use crate::contract::Action;
@@ -31,7 +33,7 @@ use crate::id::Version;
 ///
 /// `version` is the sender's number for this id and kind: older than the one that is stored,
 /// nothing is written; without one the stored number stays.
-pub trait Store: Read + Delete + PutNamed + Send + Sync + 'static {
+pub trait Store: Read + Delete + PutNamed + Share + Send + Sync + 'static {
     /// Takes a record and its summaries.
     fn put_report(
         &self,

@@ -7,9 +7,11 @@ mod named;
 mod pool;
 mod put;
 mod read;
+mod relay;
 mod rows;
 mod schema;
 mod sql;
+mod tls;
 
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ use futures_util::FutureExt;
 use futures_util::future::{self, BoxFuture};
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
+use tokio_postgres::Config;
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{AudioStored, Held, NewAudio, Place, Report, ReportStored, Store, StoreError};
 use call::{CallError, Work};
@@ -31,6 +35,8 @@ const READY: Duration = Duration::from_secs(20);
 /// See the module. It holds no state but its connections.
 pub struct Postgres {
     pool: Pool,
+    config: Box<Config>,
+    tls: Option<MakeRustlsConnect>,
     migrate: bool,
     up_to_date: OnceCell<()>,
 }
@@ -38,7 +44,9 @@ pub struct Postgres {
 impl Postgres {
     /// Does not connect yet. `migrate`: whether it may make and change tables.
     pub fn new(address: &Address, migrate: bool) -> anyhow::Result<Self> {
-        Ok(Self { pool: pool::pool(address)?, migrate, up_to_date: OnceCell::new() })
+        let (config, tls) = (address.config.clone(), tls::connector(&address.encryption)?);
+        let pool = pool::pool(&config, tls.clone())?;
+        Ok(Self { pool, config, tls, migrate, up_to_date: OnceCell::new() })
     }
 
     /// Brings the tables up to date, or makes sure that they are. Whoever does not call it has it

@@ -1,19 +1,11 @@
 //! The connections: how many, how they are made, and what each is told first.
 
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_platform_verifier::BuilderVerifierExt;
-use tokio_postgres::NoTls;
+use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
-
-use super::address::{Address, Encryption};
 
 /// Few enough for several servers to share a small database, which allows a hundred by default.
 const CONNECTIONS: usize = 16;
@@ -32,15 +24,13 @@ const SETTINGS: &str = "
      WHERE current_setting('synchronous_commit') = 'off';";
 
 /// A pool that is still empty: it connects when it is asked to.
-pub(super) fn pool(address: &Address) -> anyhow::Result<Pool> {
-    let config = address.config.as_ref().clone();
+pub(super) fn pool(config: &Config, tls: Option<MakeRustlsConnect>) -> anyhow::Result<Pool> {
+    let config = config.clone();
     // A connection that has closed is noticed without asking.
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    let manager = match &address.encryption {
-        Encryption::None => Manager::from_config(config, NoTls, recycling),
-        Encryption::Checked { authorities } => {
-            Manager::from_config(config, tls(authorities.as_deref())?, recycling)
-        }
+    let manager = match tls {
+        None => Manager::from_config(config, NoTls, recycling),
+        Some(tls) => Manager::from_config(config, tls, recycling),
     };
     let settle = Hook::async_fn(|client: &mut deadpool_postgres::ClientWrapper, _| {
         Box::pin(async move { client.batch_execute(SETTINGS).await.map_err(HookError::Backend) })
@@ -54,24 +44,4 @@ pub(super) fn pool(address: &Address) -> anyhow::Result<Pool> {
         .post_create(settle)
         .build()
         .context("cannot set up connections")
-}
-
-/// Checks the server's certificate: that these authorities have signed it, or the system's, and
-/// that it is the host's.
-fn tls(authorities: Option<&Path>) -> anyhow::Result<MakeRustlsConnect> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config =
-        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    let config = match authorities {
-        None => config.with_platform_verifier().context("cannot find the system's authorities")?,
-        Some(path) => {
-            let unreadable = || format!("cannot read the certificates in {}", path.display());
-            let mut roots = RootCertStore::empty();
-            for certificate in CertificateDer::pem_file_iter(path).with_context(unreadable)? {
-                roots.add(certificate.with_context(unreadable)?).with_context(unreadable)?;
-            }
-            config.with_root_certificates(roots)
-        }
-    };
-    Ok(MakeRustlsConnect::new(config.with_no_client_auth()))
 }

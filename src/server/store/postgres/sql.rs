@@ -139,3 +139,12 @@ pub(super) const DELETE_CONTENT: &str = "DELETE FROM content WHERE video_id = $1
 pub(super) const DELETE_VERSION: &str = "DELETE FROM ytv2_ingest_reports WHERE video_id = $1::text";
 
 pub(super) const DELETE_AUDIO: &str = "DELETE FROM ytv2_ingest_audio WHERE video_id = $1::text";
+
+/// Where servers on these tables hear each other: in a database there may be more such tables, in
+/// another schema.
+pub(super) const CHANNEL: &str = "
+    SELECT (SELECT 'ytv2_ingest_' || relnamespace
+              FROM pg_class WHERE oid = to_regclass('ytv2_ingest_reports'))";
+
+pub(super) const TELL: &str =
+    "SELECT pg_notify($1::text, message) FROM unnest($2::text[]) AS message";

@@ -16,7 +16,7 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 
-use super::{AudioStored, Held, NewAudio, Place, Report, ReportStored, Store, StoreError};
+use super::{AudioStored, Held, NewAudio, Place, Report, ReportStored, Share, Store, StoreError};
 use writer::Writer;
 
 pub use schema::OpenError;
@@ -32,6 +32,9 @@ impl Sqlite {
         Ok(Self { writer: Writer::start(schema::open(path)?)? })
     }
 }
+
+/// Nobody else opens the file.
+impl Share for Sqlite {}
 
 impl Store for Sqlite {
     fn put_report(
