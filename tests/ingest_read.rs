@@ -16,7 +16,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::time::Instant;
 
-use crate::postgres::Database;
+use crate::postgres::{Cluster, Database};
 use ingest::{Home, PATIENCE, Reply, SECRET, Server, until};
 use serde_json::{Value, json};
 
@@ -662,6 +662,25 @@ fn after_a_lost_connection_servers_hear_each_other_again_and_readers_are_told_of
             }
         }
     }
+}
+
+#[test]
+fn servers_that_were_there_before_their_database_hear_each_other_once_it_is_there() {
+    let Some(cluster) = Cluster::start() else { return };
+    cluster.stop();
+    let homes = [(), ()].map(|()| Home::at(&cluster.url));
+    let [here, there] = [0, 1].map(|n| Server::start(&homes[n]));
+    let [mut events, mut events_there] = [&here, &there].map(|server| Events::open(server, None));
+    cluster.start_again();
+    // Which also makes the tables.
+    put(&there, &payload("a"));
+    assert_eq!(events_there.next().2["video_id"], "a");
+    for events in [&mut events, &mut events_there] {
+        assert_eq!(events.next().0, "events-missed");
+    }
+    put(&there, &payload("b"));
+    assert_eq!(events.next_added(), "b");
+    assert_eq!(ids(&list(&here, "")).len(), 2);
 }
 
 // --- numbers

@@ -92,6 +92,24 @@ fn beside_a_dashboard_its_tables_are_used_as_they_are() {
 }
 
 #[test]
+fn what_is_deleted_leaves_no_row_even_where_references_do_not_cascade() {
+    let Some(database) = Database::fresh() else { return };
+    database.query(&DASHBOARD.replace("ON DELETE CASCADE", ""));
+    let home = Home::at(&database.url());
+    let server = Server::start(&home);
+    for text in ["one", "two"] {
+        server.report_with(&payload(ID, text), &[("x-ytv2-version", "9")]).expect(200);
+    }
+    server.audio(ID, b"sound").expect(200);
+    for id in ["theirs", ID] {
+        server.send("DELETE", &format!("/api/delete/{id}"), &[], b"").expect(200);
+    }
+    for table in ["content", "content_summaries", "ytv2_ingest_reports", "ytv2_ingest_audio"] {
+        assert_eq!(database.query(&format!("SELECT count(*) FROM {table}")), [["0"]], "{table}");
+    }
+}
+
+#[test]
 fn a_table_that_is_not_the_dashboards_is_left_alone() {
     let Some(database) = Database::fresh() else { return };
     database.query("CREATE TABLE content (video_id text, body text)");

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 
 use super::super::{Delete, Deleted, Remove, StoreError};
 use super::call::{self, CallError, Work};
-use super::{Postgres, rows};
+use super::{Postgres, audio_rows, rows};
 
 impl Delete for Postgres {
     fn delete(
@@ -26,13 +26,13 @@ async fn delete(
     remove: Remove,
 ) -> Result<Deleted, CallError> {
     rows::lock(db, video_id).await?;
-    let audio = rows::audio(db, video_id).await?;
+    let audio = audio_rows::audio(db, video_id).await?;
     // A dashboard that is writing the record comes wholly before.
     rows::content_for_update(db, video_id).await?;
     let mut deleted =
         Deleted { record: rows::delete_content(db, video_id).await?, ..Deleted::default() };
     if let Some(audio) = audio {
-        rows::delete_audio(db, video_id).await?;
+        audio_rows::delete_audio(db, video_id).await?;
         deleted.audio = true;
         deleted.files = remove(audio.file_name).await.map_err(CallError::Media)?.into();
     }

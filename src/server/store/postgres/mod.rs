@@ -1,6 +1,7 @@
 //! A [`Store`] in a PostgreSQL database, which several servers and the dashboard may share.
 
 mod address;
+mod audio_rows;
 mod call;
 mod delete;
 mod named;
@@ -10,6 +11,7 @@ mod read;
 mod relay;
 mod rows;
 mod schema;
+mod single;
 mod sql;
 mod tls;
 

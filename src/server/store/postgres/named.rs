@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::super::level::Audio;
 use super::super::{NamedAudio, Place, PutNamed, Remove, StoreError};
 use super::call::{self, CallError, Work};
-use super::{Postgres, rows};
+use super::{Postgres, audio_rows, rows};
 
 impl PutNamed for Postgres {
     fn put_named_audio(
@@ -34,18 +34,18 @@ async fn put_named(
 ) -> Result<Option<String>, CallError> {
     let owner = settled_owner(db, new).await?;
     let held = match &owner {
-        Some(id) => rows::audio(db, id).await?,
+        Some(id) => audio_rows::audio(db, id).await?,
         None => None,
     };
     let audio = Audio::named(new, held.as_ref());
     let placement = Audio::placement_named(new, held.as_ref());
     if let Some(id) = &owner {
         if held.is_some() {
-            rows::update_audio(db, id, &audio, new.bytes, now).await?;
-        } else if !rows::add_audio(db, id, &audio, new.bytes, now).await? {
+            audio_rows::update_audio(db, id, &audio, new.bytes, now).await?;
+        } else if !audio_rows::add_audio(db, id, &audio, new.bytes, now).await? {
             return Err(CHANGED);
         }
-        rows::link_audio(db, id, &audio.link()).await?;
+        audio_rows::link_audio(db, id, &audio.link()).await?;
     }
     place(placement).await.map_err(CallError::Media)?;
     if let Some(name) = audio.replaced(held) {
@@ -66,14 +66,14 @@ async fn settled_owner(
     // Only who owns it says what there is to lock.
     match &owner {
         Some(id) => rows::lock(db, id).await?,
-        None => rows::lock_name(db, &new.file_name).await?,
+        None => audio_rows::lock_name(db, &new.file_name).await?,
     }
     if self::owner(db, new).await? == owner { Ok(owner) } else { Err(CHANGED) }
 }
 
 /// See [`PutNamed`].
 async fn owner(db: &Transaction<'_>, new: &NamedAudio) -> Result<Option<String>, CallError> {
-    if let Some((video_id, file_name)) = rows::audio_of_name(db, &new.file_name).await? {
+    if let Some((video_id, file_name)) = audio_rows::audio_of_name(db, &new.file_name).await? {
         // Another's name but for its case cannot be had twice; so the file is kept for nobody.
         return Ok((file_name == new.file_name).then_some(video_id));
     }

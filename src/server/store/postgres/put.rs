@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::super::level::{Audio, action, newer};
 use super::super::{AudioStored, NewAudio, Place, Record, Report, ReportStored, Summary};
 use super::call::CallError;
-use super::rows;
+use super::{audio_rows, rows};
 use crate::contract::Action;
 use crate::server::record::revision;
 
@@ -30,7 +30,7 @@ pub(super) async fn report(
         });
     }
 
-    let audio = rows::audio(db, id).await?.map(|audio| audio.link());
+    let audio = audio_rows::audio(db, id).await?.map(|audio| audio.link());
     let held = held.map(|held| held.record);
     let record = Record::after(report, held.as_ref(), audio, now);
     let written = rows::put_content(db, &record).await?;
@@ -77,13 +77,13 @@ pub(super) async fn audio(
 ) -> Result<AudioStored, CallError> {
     let id = new.video_id.as_str();
     rows::lock(db, id).await?;
-    let held = rows::audio(db, id).await?;
+    let held = audio_rows::audio(db, id).await?;
     let held = held.as_ref();
     if let Some((held, newer)) = held.and_then(|held| Some((held, newer(held.version, version)?))) {
         return Ok(AudioStored {
             action: Action::Superseded,
             file_name: held.file_name.clone(),
-            linked: rows::link_audio(db, id, &held.link()).await?,
+            linked: audio_rows::link_audio(db, id, &held.link()).await?,
             superseded_by: Some(newer),
         });
     }
@@ -91,10 +91,12 @@ pub(super) async fn audio(
     let mut audio = Audio::after(new, held, version);
     match held {
         None => add(db, new, &mut audio, now).await?,
-        Some(held) if *held != audio => rows::update_audio(db, id, &audio, new.bytes, now).await?,
+        Some(held) if *held != audio => {
+            audio_rows::update_audio(db, id, &audio, new.bytes, now).await?
+        }
         Some(_) => {}
     }
-    let linked = rows::link_audio(db, id, &audio.link()).await?;
+    let linked = audio_rows::link_audio(db, id, &audio.link()).await?;
     place(audio.placement(new, held)).await.map_err(CallError::Media)?;
     Ok(AudioStored {
         action: audio.action(held),
@@ -113,8 +115,8 @@ async fn add(
 ) -> Result<(), CallError> {
     for name in new.names.contract.iter().chain([&new.names.own]) {
         audio.file_name.clone_from(name);
-        rows::lock_name(db, name).await?;
-        if rows::add_audio(db, &new.video_id, audio, new.bytes, now).await? {
+        audio_rows::lock_name(db, name).await?;
+        if audio_rows::add_audio(db, &new.video_id, audio, new.bytes, now).await? {
             return Ok(());
         }
     }

@@ -12,7 +12,7 @@ use tokio_postgres::types::ToSql;
 use super::super::read::pattern;
 use super::super::{Listed, Page, Query, Read, Sort, StoreError, Totals, source, visible};
 use super::call::{self, Work};
-use super::{Postgres, rows};
+use super::{Postgres, audio_rows, rows};
 
 impl Read for Postgres {
     fn reports(&self, query: Query) -> BoxFuture<'_, Result<Page, StoreError>> {
@@ -22,7 +22,7 @@ impl Read for Postgres {
 
     fn audio_file(&self, video_id: String) -> BoxFuture<'_, Result<Option<String>, StoreError>> {
         let work: Work<_> = Box::new(move |db| {
-            async move { Ok(rows::audio(db, &video_id).await?.map(|audio| audio.file_name)) }
+            async move { Ok(audio_rows::audio(db, &video_id).await?.map(|audio| audio.file_name)) }
                 .boxed()
         });
         async move { Ok(call::read(self.connection().await?, work).await?) }.boxed()

@@ -8,18 +8,16 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use futures_util::stream::{self, BoxStream};
-use futures_util::{FutureExt, StreamExt, TryStreamExt};
-use tokio::io::{AsyncRead, AsyncWrite};
+use futures_util::{FutureExt, TryStreamExt};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
-use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls};
+use tokio_postgres::{AsyncMessage, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tracing::{info, warn};
 
 use super::super::share::{Heard, Peers, Share, Ways};
 use super::call::CallError;
-use super::{Postgres, sql};
+use super::{Postgres, single, sql};
 use crate::server::store::StoreError;
 
 /// `NOTIFY` takes less than this, in bytes.
@@ -67,8 +65,6 @@ struct Relay {
     doubt: bool,
 }
 
-type Messages = BoxStream<'static, Result<AsyncMessage, tokio_postgres::Error>>;
-
 impl Relay {
     fn new(config: Box<Config>, tls: Option<MakeRustlsConnect>, ways: Ways) -> Self {
         let name = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
@@ -99,7 +95,7 @@ impl Relay {
         away: &mut bool,
     ) -> Result<(), CallError> {
         let (client, mut messages) = tokio::select! {
-            connected = within(connect(&self.config, self.tls.clone())) => connected?,
+            connected = within(single::connect(&self.config, self.tls.clone())) => connected?,
             () = self.ways.heard.closed() => return Ok(()),
         };
         let Self { name, number, ways: Ways { told, lost, heard }, doubt, .. } = self;
@@ -150,31 +146,6 @@ impl Relay {
             ended = telling => ended,
         }
     }
-}
-
-async fn connect(
-    config: &Config,
-    tls: Option<MakeRustlsConnect>,
-) -> Result<(Client, Messages), tokio_postgres::Error> {
-    Ok(match tls {
-        None => {
-            let (client, connection) = config.connect(NoTls).await?;
-            (client, messages(connection))
-        }
-        Some(tls) => {
-            let (client, connection) = config.connect(tls).await?;
-            (client, messages(connection))
-        }
-    })
-}
-
-/// What comes over a connection, which answers a client only while this is asked.
-fn messages<S, T>(mut connection: Connection<S, T>) -> Messages
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    stream::poll_fn(move |context| connection.poll_message(context)).boxed()
 }
 
 async fn within<T>(
