@@ -179,9 +179,9 @@ fn reasons(
     for wire::Root { root, state, path, why, .. } in roots.iter().filter(|root| !root.seen) {
         let why = why.as_deref().unwrap_or_default();
         reasons.push(match state.as_str() {
-            "lost" => format!("{root}: lost: {why}; create or mount {path}"),
-            "suspicious" => format!("{root}: suspicious: {why}; if not, mount {path}"),
-            _ => format!("{root}: not looked at yet; ask again in a moment"),
+            "lost" => format!("{root} is lost: {why}: create or mount {path}"),
+            "suspicious" => format!("{root} is suspicious: {why}; if not, mount {path}"),
+            _ => format!("{root} was not looked at yet: ask again in a moment"),
         });
     }
     for root in roots.iter().filter(|root| root.troubled > 0) {

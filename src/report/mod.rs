@@ -39,11 +39,13 @@ pub use compose::{KnownAudio, compose};
 pub use extras::Extras;
 pub use fields::Fields;
 pub use flat::{Dates, flat_row};
+pub use html::from_text as html_from_text;
 pub use merge::{Chosen, FileFacts, Merged, merge};
 pub use names::ignored_report_name;
 pub use problem::Problem;
 pub use shape::Shape;
 pub use universal::universal;
+pub use variant_name::{is_visible, normalise as variant_name, visible_stand_in};
 pub use variants::Variant;
 
 use crate::id::ContentId;

@@ -18,6 +18,8 @@ pub struct Limits {
     pub stop: Duration,
     /// Connections at a time; those beyond are answered 503.
     pub connections: usize,
+    /// Connections at a time that follow the events, and so take up a connection for long.
+    pub event_streams: usize,
     /// One report's body, after decompression, in bytes.
     pub report_bytes: usize,
     /// All report bodies in memory at a time, in bytes.
@@ -42,6 +44,7 @@ impl Default for Limits {
             write: Duration::from_secs(60),
             stop: Duration::from_secs(10),
             connections: 128,
+            event_streams: 64,
             report_bytes: 16 << 20,
             reports_bytes: 64 << 20,
             audio_bytes: 4 << 30,

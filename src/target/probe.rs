@@ -51,7 +51,7 @@ impl Target {
     /// # Errors
     /// Why no whole answer came.
     pub async fn delete(&self, id: &ContentId) -> Result<Answered, Transport> {
-        self.fetch(self.client.delete(format!("{}{DELETE_PATH}{id}", self.base))).await
+        self.fetch(self.client.delete(format!("{}{DELETE_PATH}/{id}", self.base))).await
     }
 
     async fn fetch(&self, request: RequestBuilder) -> Result<Answered, Transport> {

@@ -83,9 +83,9 @@ fn every_reason_says_what_is_wrong_and_what_to_do() {
     let exports = stage.config.exports();
     let reasons: Vec<&str> =
         status["reasons"].as_array().unwrap().iter().filter_map(|reason| reason.as_str()).collect();
-    assert!(reasons[0].starts_with("exports: lost: "), "{reasons:?}");
+    assert!(reasons[0].starts_with("exports is lost: "), "{reasons:?}");
     assert!(
-        reasons[0].ends_with(&format!("; create or mount {}", exports.display())),
+        reasons[0].ends_with(&format!(": create or mount {}", exports.display())),
         "{reasons:?}"
     );
     assert_eq!(
