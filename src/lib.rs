@@ -20,6 +20,7 @@ pub mod config;
 pub mod telemetry;
 
 // Hands: each knows one part of the world.
+pub mod listener;
 pub mod outbox;
 pub mod systemd;
 pub mod target;
@@ -34,5 +35,5 @@ pub mod cli;
 pub mod control;
 pub mod daemon;
 
-// Annexe: the receiving side, which knows the words alone.
+// Annexe: the receiving side, which knows the words, and listens as the door does.
 pub mod server;

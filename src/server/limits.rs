@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::listener::Bounds;
+
 /// The bounds of one server. The defaults suit a small machine on a home network.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -22,6 +24,14 @@ pub struct Limits {
     pub reports_bytes: usize,
     /// One audio request's parts together, in bytes.
     pub audio_bytes: u64,
+}
+
+impl Limits {
+    /// Those of the connections.
+    pub(super) fn bounds(&self) -> Bounds {
+        let Self { head, write, stop, connections, .. } = *self;
+        Bounds { head, write, stop, connections }
+    }
 }
 
 impl Default for Limits {
