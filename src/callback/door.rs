@@ -27,7 +27,7 @@ impl FromRequestParts<Arc<Desk>> for Admitted {
         let mut limiter = desk.limiter.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         if let Some(wait) = limiter.waits(peer, now) {
-            debug!(?peer, "not listened to, after too many wrong secrets");
+            debug!(peer = peer.map(|peer| peer.to_string()), "too many failures: not listened to");
             return Err(Refusal::TooMany(wait));
         }
         let secret = desk.settings.borrow().callback.as_ref().map(|c| c.secret.clone());

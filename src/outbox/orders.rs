@@ -69,20 +69,23 @@ impl Scope {
     }
 }
 
-/// What is named is to be sent, whether it was deleted at the dashboard or not.
+/// What is named is to be sent, whether it was deleted at the dashboard or not; or as soon as its
+/// file is back.
 fn exhume(connection: &Connection, scope: &Scope) -> rusqlite::Result<()> {
     let Some(id) = &scope.id else { return Ok(()) };
-    // Why it was not sent is no failure to be told of.
     let items = connection
         .prepare_cached(
             "DELETE FROM grave WHERE item IN (
-                 SELECT id FROM item WHERE content = ?1 AND kind IN (0, 1)
-                 AND source IS NOT NULL) RETURNING item",
+                 SELECT id FROM item WHERE content = ?1 AND kind IN (0, 1)) RETURNING item",
         )?
         .query_map([id], |row| row.get(0))?
         .collect::<rusqlite::Result<Vec<i64>>>()?;
-    let mut forget =
-        connection.prepare_cached("UPDATE delivery SET error = NULL WHERE item = ?1")?;
+    // Why it was not sent is no failure to be told of.
+    let mut forget = connection.prepare_cached(
+        "UPDATE delivery SET error = NULL,
+                state = iif((SELECT source FROM item WHERE id = ?1) IS NULL, 4, state)
+         WHERE item = ?1",
+    )?;
     items.into_iter().try_for_each(|item| forget.execute([item]).map(std::mem::drop))
 }
 
