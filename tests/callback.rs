@@ -20,13 +20,9 @@ use support::http::{Reply, exchange, request};
 use support::mp3::mp3;
 use support::stage::{PATIENCE, Stage, set_modified};
 
-const SECRET: &str = "a secret-free word";
+const SECRET: &str = "a-word-between-us";
 const HEARD: &str = "deletions are heard of here";
 const DENIED: &str = "authentication failed: whoever asks for a deletion has not shown SYNC_SECRET";
-
-fn secret() -> String {
-    SECRET.replace(' ', "-")
-}
 
 /// A stage that hears of deletions.
 fn stage() -> Stage {
@@ -34,7 +30,7 @@ fn stage() -> Stage {
     stage.config = stage
         .config
         .with_toml("[callback]\nlisten = '127.0.0.1:0'")
-        .with_env("SYNC_SECRET", &secret());
+        .with_env("SYNC_SECRET", SECRET);
     stage
 }
 
@@ -45,7 +41,7 @@ fn address(daemon: &Daemon) -> SocketAddr {
 }
 
 fn send(daemon: &Daemon, method: &str, target: &str, body: &[u8]) -> Reply {
-    let bearer = format!("Bearer {}", secret());
+    let bearer = format!("Bearer {SECRET}");
     let headers = [("Authorization", bearer.as_str()), ("Connection", "close")];
     exchange(address(daemon), &request(method, target, &headers, body)).expect("an answer")
 }
@@ -119,8 +115,8 @@ fn only_whoever_shows_the_secret_is_heard_and_too_many_wrong_ones_are_not() {
     let [path, _] = delivered(&stage, &report, 1);
     let address = address(&daemon);
     let body = json!({ "ids": [report.expected.id] }).to_string();
-    let almost = format!("Bearer {}", &secret()[1..]);
-    let (basic, bare) = (format!("Basic {}", secret()), secret());
+    let almost = format!("Bearer {}", &SECRET[1..]);
+    let (basic, bare) = (format!("Basic {SECRET}"), SECRET);
     for headers in [
         &[][..],
         &[("Authorization", "Bearer mistaken")],
@@ -141,7 +137,9 @@ fn only_whoever_shows_the_secret_is_heard_and_too_many_wrong_ones_are_not() {
     assert_eq!(reply.status, 401);
 
     // The right one is heard in between, in either header.
-    for (name, value) in [("Authorization", format!("Bearer {bare}")), ("X-Sync-Secret", bare)] {
+    for (name, value) in
+        [("Authorization", format!("Bearer {bare}")), ("X-Sync-Secret", bare.to_owned())]
+    {
         let headers = [(name, value.as_str()), ("Connection", "close")];
         let unknown = br#"{"ids":["nobody"]}"#;
         let reply = exchange(address, &request("POST", "/delete-reports", &headers, unknown));
@@ -165,7 +163,7 @@ fn only_whoever_shows_the_secret_is_heard_and_too_many_wrong_ones_are_not() {
     assert_eq!(daemon.lines_saying(DENIED).len(), 10);
     for line in daemon.lines() {
         let line = line.to_string();
-        assert!(!line.contains(&secret()) && !line.contains("mistaken"), "{line}");
+        assert!(!line.contains(SECRET) && !line.contains("mistaken"), "{line}");
     }
     daemon.stop();
 }
@@ -424,7 +422,6 @@ fn many_deletions_are_no_failed_mount() {
     assert!(
         !daemon.lines().iter().any(|line| line["message"].to_string().contains("failed mount"))
     );
-    // And a real removal beside them is still judged.
     daemon.stop();
 }
 
@@ -557,7 +554,7 @@ fn slow_and_many_connections_are_bounded() {
     let started = Instant::now();
     // Those that say nothing are turned away, or hung up on, and then there is room.
     loop {
-        let headers = [("X-Sync-Secret", &*secret()), ("Connection", "close")];
+        let headers = [("X-Sync-Secret", SECRET), ("Connection", "close")];
         let body = br#"{"ids":["nobody"]}"#;
         match exchange(address, &request("POST", "/delete-reports", &headers, body)) {
             Ok(reply) if reply.status == 200 => break,

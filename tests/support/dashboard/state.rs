@@ -96,6 +96,10 @@ impl State {
     pub(super) fn delete(&mut self, id: &str) {
         self.rows.remove(id);
         self.files.remove(&file_name(id));
+        // What it was before PostgreSQL has other keys for the same.
+        self.flat.remove(id);
+        self.flat.remove(&format!("yt:{id}"));
+        self.files.remove(&format!("{}.mp3", id.rsplit(':').next().unwrap_or(id)));
     }
 
     /// Writes the head of a request into the log.
