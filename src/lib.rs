@@ -20,6 +20,7 @@ pub mod config;
 pub mod telemetry;
 
 // Hands: each knows one part of the world.
+pub mod content_db;
 pub mod listener;
 pub mod outbox;
 pub mod systemd;

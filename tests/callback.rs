@@ -122,10 +122,10 @@ fn only_whoever_shows_the_secret_is_heard_and_too_many_wrong_ones_are_not() {
         &[("Authorization", "Bearer mistaken")],
         &[("Authorization", &almost)],
         &[("Authorization", &basic)],
-        &[("Authorization", &bare)],
+        &[("Authorization", bare)],
         &[("X-Sync-Secret", "mistaken")],
         &[("X-Sync-Secret", "")],
-        &[("X-INGEST-TOKEN", &bare)],
+        &[("X-INGEST-TOKEN", bare)],
     ] {
         let reply =
             exchange(address, &request("POST", "/delete-reports", headers, body.as_bytes()));

@@ -9,7 +9,9 @@ use crate::{daemon, systemd, telemetry};
 
 mod amount;
 mod ask;
+mod check;
 mod config;
+mod convert;
 mod demo;
 mod events;
 mod failure;
@@ -20,6 +22,7 @@ mod output;
 mod paper;
 mod rescan;
 mod screen;
+mod shim;
 #[cfg(test)]
 mod snapshot;
 mod status;
@@ -87,6 +90,16 @@ enum Command {
         after_help = "Example: ytv2d upload data/reports/a_video.json exports/a_video.mp3 --wait 30"
     )]
     Upload(upload::Args),
+    /// Try everything that a delivery needs: exit status 0 when nothing failed, 1 when something
+    /// did, 78 when the configuration is at fault.
+    #[command(after_help = "Example: ytv2d check --write")]
+    Check(check::Args),
+    /// Print what a report file becomes: exit status 0, or 1 when it is no report.
+    #[command(after_help = "Example: ytv2d convert data/reports/old.json --to ingest")]
+    Convert(convert::Args),
+    /// Print a module that stands in for the pipeline's own sync functions, for a file nas_sync.py.
+    #[command(after_help = "Example: ytv2d shim python")]
+    Shim(shim::Args),
     /// Check the configuration, or print it with where each value comes from.
     #[command(
         subcommand,
@@ -129,6 +142,9 @@ pub fn main() -> ExitCode {
         Command::Config(command) => config::main(&command, &at),
         Command::Completions(args) => paper::completions(&args),
         Command::Man(args) => paper::man(&args),
+        Command::Check(args) => check::main(&args, &at),
+        Command::Convert(args) => convert::main(&args, &at),
+        Command::Shim(args) => shim::main(&args),
         Command::Demo(args) => Ok(demo::main(&args)),
         Command::Ingest(args) => Ok(crate::server::cli::main(args)),
     };

@@ -23,6 +23,7 @@ pub struct ConfigFile {
     pub retry: Retry,
     pub breaker: Breaker,
     pub limits: Limits,
+    pub content_db: ContentDb,
     pub control: Control,
     pub callback: Callback,
     pub log: Log,
@@ -79,6 +80,17 @@ pub enum WatchMode {
     Events,
     /// By looking.
     Scan,
+}
+
+impl WatchMode {
+    /// The word of the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            WatchMode::Auto => "auto",
+            WatchMode::Events => "events",
+            WatchMode::Scan => "scan",
+        }
+    }
 }
 
 /// A share of a hundred, written `"50%"`.
@@ -256,6 +268,12 @@ impl Default for Limits {
     fn default() -> Self {
         Self { report: ByteSize::mb(16), upload: "off".into() }
     }
+}
+
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ContentDb {
+    pub path: PathBuf,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]

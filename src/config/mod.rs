@@ -49,6 +49,8 @@ pub struct Config {
     pub breaker: Breaker,
     /// The largest report that is read, in bytes.
     pub report_limit: u64,
+    /// The pipeline's old content database, where it is to be read.
+    pub content_db: Option<PathBuf>,
     /// How fast audio is sent.
     pub upload: Timetable,
     pub control: Control,
@@ -173,10 +175,10 @@ impl Config {
             fault(text);
             None
         });
-        let timezone = match TimeZone::get(&file.watch.timezone) {
+        let timezone = match zone(&file.watch.timezone) {
             Ok(zone) => Some(zone),
-            Err(error) => {
-                fault(format!("watch.timezone: {error}"));
+            Err(Fault(text)) => {
+                fault(text);
                 None
             }
         };
@@ -274,6 +276,7 @@ impl Config {
             },
             breaker: Breaker { failures: file.breaker.failures },
             report_limit: file.limits.report.as_u64(),
+            content_db: Some(file.content_db.path).filter(|path| !path.as_os_str().is_empty()),
             upload,
             control: Control {
                 socket: place::under(environment("RUNTIME_DIRECTORY"), file.control.socket),
@@ -342,6 +345,27 @@ pub fn control_socket(
     } else {
         socket
     })
+}
+
+/// How reports are to be understood. Whoever only reads one needs no dashboard.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    pub timezone: TimeZone,
+    pub ids: IdPolicy,
+}
+
+impl Reading {
+    /// # Errors
+    /// See [`Config::load`].
+    pub fn load(path: Option<&Path>) -> Result<Self, Vec<Fault>> {
+        let file = read(path)?;
+        let timezone = zone(&file.watch.timezone).map_err(|fault| vec![fault])?;
+        Ok(Self { timezone, ids: file.ingest.ids })
+    }
+}
+
+fn zone(name: &str) -> Result<TimeZone, Fault> {
+    TimeZone::get(name).map_err(|error| Fault(format!("watch.timezone: {error}")))
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ pub const HEALTH_PATH: &str = "/health";
 pub const INGEST_HEALTH_PATH: &str = "/health/ingest";
 /// Says whether the database answers (contract E).
 pub const DATABASE_HEALTH_PATH: &str = "/health/db";
+/// Deletes what is held of the id that follows (contract G.1).
+pub const DELETE_PATH: &str = "/api/delete/";
 /// Where stored audio is served, and what a `public_url` begins with (contract D).
 pub const AUDIO_PUBLIC_PREFIX: &str = "/exports/audio/";
 

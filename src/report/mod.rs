@@ -21,6 +21,7 @@ mod stem;
 mod table;
 mod text;
 mod tree;
+mod universal;
 mod variant_name;
 mod variants;
 mod youtube;
@@ -42,6 +43,7 @@ pub use merge::{Chosen, FileFacts, Merged, merge};
 pub use names::ignored_report_name;
 pub use problem::Problem;
 pub use shape::Shape;
+pub use universal::universal;
 pub use variants::Variant;
 
 use crate::id::ContentId;
