@@ -1,6 +1,7 @@
 //! The delete callbacks: whoever shows the secret may say that something was deleted at the
 //! dashboard. Its files go to the trash, and it is not sent again.
 
+mod claim;
 mod delete;
 mod door;
 mod limiter;
