@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::callback;
 use crate::clock;
 use crate::config::{Config, process_environment};
 use crate::control;
@@ -114,6 +115,26 @@ pub async fn run(
     let answering = control::serve(listener, desk, stop.clone());
     tasks.spawn(async move {
         answering.await;
+        Ok(())
+    });
+    let callback = setting.borrow().callback.as_ref().map(|callback| callback.listen);
+    if let Some(address) = callback {
+        let listener = callback::bind(address).await.map_err(|error| match error.kind() {
+            // An interface may be on its way up.
+            std::io::ErrorKind::AddrNotAvailable => anyhow::Error::from(error),
+            _ => Misconfigured(error).into(),
+        })?;
+        let hints = [reports.clone(), exports.clone()];
+        let desk = callback::Desk::new(outbox.clone(), setting.clone(), questions.clone(), hints);
+        let hearing = callback::serve(listener, desk, stop.clone());
+        tasks.spawn(async move {
+            hearing.await;
+            Ok(())
+        });
+    }
+    let sweeping = callback::sweep(setting.clone(), questions.clone(), stop.clone());
+    tasks.spawn(async move {
+        sweeping.await;
         Ok(())
     });
     let lanes = Lanes {

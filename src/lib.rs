@@ -31,7 +31,8 @@ pub mod watch;
 pub mod drain;
 pub mod intake;
 
-// The door, the roof and the porch.
+// The doors, the roof and the porch.
+pub mod callback;
 pub mod cli;
 pub mod control;
 pub mod daemon;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Fault;
+use super::{Fault, days};
 use crate::report::IdPolicy;
 
 /// The file, key for key as `ytv2d.toml` at the top of the repository explains it.
@@ -25,6 +25,7 @@ pub struct ConfigFile {
     pub limits: Limits,
     pub content_db: ContentDb,
     pub control: Control,
+    pub callback: Callback,
     pub log: Log,
 }
 
@@ -286,6 +287,20 @@ pub struct Control {
 impl Default for Control {
     fn default() -> Self {
         Self { socket: "ytv2d.sock".into(), mode: "0660".into(), group: String::new() }
+    }
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Callback {
+    pub listen: String,
+    #[serde(with = "days")]
+    pub keep: Duration,
+}
+
+impl Default for Callback {
+    fn default() -> Self {
+        Self { listen: String::new(), keep: Duration::from_secs(30 * 24 * 60 * 60) }
     }
 }
 

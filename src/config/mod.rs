@@ -1,5 +1,7 @@
 //! The configuration: defaults, then the file, then the environment, validated whole.
 
+mod callback;
+mod days;
 mod endpoint;
 mod file;
 mod flags;
@@ -16,6 +18,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use tracing_subscriber::filter::EnvFilter;
 
+pub use callback::Callback;
 pub use endpoint::{Endpoint, URL_VARIABLES};
 pub use file::{ConfigFile, FirstRun, LogFormat, Percent, WatchMode};
 pub use flags::FLAGS;
@@ -51,6 +54,10 @@ pub struct Config {
     /// How fast audio is sent.
     pub upload: Timetable,
     pub control: Control,
+    /// Where deletions are told of; nothing where they are not.
+    pub callback: Option<Callback>,
+    /// How long what was deleted is kept.
+    pub trash_keep: Duration,
     pub log: Log,
     /// What can be lived with, and is hardly meant.
     pub warnings: Vec<String>,
@@ -164,6 +171,10 @@ impl Config {
         };
         let ingest = endpoint(TargetName::Dashboard);
         let legacy = endpoint(TargetName::Legacy);
+        let callback = callback::resolve(&file, environment).unwrap_or_else(|text| {
+            fault(text);
+            None
+        });
         let timezone = match zone(&file.watch.timezone) {
             Ok(zone) => Some(zone),
             Err(Fault(text)) => {
@@ -189,6 +200,7 @@ impl Config {
             ("watch.rescan", file.watch.rescan),
             ("watch.scan", file.watch.scan),
             ("retry.first", file.retry.first),
+            ("callback.keep", file.callback.keep),
         ] {
             if value.is_zero() {
                 fault(format!("{key}: must be longer than nothing"));
@@ -271,6 +283,8 @@ impl Config {
                 mode,
                 group: Some(file.control.group).filter(|group| !group.is_empty()),
             },
+            callback,
+            trash_keep: file.callback.keep,
             log: Log { filter: file.log.filter, format: file.log.format },
             warnings,
         })
@@ -425,6 +439,8 @@ mod tests {
             ("[limits]\nreport = 0", "limits.report"),
             ("[limits]\nreport = '0 KB'", "limits.report"),
             ("[watch]\nrescan = '0s'", "watch.rescan"),
+            ("[callback]\nkeep = '0s'", "callback.keep"),
+            ("[callback]\nlisten = '127.0.0.1:1'", "callback.listen"),
             ("[watch]\nscan = '0s'", "watch.scan"),
             ("[watch]\nignore = ['a[']", "watch.ignore"),
             ("[log]\nfilter = 'ytv2d=loud'", "log.filter"),

@@ -4,6 +4,7 @@
 mod account;
 mod fault;
 mod file;
+mod grave;
 mod history;
 mod inspect;
 pub(crate) mod lane;
@@ -41,6 +42,7 @@ use tokio_retry::strategy::FixedInterval;
 use tracing::error;
 
 pub use account::{DeliveryRecord, FileRecord, ItemRecord};
+pub use grave::Burial;
 pub use history::{Attempted, Ended};
 pub use inspect::{Inspected, inspect};
 pub use listing::{Filter, Listed, Page, Place, Standing};
@@ -376,6 +378,12 @@ impl Outbox {
     /// Forgets what is to be sent until its file changes.
     pub async fn drop_items(&self, scope: Scope, now_ms: i64) -> Result<Ordered, OutboxError> {
         self.order(move |connection| orders::drop(connection, &scope, now_ms)).await
+    }
+
+    /// Records that files are gone that were deleted at the dashboard: their items stay away until a
+    /// file says something new of them, or one is ordered to be sent.
+    pub async fn bury(&self, burials: Vec<Burial>, now_ms: i64) -> Result<(), OutboxError> {
+        self.order(move |connection| grave::bury(connection, &burials, now_ms)).await
     }
 
     /// Takes what was never acknowledged as delivered; only says what that would be when it is a

@@ -56,6 +56,37 @@ impl Scope {
         }
         condition
     }
+
+    /// The same for what would be sent then. What was deleted at the dashboard is sent when it is
+    /// named, and not among others.
+    fn sendable(&self) -> String {
+        let mut condition = self.condition();
+        condition.push_str(" AND item.source IS NOT NULL");
+        if self.id.is_none() {
+            condition.push_str(" AND item.id NOT IN (SELECT item FROM grave)");
+        }
+        condition
+    }
+}
+
+/// What is named is to be sent, whether it was deleted at the dashboard or not; or as soon as its
+/// file is back.
+fn exhume(connection: &Connection, scope: &Scope) -> rusqlite::Result<()> {
+    let Some(id) = &scope.id else { return Ok(()) };
+    let items = connection
+        .prepare_cached(
+            "DELETE FROM grave WHERE item IN (
+                 SELECT id FROM item WHERE content = ?1 AND kind IN (0, 1)) RETURNING item",
+        )?
+        .query_map([id], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<i64>>>()?;
+    // Why it was not sent is no failure to be told of.
+    let mut forget = connection.prepare_cached(
+        "UPDATE delivery SET error = NULL,
+                state = iif((SELECT source FROM item WHERE id = ?1) IS NULL, 4, state)
+         WHERE item = ?1",
+    )?;
+    items.into_iter().try_for_each(|item| forget.execute([item]).map(std::mem::drop))
 }
 
 /// What an order gives back of a delivery.
@@ -81,13 +112,15 @@ pub fn retry(
         Retry::Parked => "3",
         Retry::Dropped => "5",
     };
+    if matches!(which, Retry::Open | Retry::Dropped) {
+        exhume(connection, scope)?;
+    }
     change(
         connection,
         &format!(
             "UPDATE delivery SET state = {OPEN}, due_ms = :now, failures = 0, strikes = 0
-             FROM item WHERE {} AND item.source IS NOT NULL
-             AND delivery.state IN ({states}) RETURNING {CONTENT}",
-            scope.condition()
+             FROM item WHERE {} AND delivery.state IN ({states}) RETURNING {CONTENT}",
+            scope.sendable()
         ),
         scope,
         now_ms,
@@ -111,14 +144,15 @@ pub fn drop(connection: &Connection, scope: &Scope, now_ms: i64) -> rusqlite::Re
 /// Sends again what a target holds already: what it is known to hold is forgotten, for a dashboard
 /// that lost it, or that was wrongly said to have it.
 pub fn resend(connection: &Connection, scope: &Scope, now_ms: i64) -> rusqlite::Result<Ordered> {
+    exhume(connection, scope)?;
     // Audio goes after its report, which is not acknowledged any more.
     change(
         connection,
         &format!(
             "UPDATE delivery SET known = NULL, fields = NULL, taken = NULL, failures = 0,
                     strikes = 0, error = NULL, due_ms = :now, state = iif(item.kind = 1, 2, 1)
-             FROM item WHERE {} AND item.source IS NOT NULL RETURNING {CONTENT}",
-            scope.condition()
+             FROM item WHERE {} RETURNING {CONTENT}",
+            scope.sendable()
         ),
         scope,
         now_ms,
