@@ -1,9 +1,11 @@
 //! A target: one request, one verdict. The only room that knows `reqwest`.
 
 mod answer;
+mod beat;
 mod body;
 mod fault;
 mod progress;
+mod reading;
 mod throttle;
 mod wire;
 
@@ -15,9 +17,11 @@ use reqwest::multipart::Part;
 use reqwest::{Client, RequestBuilder, redirect};
 use serde::Serialize;
 
+pub use beat::beat;
 pub use body::AudioBody;
 use progress::Broken;
 pub use progress::Progress;
+pub use reading::Unread;
 pub use throttle::Throttle;
 
 use crate::config::Endpoint;
