@@ -22,6 +22,7 @@ pub struct Status {
     pub roots: Vec<Root>,
     pub targets: Vec<Target>,
     pub outbox: Outbox,
+    #[serde(default)]
     pub heartbeat: Heartbeat,
 }
 
