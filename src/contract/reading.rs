@@ -21,7 +21,6 @@ pub struct Pagination {
     /// Clamped to those that there are.
     pub page: usize,
     pub has_next: bool,
-    #[serde(alias = "total_count")]
     pub total: usize,
 }
 

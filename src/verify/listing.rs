@@ -86,7 +86,7 @@ mod tests {
 
     fn page(ids: &[&str], page: usize, has_next: bool, total: usize) -> ListingAnswer {
         let reports: Vec<_> = ids.iter().map(|id| json!({ "video_id": id })).collect();
-        let pagination = json!({ "page": page, "has_next": has_next, "total_count": total });
+        let pagination = json!({ "page": page, "has_next": has_next, "total": total });
         serde_json::from_value(json!({ "reports": reports, "pagination": pagination })).unwrap()
     }
 

@@ -17,7 +17,7 @@ use crate::config::{Config, VerifyMode};
 use crate::outbox::OutboxError;
 
 /// The clock is looked at so often, since it may be set, and so may the hour.
-const LOOK: Duration = Duration::from_secs(20);
+const LOOK: Duration = Duration::from_secs(5);
 /// So many steps may be told ahead; nobody hears them.
 const AHEAD: usize = 64;
 
