@@ -1,6 +1,9 @@
 //! The proof: what the dashboard says that it holds is compared with what it ought to hold, and the
 //! heartbeat that says elsewhere that all is well.
 
+#[path = "support/ingest.rs"]
+#[allow(dead_code)]
+mod ingest;
 mod support;
 
 use std::collections::BTreeMap;
@@ -9,6 +12,8 @@ use std::time::{Duration, Instant};
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 
+use ingest::{Home, Server};
+use support::command::command;
 use support::daemon::Daemon;
 use support::dashboard::{Dashboard, Fault, Record, Rule};
 use support::fixtures::{self, Report, Shape, audio_name};
@@ -370,8 +375,7 @@ fn a_dashboard_that_says_saved_and_stores_nothing_is_found_out_at_once() {
     let status_of = |what, holds: fn(&Value) -> bool| status(&stage, what, PATIENCE, holds);
     status_of("taken", |status| count(status, "current") == 2);
     let items = stage.json(&["list"]);
-    let warnings: Vec<_> =
-        items["items"].as_array().unwrap().iter().map(|i| &i["warning"]).collect();
+    let warnings: Vec<_> = items.as_array().unwrap().iter().map(|i| &i["warning"]).collect();
     let expected = [
         "it was acknowledged, and there is no such file there",
         "it was acknowledged, and is not shown there",
@@ -503,5 +507,55 @@ fn what_is_due_for_too_long_silences_the_heart() {
     stage.holds(&report(1));
     heartbeat(&stage, "beating");
     drop(watcher);
+    daemon.stop();
+}
+
+#[test]
+fn one_verifies_at_a_time_and_who_hangs_up_ends_it() {
+    let stage = stage("");
+    let daemon = stage.start();
+    let id = delivered(&stage, 1);
+    idle(&stage);
+    stage.dashboard.delete(&id);
+    let record = format!("/{id}.json");
+    stage.dashboard.inject(Rule::new(Fault::HoldThenRelease).path(&record));
+    let mut child = command(&stage, &["verify"]).spawn().expect("ytv2d runs");
+    stage.wait("it is held", |state| state.held() == 1);
+    let (said, code) = stage.said(&["verify"]);
+    assert!(said.contains("another verification is under way") && code == Some(1), "{said}");
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    stage.dashboard.clear_faults();
+    stage.dashboard.release();
+    let begun = Instant::now();
+    while stage.said(&["verify"]).0.contains("another verification") {
+        assert!(begun.elapsed() < PATIENCE, "it goes on though nobody listens");
+    }
+    daemon.stop();
+}
+
+#[test]
+fn our_own_receiving_side_can_be_verified_too() {
+    let home = Home::new();
+    let server = Server::start(&home);
+    let mut stage = stage("");
+    stage.config.url = server.url();
+    stage.config.token = ingest::TOKEN.to_owned();
+    let daemon = stage.start();
+    let (one, other) = (report(1), fixtures::report(Shape::UniversalReddit, 2));
+    stage.put(&one);
+    stage.put(&other);
+    stage.put_audio(&audio_name(one.bare_id(), 1), &mp3(1, 1));
+    status(&stage, "delivered", PATIENCE, |status| count(status, "current") == 3);
+    let (found, told, code) = verify(&stage, &[]);
+    assert_eq!((found.len(), &told["checked"], code), (0, &json!(2), Some(0)), "{told:#}");
+
+    let files = home.media_files();
+    let [file] = &files[..] else { panic!("{files:?}") };
+    std::fs::write(home.media().join(file), "cut").expect("a file");
+    let (found, told, _) = verify(&stage, &["--fix"]);
+    assert_eq!(found, [(one.expected.id, "audio_size".to_owned())].into(), "{told:#}");
+    idle(&stage);
+    assert_eq!(verify(&stage, &[]).2, Some(0));
     daemon.stop();
 }
