@@ -2,7 +2,6 @@
 //! heartbeat that says elsewhere that all is well.
 
 #[path = "support/ingest.rs"]
-#[allow(dead_code)]
 mod ingest;
 mod support;
 
