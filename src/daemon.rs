@@ -20,11 +20,13 @@ use crate::config::{Config, process_environment};
 use crate::control;
 use crate::drain::{Lanes, Targets, add_target};
 use crate::file::Root;
+use crate::heartbeat::{Heart, HeartbeatStatus};
 use crate::intake::{self, Intake, RootStatus};
 use crate::journal::Journal;
 use crate::outbox::{self, Outbox, OutboxError};
 use crate::systemd;
 use crate::target::{Target, Throttle};
+use crate::verify::{self, Verifier};
 use crate::watch::{Hints, Questions};
 
 /// What no restart can mend.
@@ -99,6 +101,23 @@ pub async fn run(
         Some(listener) => control::adopt(listener).map_err(Misconfigured)?,
         None => control::bind(&place).map_err(Misconfigured)?,
     };
+    let verifier = Verifier::new(
+        outbox.clone(),
+        questions.clone(),
+        setting.clone(),
+        targeted.clone(),
+        [reports.clone(), exports.clone()],
+    );
+    tasks.spawn(verify::nightly(verifier.clone(), setting.clone(), stop.clone()));
+    let (beats, heartbeat) = watch::channel(HeartbeatStatus::default());
+    let heart = Heart {
+        outbox: outbox.clone(),
+        settings: setting.clone(),
+        roots: roots.clone(),
+        lanes: lanes.clone(),
+        status: beats,
+    };
+    tasks.spawn(heart.run(stop.clone()));
     let (ask_reload, mut asked_reload) = mpsc::channel(1);
     let desk = control::Desk {
         outbox: outbox.clone(),
@@ -110,6 +129,8 @@ pub async fn run(
         lanes,
         settings: setting.clone(),
         journal: journal.clone(),
+        verifier,
+        heartbeat,
         started_ms: clock::now_ms(),
     };
     let answering = control::serve(listener, desk, stop.clone());

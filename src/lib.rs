@@ -13,6 +13,7 @@ pub mod file;
 pub mod file_system;
 pub mod id;
 pub mod journal;
+pub mod proof;
 pub mod report;
 
 // The desk.
@@ -29,7 +30,9 @@ pub mod watch;
 
 // Work.
 pub mod drain;
+pub mod heartbeat;
 pub mod intake;
+pub mod verify;
 
 // The doors, the roof and the porch.
 pub mod callback;

@@ -24,6 +24,7 @@ pub struct ConfigFile {
     pub breaker: Breaker,
     pub limits: Limits,
     pub content_db: ContentDb,
+    pub heartbeat: Heartbeat,
     pub control: Control,
     pub callback: Callback,
     pub log: Log,
@@ -172,6 +173,22 @@ pub struct Ingest {
     #[serde(with = "duration")]
     pub audio_timeout: Duration,
     pub ids: IdPolicy,
+    pub verify: VerifyMode,
+    pub verify_at: String,
+    pub verify_sample: usize,
+}
+
+/// Which deliveries are looked at again where they went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VerifyMode {
+    /// None: an acknowledgement is believed.
+    #[default]
+    Off,
+    /// One in a hundred, and some every night.
+    Sample,
+    /// Each, and some every night.
+    Always,
 }
 
 impl Default for Ingest {
@@ -185,6 +202,9 @@ impl Default for Ingest {
             report_timeout: Duration::from_secs(30),
             audio_timeout: Duration::from_secs(60),
             ids: IdPolicy::default(),
+            verify: VerifyMode::default(),
+            verify_at: "03:30".into(),
+            verify_sample: 200,
         }
     }
 }
@@ -274,6 +294,26 @@ impl Default for Limits {
 #[serde(default, deny_unknown_fields)]
 pub struct ContentDb {
     pub path: PathBuf,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Heartbeat {
+    pub url: String,
+    #[serde(with = "duration")]
+    pub every: Duration,
+    #[serde(with = "duration")]
+    pub overdue: Duration,
+}
+
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            every: Duration::from_secs(5 * 60),
+            overdue: Duration::from_secs(60 * 60),
+        }
+    }
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]

@@ -15,12 +15,14 @@ mod timetable;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::civil::Time;
 use jiff::tz::TimeZone;
+use reqwest::Url;
 use tracing_subscriber::filter::EnvFilter;
 
 pub use callback::Callback;
 pub use endpoint::{Endpoint, URL_VARIABLES};
-pub use file::{ConfigFile, FirstRun, LogFormat, Percent, WatchMode};
+pub use file::{ConfigFile, FirstRun, LogFormat, Percent, VerifyMode, WatchMode};
 pub use flags::FLAGS;
 pub use ignore::Ignore;
 pub use origin::{Origin, Setting, explain};
@@ -53,6 +55,9 @@ pub struct Config {
     pub content_db: Option<PathBuf>,
     /// How fast audio is sent.
     pub upload: Timetable,
+    pub verify: Verify,
+    /// Nothing where nobody is to be told.
+    pub heartbeat: Option<Heartbeat>,
     pub control: Control,
     /// Where deletions are told of; nothing where they are not.
     pub callback: Option<Callback>,
@@ -106,6 +111,25 @@ pub struct Retry {
 pub struct Breaker {
     /// Failures in a row, of different items.
     pub failures: u32,
+}
+
+/// How it is proved that the dashboard holds what it acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Verify {
+    pub mode: VerifyMode,
+    /// When some are looked at every night, in the zone of `watch.timezone`.
+    pub at: Time,
+    /// How many those are.
+    pub sample: usize,
+}
+
+/// Who is told, time and again, that all is well.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Heartbeat {
+    pub url: Url,
+    pub every: Duration,
+    /// Nobody is told while something has been due for longer.
+    pub overdue: Duration,
 }
 
 /// The local socket, and who may open it.
@@ -196,6 +220,21 @@ impl Config {
                 None
             }
         };
+        let verify_at = file.ingest.verify_at.parse::<Time>().ok();
+        if verify_at.is_none() {
+            let text = &file.ingest.verify_at;
+            fault(format!("ingest.verify_at: {text:?} is no time of the day such as \"03:30\""));
+        }
+        if file.ingest.verify_sample == 0 {
+            fault("ingest.verify_sample: must be 1 or more; verify = \"off\" looks at none".into());
+        }
+        let heartbeat = match heartbeat(&file.heartbeat) {
+            Ok(heartbeat) => heartbeat,
+            Err(text) => {
+                fault(text);
+                None
+            }
+        };
         for (key, value) in [
             ("watch.rescan", file.watch.rescan),
             ("watch.scan", file.watch.scan),
@@ -245,8 +284,8 @@ impl Config {
             )));
         }
 
-        let (Some(timezone), Some(ignore), Some(upload), Some(mode), true) =
-            (timezone, ignore, upload, mode, faults.is_empty())
+        let (Some(timezone), Some(ignore), Some(upload), Some(verify_at), Some(mode), true) =
+            (timezone, ignore, upload, verify_at, mode, faults.is_empty())
         else {
             return Err(faults);
         };
@@ -278,6 +317,12 @@ impl Config {
             report_limit: file.limits.report.as_u64(),
             content_db: Some(file.content_db.path).filter(|path| !path.as_os_str().is_empty()),
             upload,
+            verify: Verify {
+                mode: file.ingest.verify,
+                at: verify_at,
+                sample: file.ingest.verify_sample,
+            },
+            heartbeat,
             control: Control {
                 socket: place::under(environment("RUNTIME_DIRECTORY"), file.control.socket),
                 mode,
@@ -302,6 +347,24 @@ impl Config {
     pub fn targets(&self) -> impl Iterator<Item = TargetName> {
         TargetName::ALL.into_iter().filter(|target| self.endpoint(*target).is_some())
     }
+}
+
+/// Whom to tell that all is well. The address may hold a secret, and is in no fault.
+fn heartbeat(file: &file::Heartbeat) -> Result<Option<Heartbeat>, String> {
+    for (key, value) in [("every", file.every), ("overdue", file.overdue)] {
+        if value < Duration::from_secs(1) {
+            return Err(format!("heartbeat.{key}: must be a second or longer"));
+        }
+    }
+    if file.url.trim().is_empty() {
+        return Ok(None);
+    }
+    let url = Url::parse(file.url.trim())
+        .map_err(|error| format!("heartbeat.url: {error}: it begins with https://"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err("heartbeat.url: must begin with http:// or https:// and name a host".to_owned());
+    }
+    Ok(Some(Heartbeat { url, every: file.every, overdue: file.overdue }))
 }
 
 /// Reads the file at `path`, or takes the defaults where there is none.
@@ -447,6 +510,11 @@ mod tests {
             ("[outbox]\npath = ''", "outbox.path"),
             ("[limits]\nupload = 'fast'", "limits.upload"),
             ("[ingest]\nreport_timeout = '0s'", "ingest.report_timeout"),
+            ("[ingest]\nverify_at = 'noon'", "ingest.verify_at"),
+            ("[ingest]\nverify_sample = 0", "ingest.verify_sample"),
+            ("[heartbeat]\nurl = 'ftp://x'", "heartbeat.url"),
+            ("[heartbeat]\nurl = 'nonsense'", "heartbeat.url"),
+            ("[heartbeat]\nevery = '0s'", "heartbeat.every"),
             ("[ingest]\nenabled = false", "no target is enabled"),
         ] {
             let faults = resolved(text, &SOUND).expect_err(text);

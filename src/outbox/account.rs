@@ -103,6 +103,20 @@ pub fn of_id(connection: &Connection, id: &ContentId) -> rusqlite::Result<Vec<It
     Ok(records)
 }
 
+/// The ids that have a report, in their order, from after one on.
+pub fn ids(
+    connection: &Connection,
+    after: Option<&ContentId>,
+    limit: usize,
+) -> rusqlite::Result<Vec<ContentId>> {
+    connection
+        .prepare_cached(
+            "SELECT content FROM item WHERE kind = 0 AND content > ?1 ORDER BY content LIMIT ?2",
+        )?
+        .query_map(params![after.map_or("", ContentId::as_str), limit as i64], |row| row.get(0))?
+        .collect()
+}
+
 /// What is recorded of a file.
 pub fn of_file(connection: &Connection, file: &FileRef) -> rusqlite::Result<Option<FileRecord>> {
     let (root, name) = (file.root, file.name_bytes());

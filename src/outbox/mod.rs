@@ -456,6 +456,15 @@ impl Outbox {
         self.writer.read(move |connection| listing::page(connection, &filter, limit)).await
     }
 
+    /// The ids that have a report, in their order, from after one on.
+    pub async fn ids(
+        &self,
+        after: Option<ContentId>,
+        limit: usize,
+    ) -> Result<Vec<ContentId>, OutboxError> {
+        self.writer.read(move |connection| account::ids(connection, after.as_ref(), limit)).await
+    }
+
     /// Everything that is recorded of an id: its report, and its audio.
     pub async fn record_of(&self, id: ContentId) -> Result<Vec<ItemRecord>, OutboxError> {
         self.writer.read(move |connection| account::of_id(connection, &id)).await

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, ToSql, named_params, params};
 
 use super::level;
 use crate::file::{FileRef, Root};
-use crate::id::ContentId;
+use crate::id::{ContentId, Kind};
 
 /// So many ids are named in an answer at the most.
 const NAMED_MAX: usize = 1000;
@@ -13,6 +13,7 @@ const NAMED_MAX: usize = 1000;
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     pub id: Option<ContentId>,
+    pub kind: Option<Kind>,
     /// A target's name.
     pub target: Option<String>,
     /// Only those whose last failure contains this.
@@ -46,6 +47,9 @@ impl Scope {
         let mut condition = "item.id = delivery.item".to_owned();
         if self.id.is_some() {
             condition.push_str(" AND item.kind IN (0, 1) AND item.content = :id");
+        }
+        if self.kind.is_some() {
+            condition.push_str(" AND item.kind = :kind");
         }
         if self.target.is_some() {
             condition
@@ -145,12 +149,13 @@ pub fn drop(connection: &Connection, scope: &Scope, now_ms: i64) -> rusqlite::Re
 /// that lost it, or that was wrongly said to have it.
 pub fn resend(connection: &Connection, scope: &Scope, now_ms: i64) -> rusqlite::Result<Ordered> {
     exhume(connection, scope)?;
-    // Audio goes after its report, which is not acknowledged any more.
+    // Audio goes after its report, which is not acknowledged any more, unless it goes alone.
+    let state = if scope.kind == Some(Kind::Audio) { OPEN } else { "iif(item.kind = 1, 2, 1)" };
     change(
         connection,
         &format!(
             "UPDATE delivery SET known = NULL, fields = NULL, taken = NULL, failures = 0,
-                    strikes = 0, error = NULL, due_ms = :now, state = iif(item.kind = 1, 2, 1)
+                    strikes = 0, error = NULL, due_ms = :now, state = {state}
              FROM item WHERE {} RETURNING {CONTENT}",
             scope.sendable()
         ),
@@ -167,7 +172,8 @@ fn change(
 ) -> rusqlite::Result<Ordered> {
     let mut statement = connection.prepare_cached(sql)?;
     let params = named_params! {
-        ":id": scope.id, ":target": scope.target, ":reason": scope.reason, ":now": now_ms,
+        ":id": scope.id, ":kind": scope.kind, ":target": scope.target,
+        ":reason": scope.reason, ":now": now_ms,
     };
     // Not every order asks for all of them.
     let params: Vec<(&str, &dyn ToSql)> = params
