@@ -43,7 +43,7 @@ pub use socket::{adopt, bind};
 use crate::clock;
 use crate::config::Config;
 use crate::drain::{LaneStatus, LaneStatuses};
-use crate::intake::{Handle, RootStatus};
+use crate::intake::{Handle, RootStatus, RowsStatus};
 use crate::journal::Journal;
 use crate::listener::{self, Bounds};
 use crate::outbox::Outbox;
@@ -75,6 +75,9 @@ pub struct Desk {
     pub counts: Counts,
     /// By the number of their root.
     pub hints: [Hints; 2],
+    /// Those about the rows of the old database.
+    pub row_hints: Hints,
+    pub rows: watch::Receiver<RowsStatus>,
     pub roots: Vec<watch::Receiver<RootStatus>>,
     pub intakes: Vec<Handle>,
     pub lanes: watch::Receiver<LaneStatuses>,

@@ -12,7 +12,7 @@ use crate::intake::{self, NotLooked};
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Asked {
-    /// `reports` or `exports`; both without it.
+    /// `reports`, `exports` or `database`; all without it.
     root: Option<String>,
     /// Whether all that is missing was deleted on purpose, and is to be believed.
     accept_removals: bool,
@@ -20,13 +20,18 @@ pub struct Asked {
 
 /// Answers.
 pub async fn answer(desk: &Desk, asked: Asked) -> Result<Rescan, Refusal> {
-    let is_known = |name: &str| Root::ALL.iter().any(|root| root.as_str() == name);
+    let has_database = desk.settings.borrow().content_db.is_some();
+    let is_there = |root: Root| root != Root::Rows || has_database;
+    let is_known =
+        |name: &str| Root::SOURCES.into_iter().any(|root| root.as_str() == name && is_there(root));
     if let Some(name) = asked.root.as_deref().filter(|name| !is_known(name)) {
         let error = format!("there is no root {name:?}");
-        return Err(Refusal::bad(error, "the roots are reports and exports"));
+        let hint =
+            "the roots are reports and exports, and database where content_db.path names one";
+        return Err(Refusal::bad(error, hint));
     }
     let mut roots = Vec::new();
-    for intake in &desk.intakes {
+    for intake in desk.intakes.iter().filter(|intake| is_there(intake.root)) {
         if asked.root.as_deref().is_none_or(|name| name == intake.root.as_str()) {
             let looked = intake.rescan(asked.accept_removals).await;
             if looked == Err(NotLooked::Stopping) {

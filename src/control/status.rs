@@ -39,7 +39,18 @@ pub async fn compose(desk: &Desk, now_ms: i64) -> Result<Status, OutboxError> {
         disk_full: desk.outbox.disk_full(),
         counted_at: at(count.at_ms).unwrap_or_else(clock::now),
     };
-    let reasons = reasons(&roots, &lanes, &count.tally, outbox.disk_full);
+    let rows = desk.rows.borrow().clone();
+    let database = rows.path.as_ref().map(|path| wire::Database {
+        path: path.display().to_string(),
+        rows: count.tally.rows,
+        error: rows.error.clone(),
+        held_back: rows.held_back.clone(),
+        last_look: rows.last_look.map(|(at, _)| at),
+        last_look_ms: rows.last_look.map(|(_, took)| took.as_millis() as u64),
+    });
+    let mut reasons = reasons(&roots, &lanes, &count.tally, outbox.disk_full);
+    reasons
+        .extend(rows.error.into_iter().chain(rows.held_back).map(|why| format!("database: {why}")));
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_s: (now_ms - desk.started_ms) / 1000,
@@ -47,6 +58,7 @@ pub async fn compose(desk: &Desk, now_ms: i64) -> Result<Status, OutboxError> {
         healthy: reasons.is_empty(),
         reasons,
         roots,
+        database,
         targets,
         outbox,
     })

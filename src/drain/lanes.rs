@@ -29,9 +29,10 @@ pub struct Lanes {
     pub journal: Journal,
     pub targets: watch::Receiver<Targets>,
     pub settings: watch::Receiver<Arc<Config>>,
-    /// Where to say that a report, or an audio file, is not what it was.
+    /// Where to say that a report, an audio file, or a row is not what it was.
     pub reports: Hints,
     pub exports: Hints,
+    pub rows: Hints,
     pub questions: Questions,
     /// Where to say how things are.
     pub statuses: watch::Sender<LaneStatuses>,
@@ -109,6 +110,7 @@ impl Lanes {
             settings,
             reports: self.reports.clone(),
             exports: self.exports.clone(),
+            rows: self.rows.clone(),
             questions: self.questions.clone(),
             status,
         };

@@ -59,9 +59,10 @@ struct Lane {
     /// All targets, as they are after a reload: told before the settings.
     targets: watch::Receiver<Targets>,
     settings: watch::Receiver<Arc<Config>>,
-    /// Where to say that a report, or an audio file, is not what it was.
+    /// Where to say that a report, an audio file, or a row is not what it was.
     reports: Hints,
     exports: Hints,
+    rows: Hints,
     questions: Questions,
     /// Where to say how things are.
     status: watch::Sender<LaneStatus>,
@@ -214,6 +215,7 @@ impl Lane {
         let hints = match file.root {
             Root::Reports => &self.reports,
             Root::Exports => &self.exports,
+            Root::Rows => &self.rows,
         };
         hints.add(&file.name, Touch::Doubted);
     }

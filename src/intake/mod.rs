@@ -10,6 +10,7 @@ mod recent;
 mod reconcile;
 mod report;
 mod rescan;
+mod rows;
 mod sight;
 mod status;
 mod taking;
@@ -36,6 +37,7 @@ use look::{Rules, Trigger};
 use recent::Recent;
 pub use rescan::{Handle, NotLooked, Requests, Rescanned};
 use rescan::{Request, Through};
+pub use rows::{RowIntake, RowsStatus};
 pub use status::{Pending, RootStatus};
 
 /// A file that keeps changing is not looked at more often than this, whatever is configured.
@@ -350,7 +352,7 @@ impl Intake {
         Rules {
             root: self.root,
             quiet: match self.root {
-                Root::Reports => config.watch.report_quiet,
+                Root::Reports | Root::Rows => config.watch.report_quiet,
                 Root::Exports => config.watch.audio_quiet,
             }
             .max(QUIET_MIN),

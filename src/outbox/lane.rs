@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::history;
-use super::level::stamp_of;
+use super::level::{COUNTS, stamp_of};
 use super::listing::stored;
 use super::model::{
     Concluded, Due, FileOf, Outcome, Parcel, SendVariant, Settled, Settlement, Taken,
@@ -215,11 +215,11 @@ fn fill(connection: &Connection, parcel: &mut Parcel, taken: &Taken) -> rusqlite
 /// The summaries of a report, with the files that have them.
 fn variants(connection: &Connection, item: i64) -> rusqlite::Result<Vec<SendVariant>> {
     let (files, facts): (Vec<FileOf>, Vec<FileFacts>) = connection
-        .prepare_cached(
+        .prepare_cached(&format!(
             "SELECT size, mtime_ns, ctime_ns, inode, root, name, made_ms, digest, variants,
                     stands_ms IS NOT NULL
-             FROM file WHERE item = ?1",
-        )?
+             FROM file WHERE item = ?1 AND {COUNTS}"
+        ))?
         .query_map(params![item], |row| {
             let (name, stamp): (Vec<u8>, _) = (row.get(5)?, stamp_of(row)?);
             let of = FileOf { file: FileRef::from_bytes(row.get(4)?, &name), stamp };

@@ -11,7 +11,8 @@ pub use account::{Account, AttemptAccount, DeliveryAccount, FileAccount, Thing, 
 pub use item::{Item, Items};
 pub use order::{Done, Fault, PairOutcome, Rescan, Rescanned, ThingOutcome, Upload, Uploaded};
 pub use status::{
-    Amount, Delivered, Health, InFlight, Latency, OldestDue, Outbox, Pending, Root, Status, Target,
+    Amount, Database, Delivered, Health, InFlight, Latency, OldestDue, Outbox, Pending, Root,
+    Status, Target,
 };
 
 use jiff::Timestamp;

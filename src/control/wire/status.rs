@@ -19,6 +19,9 @@ pub struct Status {
     /// Why it is not: each says what is wrong and what to do.
     pub reasons: Vec<String>,
     pub roots: Vec<Root>,
+    /// The old content database, where one is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<Database>,
     pub targets: Vec<Target>,
     pub outbox: Outbox,
 }
@@ -56,6 +59,20 @@ pub struct Root {
     pub troubled: usize,
     /// Those files by name, a hundred at the most: those that cannot be read, then the oldest.
     pub pending: Vec<Pending>,
+}
+
+/// The old content database.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Database {
+    pub path: String,
+    /// Rows that are recorded.
+    pub rows: usize,
+    /// Why it cannot be read, and what to do.
+    pub error: Option<String>,
+    /// Why rows that are missing are not forgotten.
+    pub held_back: Option<String>,
+    pub last_look: Option<Timestamp>,
+    pub last_look_ms: Option<u64>,
 }
 
 /// A file that is there, and not taken in yet.
