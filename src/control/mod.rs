@@ -14,6 +14,7 @@ mod rescan;
 pub mod routes;
 mod socket;
 mod status;
+mod sync;
 mod upload;
 pub mod wire;
 
@@ -218,6 +219,10 @@ fn router(desk: Arc<Desk>, feed: Feed) -> Router {
             post(async |State(desk): Here, Asked(asked)| {
                 rescan::answer(&desk, asked).await.map(Json)
             }),
+        )
+        .route(
+            "/sync",
+            post(async |State(desk): Here, Asked(asked)| sync::sync(&desk, asked).await.map(Json)),
         )
         .route(
             "/events",

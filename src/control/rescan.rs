@@ -30,17 +30,27 @@ pub async fn answer(desk: &Desk, asked: Asked) -> Result<Rescan, Refusal> {
             "the roots are reports and exports, and database where content_db.path names one";
         return Err(Refusal::bad(error, hint));
     }
-    let mut roots = Vec::new();
-    for intake in desk.intakes.iter().filter(|intake| is_there(intake.root)) {
-        if asked.root.as_deref().is_none_or(|name| name == intake.root.as_str()) {
-            let looked = intake.rescan(asked.accept_removals).await;
-            if looked == Err(NotLooked::Stopping) {
-                return Err(Refusal::stopping());
-            }
-            roots.push(told(intake.root, looked));
+    let is_asked = |root: &Root| asked.root.as_deref().is_none_or(|name| name == root.as_str());
+    let roots: Vec<Root> =
+        Root::SOURCES.into_iter().filter(|root| is_there(*root) && is_asked(root)).collect();
+    Ok(Rescan { roots: through(desk, &roots, asked.accept_removals).await? })
+}
+
+/// Has these looked through, one after the other.
+pub async fn through(
+    desk: &Desk,
+    roots: &[Root],
+    accept_removals: bool,
+) -> Result<Vec<Rescanned>, Refusal> {
+    let mut found = Vec::new();
+    for intake in desk.intakes.iter().filter(|intake| roots.contains(&intake.root)) {
+        let looked = intake.rescan(accept_removals).await;
+        if looked == Err(NotLooked::Stopping) {
+            return Err(Refusal::stopping());
         }
+        found.push(told(intake.root, looked));
     }
-    Ok(Rescan { roots })
+    Ok(found)
 }
 
 fn told(root: Root, looked: Result<intake::Rescanned, NotLooked>) -> Rescanned {

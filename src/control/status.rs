@@ -12,9 +12,9 @@ use super::wire::{self, Status, at};
 use crate::clock;
 use crate::config::Watch;
 use crate::delivery::ItemState;
-use crate::drain::{InFlight, LaneStatus};
+use crate::drain::{InFlight, LaneStatus, Ledger};
 use crate::intake::RootStatus;
-use crate::outbox::{OutboxError, Tallied, Tally};
+use crate::outbox::{Ended, OutboxError, Tallied, Tally};
 use crate::watch::Sighting;
 
 /// Of so many minutes each is told.
@@ -138,7 +138,18 @@ fn target_of(lane: &LaneStatus, tally: &Tally, pending: usize, now_ms: i64) -> w
             day: ledger.pace.day(now_ms),
             per_minute: ledger.pace.per_minute(MINUTES, now_ms),
         },
+        totals: totals(&ledger),
         latency: ledger.latencies.quantiles(),
+    }
+}
+
+/// What became of everything that a lane has sent.
+pub fn totals(ledger: &Ledger) -> wire::Totals {
+    let ended = |ended| ledger.attempts.get(&ended).copied().unwrap_or(0);
+    wire::Totals {
+        created: ledger.created,
+        updated: ledger.delivered.count.saturating_sub(ledger.created),
+        failed: ended(Ended::Failed) + ended(Ended::Parked),
     }
 }
 

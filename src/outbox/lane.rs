@@ -159,7 +159,7 @@ fn find(
         .prepare_cached(
             "SELECT file.size, file.mtime_ns, file.ctime_ns, file.inode, file.root, file.name,
                     file.digest, item.kind, item.content, item.want, item.want_no,
-                    item.changed_ms, item.indexed_ms, delivery.known IS NOT NULL,
+                    item.changed_ms, item.indexed_ms, coalesce(delivery.known, acked_ms) IS NOT NULL,
                     delivery.taken, delivery.state, delivery.fields
              FROM delivery JOIN item ON item.id = delivery.item
                            JOIN file ON file.id = item.source

@@ -373,6 +373,14 @@ impl Outbox {
         self.order(move |connection| orders::resend(connection, &scope, now_ms)).await
     }
 
+    /// How many deliveries are in each state.
+    pub async fn states(
+        &self,
+        scope: Scope,
+    ) -> Result<Vec<(crate::delivery::Stored, usize)>, OutboxError> {
+        self.writer.read(move |connection| orders::states(connection, &scope)).await
+    }
+
     /// Forgets what is to be sent until its file changes.
     pub async fn drop_items(&self, scope: Scope, now_ms: i64) -> Result<Ordered, OutboxError> {
         self.order(move |connection| orders::drop(connection, &scope, now_ms)).await

@@ -6,14 +6,16 @@ mod account;
 mod item;
 mod order;
 mod status;
+mod sync;
 
 pub use account::{Account, AttemptAccount, DeliveryAccount, FileAccount, Thing, VersionAccount};
 pub use item::{Item, Items};
 pub use order::{Done, Fault, PairOutcome, Rescan, Rescanned, ThingOutcome, Upload, Uploaded};
 pub use status::{
     Amount, Database, Delivered, Health, InFlight, Latency, OldestDue, Outbox, Pending, Root,
-    Status, Target,
+    Status, Target, Totals,
 };
+pub use sync::{Sync, Synced, SyncedTarget};
 
 use jiff::Timestamp;
 

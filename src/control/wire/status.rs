@@ -106,6 +106,9 @@ pub struct Target {
     pub last_error_at: Option<Timestamp>,
     /// What was acknowledged since the start, at most.
     pub delivered: Delivered,
+    /// What became of everything that was sent since the start.
+    #[serde(default)]
+    pub totals: Totals,
     /// From the change of a file to its acknowledgement, of the latest deliveries.
     pub latency: Option<Latency>,
 }
@@ -139,6 +142,16 @@ pub struct Delivered {
     pub day: Amount,
     /// Deliveries in each of the last minutes, the present one last.
     pub per_minute: Vec<u64>,
+}
+
+/// Numbers of deliveries, a report and its audio being two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Totals {
+    /// That were new to the target.
+    pub created: u64,
+    pub updated: u64,
+    /// Attempts that came to nothing.
+    pub failed: u64,
 }
 
 /// The outbox's own file.
