@@ -133,6 +133,7 @@ pub async fn run(
     });
     let lanes = Lanes {
         outbox: outbox.clone(),
+        only: None,
         targets: targeted,
         journal: journal.clone(),
         settings: setting,
@@ -245,7 +246,7 @@ async fn reason(guard: &mut outbox::Guard, fault: OutboxError) -> OutboxError {
 }
 
 /// The way to every target that is sent to.
-fn build_targets(config: &Config, throttle: &Throttle) -> anyhow::Result<Targets> {
+pub fn build_targets(config: &Config, throttle: &Throttle) -> anyhow::Result<Targets> {
     config
         .targets()
         .filter_map(|name| Some((name, config.endpoint(name)?)))

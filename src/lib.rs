@@ -28,6 +28,7 @@ pub mod target;
 pub mod watch;
 
 // Work.
+pub mod direct;
 pub mod drain;
 pub mod intake;
 

@@ -11,7 +11,7 @@ use tracing::info;
 
 use super::{Lane, LaneStatus};
 use crate::config::Config;
-use crate::id::TargetName;
+use crate::id::{ContentId, TargetName};
 use crate::journal::Journal;
 use crate::outbox::{Outbox, OutboxError};
 use crate::target::Target;
@@ -26,6 +26,8 @@ pub type LaneStatuses = Vec<watch::Receiver<LaneStatus>>;
 /// Keeps a lane for each target.
 pub struct Lanes {
     pub outbox: Outbox,
+    /// Nothing else is delivered, where it is given.
+    pub only: Option<ContentId>,
     pub journal: Journal,
     pub targets: watch::Receiver<Targets>,
     pub settings: watch::Receiver<Arc<Config>>,
@@ -104,6 +106,7 @@ impl Lanes {
         let mut lane = Lane {
             row: 0,
             outbox: self.outbox.clone(),
+            only: self.only.clone(),
             journal: self.journal.clone(),
             target,
             targets: self.targets.clone(),

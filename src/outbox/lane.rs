@@ -42,6 +42,23 @@ pub fn due(connection: &Connection, target: i64, limit: usize) -> rusqlite::Resu
         .collect()
 }
 
+/// The same of one id alone.
+pub fn due_of_id(
+    connection: &Connection,
+    target: i64,
+    id: &ContentId,
+) -> rusqlite::Result<Vec<Due>> {
+    connection
+        .prepare_cached(
+            "SELECT item.id, kind, content, due_ms, failures, strikes
+             FROM item JOIN delivery ON delivery.item = item.id
+             WHERE kind IN (0, 1) AND content = ?2 AND delivery.target = ?1
+             AND delivery.state = 1 ORDER BY delivery.due_ms",
+        )?
+        .query_map(params![target, id], due_of)?
+        .collect()
+}
+
 /// The same of reports alone.
 pub fn due_reports(
     connection: &Connection,

@@ -322,6 +322,11 @@ impl Outbox {
         self.writer.read(move |connection| lane::due(connection, target, limit)).await
     }
 
+    /// The same of one id alone.
+    pub async fn due_of(&self, target: i64, id: ContentId) -> Result<Vec<Due>, OutboxError> {
+        self.writer.read(move |connection| lane::due_of_id(connection, target, &id)).await
+    }
+
     /// The same of reports alone.
     pub async fn due_reports(&self, target: i64, limit: usize) -> Result<Vec<Due>, OutboxError> {
         self.writer.read(move |connection| lane::due_reports(connection, target, limit)).await
