@@ -69,11 +69,14 @@ pub fn main(args: &Args, at: &At) -> Result<ExitCode, Failure> {
         let order = Upload { report, audio, wait: args.wait };
         Ok(client.post_json(&["upload"], &order, longer).await?)
     };
-    let uploaded: Uploaded = block_on(uploading).inspect_err(|failure| {
-        if matches!(failure, Failure::Daemon(ClientError::NotRunning(_))) && args.id.is_none() {
+    let uploaded: Uploaded = match block_on(uploading) {
+        Err(failure @ Failure::Daemon(ClientError::NotRunning(_))) if args.id.is_none() => {
+            let code = failure.tell();
             eprintln!("ytv2d: to deliver without it: ytv2d upload --direct");
+            return Ok(code);
         }
-    })?;
+        uploaded => uploaded?,
+    };
     if args.json {
         output::print_json(&uploaded)?;
     } else {
