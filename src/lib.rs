@@ -29,6 +29,7 @@ pub mod target;
 pub mod watch;
 
 // Work.
+pub mod direct;
 pub mod drain;
 pub mod heartbeat;
 pub mod intake;
