@@ -29,10 +29,14 @@ pub(super) const SYNC_SECRET: Places =
     Places { credential: "sync_secret", variable: "SYNC_SECRET", key: "legacy.secret_file" };
 
 impl Places {
+    /// A blank one stands for none: it is what an optional one looks like (SetCredential=).
     fn credential(&self, environment: Environment<'_>) -> Option<PathBuf> {
         environment("CREDENTIALS_DIRECTORY")
             .map(|directory| Path::new(&directory).join(self.credential))
-            .filter(|path| path.exists())
+            .filter(|path| match std::fs::read(path) {
+                Ok(bytes) => !bytes.trim_ascii().is_empty(),
+                Err(_) => path.exists(),
+            })
     }
 
     /// Whether any of them has something.
@@ -133,6 +137,11 @@ mod tests {
             _ => None,
         };
         assert_eq!(Token::find(&INGEST_TOKEN, &file, &none).unwrap().expose(), "from-file");
+        assert_eq!(
+            Token::find(&INGEST_TOKEN, &file, &environment).unwrap().expose(),
+            "from-environment"
+        );
+        std::fs::write(directory.path().join(INGEST_TOKEN.credential), "\n").unwrap();
         assert_eq!(
             Token::find(&INGEST_TOKEN, &file, &environment).unwrap().expose(),
             "from-environment"

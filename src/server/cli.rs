@@ -1,6 +1,7 @@
 //! `ytv2-ingest` as a command: what it is told, and its start and end.
 
-use std::io::Write;
+use std::io::{self, Write};
+use std::net::TcpListener as StdListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -8,11 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use sd_notify::NotifyState;
 use secrecy::SecretString;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
+use super::handed;
 use super::store::{OpenError, Sqlite, Store};
 use super::{Guard, Ingest, Limits, Media};
 
@@ -21,11 +24,12 @@ const EXIT_CONFIG: u8 = 78;
 
 /// Takes reports and audio files over HTTP, keeps them, and serves them back.
 ///
-/// Writing needs the token in the environment variable INGEST_TOKEN.
+/// Writing needs the token: the systemd credential "token", else the environment variable
+/// INGEST_TOKEN.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "ytv2-ingest", version)]
 pub struct Args {
-    /// Where to listen; port 0 picks a free one.
+    /// Where to listen; port 0 picks a free one. A socket that systemd passes goes before it.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     listen: String,
 
@@ -90,11 +94,12 @@ enum Failure {
 /// it listens: `listening on http://127.0.0.1:8080`.
 pub fn main(args: Args) -> ExitCode {
     log_to_stderr();
+    // Before there are threads.
+    let passed = handed::listener();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => {
-            let token = std::env::var("INGEST_TOKEN").ok();
-            let outcome = runtime.block_on(serve(args, token));
+            let outcome = runtime.block_on(serve(args, passed));
             // What is still in flight was cut off; a thread stuck on a dead disk must not hold us.
             runtime.shutdown_timeout(Duration::from_secs(1));
             outcome
@@ -113,13 +118,25 @@ pub fn main(args: Args) -> ExitCode {
     }
 }
 
-async fn serve(args: Args, token: Option<String>) -> Result<(), Failure> {
+async fn serve(args: Args, passed: io::Result<Option<StdListener>>) -> Result<(), Failure> {
+    let token = handed::secret("token", "INGEST_TOKEN").map_err(|error| {
+        Failure::Config(format!("the systemd credential \"token\" cannot be read: {error}"))
+    })?;
     let guard = guard(args.no_auth, token)?;
     // Before anything else is there, so that no signal finds the default of dying at once.
     let mut signals = signal_hook_tokio::Signals::new([SIGTERM, SIGINT])
         .map_err(|error| anyhow::Error::new(error).context("cannot listen for signals"))?;
 
-    let listener = TcpListener::bind(&args.listen).await.map_err(|error| {
+    let passed = passed.map_err(|error| {
+        Failure::Config(format!(
+            "systemd passed something else than a TCP socket ({error}): ListenStream= must be an address and a port"
+        ))
+    })?;
+    let listener = match passed {
+        Some(listener) => TcpListener::from_std(listener),
+        None => TcpListener::bind(&args.listen).await,
+    };
+    let listener = listener.map_err(|error| {
         anyhow::Error::new(error).context(format!("cannot listen on {}", args.listen))
     })?;
     let address = listener.local_addr().map_err(anyhow::Error::new)?;
@@ -155,6 +172,7 @@ async fn serve(args: Args, token: Option<String>) -> Result<(), Failure> {
     // Whoever reads it may be gone, which is no reason not to serve.
     let _ = writeln!(std::io::stdout(), "listening on http://{address}");
     info!(%address, store = ?args.store, media = ?args.media, "listening");
+    let _nobody_asked = sd_notify::notify(&[NotifyState::Ready]);
 
     let lost = tokio_util::sync::CancellationToken::new();
     let stop = async {

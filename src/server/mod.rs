@@ -11,6 +11,7 @@ mod audio;
 mod body;
 mod door;
 mod exports;
+mod handed;
 mod health;
 mod limits;
 mod listen;
