@@ -32,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 pub use socket::{adopt, bind};
+pub use status::compose;
 
 use crate::clock;
 use crate::config::Config;
@@ -48,6 +49,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub type Reloaded = Result<Vec<&'static str>, Vec<String>>;
 
 /// Whatever can be asked about, or be told to do something.
+#[derive(Clone)]
 pub struct Desk {
     pub outbox: Outbox,
     /// By the number of their root.

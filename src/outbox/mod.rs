@@ -229,6 +229,11 @@ impl Outbox {
         self.changes.subscribe()
     }
 
+    /// Wakes whoever waits for changes, though there may be none.
+    pub fn nudge(&self) {
+        self.changes.send_replace(());
+    }
+
     /// Makes sure that a target is known, and that it has an opinion of every item.
     pub async fn add_target(&self, name: &str) -> Result<i64, OutboxError> {
         let name = name.to_owned();
