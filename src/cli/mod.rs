@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Config, process_environment};
-use crate::{daemon, systemd, telemetry};
+use crate::{core_dump, daemon, systemd, telemetry};
 
 mod ask;
 mod demo;
@@ -64,6 +64,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(named: Option<PathBuf>) -> ExitCode {
+    core_dump::forbid();
     let path = config::find(named.as_deref());
     let config = match Config::load(path.as_deref(), &process_environment) {
         Ok(config) => config,

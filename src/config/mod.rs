@@ -21,6 +21,7 @@ pub use flags::FLAGS;
 pub use ignore::Ignore;
 pub use place::{DEFAULT_PLACES, find};
 pub use secret::Token;
+use secret::{INGEST_TOKEN, SYNC_SECRET};
 pub use timetable::Timetable;
 
 use crate::file::Root;
@@ -160,6 +161,12 @@ impl Config {
         };
         let ingest = endpoint(TargetName::Dashboard);
         let legacy = endpoint(TargetName::Legacy);
+        for (places, path, is_used) in [
+            (INGEST_TOKEN, &file.ingest.token_file, ingest.is_some()),
+            (SYNC_SECRET, &file.legacy.secret_file, legacy.is_some()),
+        ] {
+            warnings.extend(places.warning(path, environment).filter(|_| is_used));
+        }
         let timezone = match TimeZone::get(&file.watch.timezone) {
             Ok(zone) => Some(zone),
             Err(error) => {

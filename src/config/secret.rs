@@ -1,6 +1,7 @@
 //! What lets us in at a target, in a type that cannot be printed.
 
 use std::fmt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -37,6 +38,19 @@ impl Places {
                 Ok(bytes) => !bytes.trim_ascii().is_empty(),
                 Err(_) => path.exists(),
             })
+    }
+
+    /// What is wrong with the file, if the secret comes from it: whoever may read the secret may
+    /// write to the dashboard.
+    pub(super) fn warning(&self, file: &Path, environment: Environment<'_>) -> Option<String> {
+        let is_read = self.credential(environment).is_none()
+            && environment(self.variable).is_none()
+            && !file.as_os_str().is_empty();
+        let mode = file.metadata().ok().filter(|_| is_read)?.permissions().mode();
+        (mode & 0o004 != 0).then(|| {
+            let (key, path) = (self.key, file.display());
+            format!("{key}: everybody on this machine may read {path}: chmod o-rwx it")
+        })
     }
 
     /// Whether any of them has something.
@@ -165,6 +179,21 @@ mod tests {
         assert!(SYNC_SECRET.are_filled(Path::new(""), &environment));
         let secret = Token::find(&SYNC_SECRET, Path::new(""), &environment).unwrap();
         assert_eq!(secret.expose(), "s");
+    }
+
+    #[test]
+    fn a_file_that_everybody_may_read_is_told_of_where_it_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, "secret").unwrap();
+        for (mode, told) in [(0o600, false), (0o640, false), (0o644, true), (0o604, true)] {
+            std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+            let warning = INGEST_TOKEN.warning(&file, &none);
+            assert_eq!(warning.is_some(), told, "{mode:o} {warning:?}");
+        }
+        let environment = |name: &str| (name == "INGEST_TOKEN").then(|| "t".to_owned());
+        assert_eq!(INGEST_TOKEN.warning(&file, &environment), None);
+        assert_eq!(INGEST_TOKEN.warning(Path::new("/no/such"), &none), None);
     }
 
     #[test]

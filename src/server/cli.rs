@@ -93,6 +93,7 @@ enum Failure {
 /// Runs the server until SIGTERM or SIGINT. Logs to stderr, and prints the address to stdout once
 /// it listens: `listening on http://127.0.0.1:8080`.
 pub fn main(args: Args) -> ExitCode {
+    crate::core_dump::forbid();
     log_to_stderr();
     // Before there are threads.
     let passed = handed::listener();
