@@ -24,6 +24,7 @@ use crate::control;
 use crate::drain::{Lanes, Targets, add_target};
 use crate::file::Root;
 use crate::intake::{self, Intake, RootStatus};
+use crate::journal::Journal;
 use crate::outbox::{self, Outbox, OutboxError};
 use crate::systemd;
 use crate::target::{Target, Throttle};
@@ -71,6 +72,7 @@ pub async fn run(
     throttle.set(&config.upload, &config.watch.timezone);
     let (targets, targeted) = watch::channel(build_targets(&config, &throttle)?);
     let (settings, setting) = watch::channel(Arc::new(config));
+    let journal = Journal::new(clock::now_ms());
     let hints = Root::ALL.map(|_| Hints::default());
     let questions = Questions::default();
     let stop = CancellationToken::new();
@@ -85,15 +87,14 @@ pub async fn run(
         let (status, seen) =
             watch::channel(RootStatus::new(root, setting.borrow().watch.path(root).to_owned()));
         let (handle, requests) = intake::Handle::new(root);
-        let intake = Intake::new(
-            root,
-            outbox.clone(),
-            setting.clone(),
-            hints.clone(),
-            questions.clone(),
-            requests,
-            status,
-        );
+        let tools = intake::Tools {
+            outbox: outbox.clone(),
+            journal: journal.clone(),
+            settings: setting.clone(),
+            hints: hints.clone(),
+            questions: questions.clone(),
+        };
+        let intake = Intake::new(root, tools, requests, status);
         roots.push(seen);
         intakes.push(handle);
         let steps = Steps::default();
@@ -111,12 +112,14 @@ pub async fn run(
     let (ask_reload, mut asked_reload) = mpsc::channel(1);
     let desk = control::Desk {
         outbox: outbox.clone(),
+        counts: control::Counts::new(outbox.clone()),
         hints: [reports.clone(), exports.clone()],
         reload: ask_reload,
         roots: roots.clone(),
         intakes,
         lanes: lanes.clone(),
         settings: setting.clone(),
+        journal: journal.clone(),
         started_ms: clock::now_ms(),
     };
     let answering = control::serve(listener, desk.clone(), stop.clone());
@@ -127,6 +130,7 @@ pub async fn run(
     let delivering = Lanes {
         outbox: outbox.clone(),
         targets: targeted,
+        journal: journal.clone(),
         settings: setting,
         reports,
         exports,

@@ -2,15 +2,15 @@
 //! `GET /events` and the counts of the metrics. It is news, never the truth: that is the outbox's.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::sync::broadcast;
+use tokio::sync::watch;
 
 use crate::id::Kind;
 
-/// So many events are kept for whoever comes later, and so many may a listener be behind.
+/// So many events are kept for whoever comes later; so many may a listener be behind.
 pub const KEPT: usize = 1000;
 
 /// What kind of thing happened.
@@ -72,7 +72,7 @@ impl Happening {
 /// One event. What does not apply is absent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
-    /// Grows from event to event, across restarts too.
+    /// Grows by one from event to event, and across restarts while the clock is not set back.
     pub id: u64,
     pub at: Timestamp,
     #[serde(flatten)]
@@ -136,8 +136,9 @@ pub struct Journal {
 
 #[derive(Debug)]
 struct Shared {
+    first: u64,
     kept: Mutex<Kept>,
-    live: broadcast::Sender<Arc<Event>>,
+    told: watch::Sender<()>,
 }
 
 #[derive(Debug)]
@@ -146,48 +147,76 @@ struct Kept {
     events: VecDeque<Arc<Event>>,
 }
 
-/// What was kept after some event, and the way to what follows.
+/// What lies between the event that a listener had last and the next one that is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gap {
+    None,
+    Of(u64),
+    /// The daemon was restarted since, and nobody counted.
+    Unknown,
+}
+
+/// What was told since some event.
 #[derive(Debug)]
-pub struct Listening {
-    /// How many events were lost between the one asked for and the first that is kept.
-    pub missed: u64,
-    pub kept: Vec<Arc<Event>>,
-    pub live: broadcast::Receiver<Arc<Event>>,
+pub struct Since {
+    pub gap: Gap,
+    pub events: Vec<Arc<Event>>,
+    /// The last event before these, kept or not.
+    pub before: u64,
 }
 
 impl Journal {
     /// A journal that begins now, in milliseconds since 1970, which makes its ids greater than those
     /// of any journal before: nobody writes a thousand events in each millisecond.
     pub fn new(now_ms: i64) -> Self {
-        let (live, _) = broadcast::channel(KEPT);
-        let next = now_ms.max(1).unsigned_abs() * 1000;
-        let kept = Mutex::new(Kept { next, events: VecDeque::with_capacity(KEPT) });
-        Self { shared: Arc::new(Shared { kept, live }) }
+        let first = now_ms.max(1).unsigned_abs() * 1000;
+        let kept = Mutex::new(Kept { next: first, events: VecDeque::new() });
+        let (told, _) = watch::channel(());
+        Self { shared: Arc::new(Shared { first, kept, told }) }
     }
 
     /// Adds an event.
     pub fn tell(&self, news: News, at: Timestamp) {
-        let mut kept = self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept();
         let event = Arc::new(Event { id: kept.next, at, news });
         kept.next += 1;
         if kept.events.len() == KEPT {
             kept.events.pop_front();
         }
-        kept.events.push_back(Arc::clone(&event));
-        // Under the lock, so that nobody hears of it twice or never. Nobody need listen.
-        let _heard_by = self.shared.live.send(event);
+        kept.events.push_back(event);
+        drop(kept);
+        self.shared.told.send_replace(());
     }
 
-    /// What follows the event with this id; without one, what is yet to come.
-    pub fn listen(&self, after: Option<u64>) -> Listening {
-        let kept = self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let live = self.shared.live.subscribe();
-        let Some(after) = after else { return Listening { missed: 0, kept: Vec::new(), live } };
+    /// Hears of every event. Ask for it before reading, and nothing is missed.
+    pub fn told(&self) -> watch::Receiver<()> {
+        self.shared.told.subscribe()
+    }
+
+    /// The id of the last event, or the one before the first.
+    pub fn last(&self) -> u64 {
+        self.kept().next - 1
+    }
+
+    /// What followed the event with this id; after 0, all that is kept.
+    pub fn since(&self, after: u64) -> Since {
+        let kept = self.kept();
+        let first = self.shared.first;
         let oldest = kept.next - kept.events.len() as u64;
-        // An id of before the start says nothing of how many came after it.
-        let missed = if after + 1 < oldest { oldest - after - 1 } else { 0 };
-        let events = kept.events.iter().filter(|event| event.id > after).cloned().collect();
-        Listening { missed, kept: events, live }
+        let gap = match after {
+            1.. if after < first - 1 => Gap::Unknown,
+            _ => match oldest - 1 - after.clamp(first - 1, oldest - 1) {
+                0 => Gap::None,
+                lost => Gap::Of(lost),
+            },
+        };
+        let known = after.saturating_add(1).saturating_sub(oldest).min(kept.events.len() as u64);
+        let events = kept.events.iter().skip(known as usize).cloned().collect();
+        Since { gap, events, before: oldest + known - 1 }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -203,34 +232,42 @@ mod tests {
         journal
     }
 
+    fn ids(since: &Since) -> Vec<u64> {
+        since.events.iter().map(|event| event.id).collect()
+    }
+
     #[test]
     fn what_was_told_is_kept_and_what_comes_is_heard() {
         let journal = told(3);
-        let mut listening = journal.listen(Some(5000));
-        let ids: Vec<_> = listening.kept.iter().map(|event| event.id).collect();
-        assert_eq!((listening.missed, ids), (0, vec![5001, 5002]));
+        let mut more = journal.told();
+        assert_eq!(ids(&journal.since(5000)), [5001, 5002]);
+        assert!(!more.has_changed().unwrap());
         journal.tell(News::new(Happening::Due), Timestamp::UNIX_EPOCH);
-        assert_eq!(listening.live.try_recv().unwrap().id, 5003);
-        assert!(journal.listen(None).kept.is_empty());
+        assert!(more.has_changed().unwrap());
+        more.mark_unchanged();
+        assert_eq!(ids(&journal.since(5002)), [5003]);
+        assert_eq!((journal.last(), told(0).last()), (5003, 4999));
     }
 
     #[test]
     fn only_the_last_are_kept_and_the_others_are_counted() {
-        let journal = told(KEPT + 7);
-        let listening = journal.listen(Some(5001));
-        assert_eq!((listening.missed, listening.kept.len()), (5, KEPT));
-        assert_eq!(journal.listen(Some(5000 + KEPT as u64)).kept.len(), 6);
-        assert!(journal.listen(Some(u64::MAX - 1)).kept.is_empty());
-    }
-
-    #[test]
-    fn a_slow_listener_loses_events_and_holds_nobody_up() {
-        let journal = told(0);
-        let mut slow = journal.listen(None).live;
-        for _ in 0..3 * KEPT {
-            journal.tell(News::new(Happening::Seen), Timestamp::UNIX_EPOCH);
+        let (journal, kept) = (told(KEPT + 7), KEPT as u64);
+        for (after, gap, before) in [
+            (0, Gap::Of(7), 5006),
+            (4000, Gap::Unknown, 5006),
+            (4999, Gap::Of(7), 5006),
+            (5001, Gap::Of(5), 5006),
+            (5006, Gap::None, 5006),
+            (5000 + kept, Gap::None, 5000 + kept),
+            (5006 + kept, Gap::None, 5006 + kept),
+            // The clock was set back, and the daemon started again.
+            (u64::MAX, Gap::None, 5006 + kept),
+        ] {
+            let since = journal.since(after);
+            assert_eq!((since.gap, since.before), (gap, before), "{after}");
+            assert_eq!(ids(&since), (before + 1..5007 + kept).collect::<Vec<_>>(), "{after}");
         }
-        assert!(matches!(slow.try_recv(), Err(broadcast::error::TryRecvError::Lagged(_))));
+        assert_eq!(told(0).since(0).gap, Gap::None);
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub mod core_dump;
 pub mod telemetry;
 
 // Hands: each knows one part of the world.
+pub mod content_db;
+pub mod listener;
 pub mod outbox;
 pub mod systemd;
 pub mod target;
@@ -35,5 +37,5 @@ pub mod cli;
 pub mod control;
 pub mod daemon;
 
-// Annexe: the receiving side, which knows the words alone.
+// Annexe: the receiving side, which knows the words, and listens as the door does.
 pub mod server;

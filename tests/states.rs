@@ -105,7 +105,7 @@ fn the_status_says_healthy_degraded_or_not_running() {
     let healthy = ask(&stage, &["status"]);
     let said = String::from_utf8_lossy(&healthy.stdout).into_owned();
     assert_eq!(healthy.status.code(), Some(0), "{said}");
-    assert!(said.starts_with("healthy: 0 pending, last delivery "), "{said}");
+    assert!(said.starts_with("healthy: 0 due, last delivery "), "{said}");
     let status = json(&stage, &["status", "--json"]);
     assert_eq!(status["roots"][0]["files"], 1);
     assert_eq!(status["targets"][0]["counts"]["current"], 1);

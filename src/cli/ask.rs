@@ -1,76 +1,55 @@
-//! Asks the running daemon, and says so when it does not run.
+//! Where the daemon is asked, and the thread that waits for its answers.
 
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::ffi::OsString;
+use std::path::PathBuf;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
-use super::EX_CONFIG;
+use super::failure::Failure;
 use crate::config::{self, control_socket, process_environment};
-use crate::control::client::{self, ClientError};
+use crate::control::client::Client;
 
-/// The program is not running (systemctl's exit status for the same).
-const NOT_RUNNING: u8 = 3;
-
-/// Where the daemon is asked.
+/// What every command can be told.
 #[derive(Debug, clap::Args)]
 pub struct At {
-    /// The daemon's socket; without it the one of the configuration.
-    #[arg(long, value_name = "PATH")]
-    socket: Option<PathBuf>,
+    /// The configuration; without it ./ytv2d.toml, then /etc/ytv2d/ytv2d.toml.
+    #[arg(long, global = true, value_name = "FILE", display_order = 1000)]
+    pub config: Option<PathBuf>,
+    /// The socket of the daemon; without it the one of the configuration.
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "YTV2D_SOCKET",
+        hide_env_values = true,
+        display_order = 1001
+    )]
+    pub socket: Option<OsString>,
 }
 
-/// Asks a route of the socket. A failure is told, and becomes an exit code.
-pub fn get<T: DeserializeOwned>(at: &At, config: Option<&Path>, path: &str) -> Result<T, ExitCode> {
-    ask(at, config, async |socket| client::get(socket, path).await)
-}
-
-/// Has a route of the socket do something. A failure is told, and becomes an exit code.
-pub fn post<T: DeserializeOwned>(
-    at: &At,
-    config: Option<&Path>,
-    path: &str,
-    body: &impl Serialize,
-) -> Result<T, ExitCode> {
-    ask(at, config, async |socket| client::post(socket, path, body).await)
-}
-
-fn ask<T>(
-    at: &At,
-    config: Option<&Path>,
-    ask: impl AsyncFnOnce(&Path) -> Result<T, ClientError>,
-) -> Result<T, ExitCode> {
-    let socket = match &at.socket {
-        Some(socket) => socket.clone(),
-        None => {
-            let found = config::find(config);
-            control_socket(found.as_deref(), &process_environment).map_err(|faults| {
-                for fault in faults {
-                    eprintln!("ytv2d: {fault}");
-                }
-                ExitCode::from(EX_CONFIG)
-            })?
-        }
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| {
-        eprintln!("ytv2d: {error}");
-        ExitCode::FAILURE
-    })?;
-    runtime.block_on(ask(&socket)).map_err(|error| {
-        eprintln!("ytv2d: {error}");
-        match error {
-            ClientError::NotRunning(_) => ExitCode::from(NOT_RUNNING),
-            _ => ExitCode::FAILURE,
-        }
-    })
-}
-
-/// Prints JSON as scripts read it.
-pub fn print_json(value: &impl Serialize) {
-    match serde_json::to_string_pretty(value) {
-        Ok(text) => println!("{text}"),
-        Err(error) => eprintln!("ytv2d: {error}"),
+impl At {
+    /// The configuration file that counts, where there is one.
+    pub fn file(&self) -> Option<PathBuf> {
+        config::find(self.config.as_deref())
     }
+
+    /// The way to the daemon. Whether it runs shows when it is asked.
+    ///
+    /// # Errors
+    /// When the configuration, which names the socket, cannot be read.
+    pub fn client(&self) -> Result<Client, Failure> {
+        // An empty variable counts as none, as all of ours do.
+        let named = self.socket.as_ref().filter(|path| !path.is_empty()).map(PathBuf::from);
+        let socket = match named {
+            Some(socket) => socket,
+            None => control_socket(self.file().as_deref(), &process_environment)?,
+        };
+        Ok(Client::new(&socket)?)
+    }
+}
+
+/// Does something that waits for answers.
+///
+/// # Errors
+/// What comes of it, or that nothing can be waited for.
+pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }

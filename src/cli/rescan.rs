@@ -1,11 +1,13 @@
 //! `ytv2d rescan`: has the directories looked through, and says what came of it.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
 
-use super::ask::{self, At};
+use super::ask::{At, block_on};
+use super::failure::Failure;
+use super::layout::clean;
+use super::output;
 use crate::control::wire::{Rescan, Rescanned};
 
 /// What `rescan` can be told.
@@ -21,33 +23,27 @@ pub struct Args {
     /// Print JSON.
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    at: At,
 }
 
 /// Succeeds when everything could be looked through.
-pub fn main(args: &Args, config: Option<&Path>) -> ExitCode {
-    let mut path = format!("/rescan?accept_removals={}", args.accept_removals);
-    if let Some(root) = &args.root {
-        path.push_str("&root=");
-        path.push_str(root);
-    }
-    let rescan: Rescan = match ask::post(&args.at, config, &path, &()) {
-        Ok(rescan) => rescan,
-        Err(code) => return code,
-    };
+pub fn main(args: &Args, at: &At) -> Result<ExitCode, Failure> {
+    let client = at.client()?;
+    let accept_removals = args.accept_removals.then_some("true");
+    let query = [("root", args.root.as_deref()), ("accept_removals", accept_removals)];
+    let rescan: Rescan = block_on(async { Ok(client.post(&["rescan"], &query).await?) })?;
     if args.json {
-        ask::print_json(&rescan);
+        output::print_json(&rescan)?;
     } else {
-        rescan.roots.iter().for_each(|root| println!("{}", line(root)));
+        let lines: Vec<String> = rescan.roots.iter().map(line).collect();
+        output::print(&(lines.join("\n") + "\n"))?;
     }
-    ExitCode::from(u8::from(rescan.roots.iter().any(|root| root.error.is_some())))
+    Ok(ExitCode::from(u8::from(rescan.roots.iter().any(|root| root.error.is_some()))))
 }
 
 fn line(found: &Rescanned) -> String {
     let Rescanned { root, files, new, changed, gone, held_back, ms, .. } = found;
     if let Some(error) = &found.error {
-        return format!("{root:<9} not looked through: {error}");
+        return format!("{root:<9} not looked through: {}", clean(error));
     }
     let mut line =
         format!("{root:<9} {files} files: {new} new, {changed} changed, {gone} gone, in {ms} ms");

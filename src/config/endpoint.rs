@@ -27,9 +27,7 @@ pub const URL_VARIABLES: [&str; 3] =
 
 /// What the file says of a target.
 struct Section<'a> {
-    target: TargetName,
     name: &'static str,
-    url: &'a str,
     secret_file: &'a Path,
     parallel: usize,
     timeouts: [(&'static str, Duration); 3],
@@ -51,9 +49,7 @@ pub(super) fn resolve(
         TargetName::Dashboard => {
             let file = &file.ingest;
             let section = Section {
-                target,
                 name: "ingest",
-                url: &file.url,
                 secret_file: &file.token_file,
                 parallel: file.parallel,
                 timeouts: timeouts(file.connect_timeout, file.report_timeout, file.audio_timeout),
@@ -63,9 +59,7 @@ pub(super) fn resolve(
         TargetName::Legacy => {
             let file = &file.legacy;
             let section = Section {
-                target,
                 name: "legacy",
-                url: &file.url,
                 secret_file: &file.secret_file,
                 parallel: file.parallel,
                 timeouts: timeouts(file.connect_timeout, file.report_timeout, file.audio_timeout),
@@ -74,8 +68,7 @@ pub(super) fn resolve(
         }
     };
     let Section { name, parallel, .. } = section;
-    let legacy_is_told = SYNC_SECRET.are_filled(&file.legacy.secret_file, environment);
-    let url = base_url(name, &candidates(&section, legacy_is_told, environment));
+    let url = base_url(name, &candidates(target, file, environment));
     let secret = Token::find(places, section.secret_file, environment);
 
     let mut faults = Vec::new();
@@ -102,17 +95,21 @@ pub(super) fn resolve(
 ///
 /// The two older variables named the legacy dashboard first, and later, where that was gone, the
 /// only one (contract I.1 and I.3). Whoever has a secret for the legacy endpoints means the former.
-fn candidates(
-    section: &Section<'_>,
-    legacy_is_told: bool,
+pub(super) fn candidates(
+    target: TargetName,
+    file: &ConfigFile,
     environment: Environment<'_>,
-) -> Vec<(String, String)> {
+) -> Vec<(&'static str, String)> {
+    let legacy_is_told = SYNC_SECRET.first(&file.legacy.secret_file, environment).is_some();
+    let (key, url) = match target {
+        TargetName::Dashboard => ("ingest.url", &file.ingest.url),
+        TargetName::Legacy => ("legacy.url", &file.legacy.url),
+    };
     let [postgres, render @ ..] = URL_VARIABLES;
-    let from = |name: &str| environment(name).map(|value| (name.to_owned(), value));
-    let render = render.iter().find_map(|name| from(name));
-    let in_file = (!section.url.trim().is_empty())
-        .then(|| (format!("{}.url", section.name), section.url.to_owned()));
-    let places = match section.target {
+    let from = |name: &'static str| environment(name).map(|value| (name, value));
+    let render = render.into_iter().find_map(from);
+    let in_file = (!url.trim().is_empty()).then(|| (key, url.clone()));
+    let places = match target {
         TargetName::Dashboard if legacy_is_told => [from(postgres), in_file, render],
         TargetName::Dashboard => [from(postgres), render, in_file],
         TargetName::Legacy => [render, in_file, None],
@@ -121,7 +118,7 @@ fn candidates(
 }
 
 /// The strongest address; trimmed, without a trailing slash, http or https (contract I.3, C.1).
-fn base_url(section: &str, candidates: &[(String, String)]) -> Result<Url, String> {
+fn base_url(section: &str, candidates: &[(&'static str, String)]) -> Result<Url, String> {
     let Some((key, text)) = candidates.first() else {
         let variable = if section == "legacy" { URL_VARIABLES[1] } else { URL_VARIABLES[0] };
         return Err(format!(

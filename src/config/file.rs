@@ -23,6 +23,7 @@ pub struct ConfigFile {
     pub retry: Retry,
     pub breaker: Breaker,
     pub limits: Limits,
+    pub content_db: ContentDb,
     pub control: Control,
     pub log: Log,
 }
@@ -78,6 +79,17 @@ pub enum WatchMode {
     Events,
     /// By looking.
     Scan,
+}
+
+impl WatchMode {
+    /// The word of the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            WatchMode::Auto => "auto",
+            WatchMode::Events => "events",
+            WatchMode::Scan => "scan",
+        }
+    }
 }
 
 /// A share of a hundred, written `"50%"`.
@@ -236,14 +248,31 @@ impl Default for Breaker {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
+    #[serde(serialize_with = "exactly")]
     pub report: ByteSize,
     pub upload: String,
+}
+
+/// As it would be written by hand; the type's own words are rounded.
+fn exactly<S: serde::Serializer>(size: &ByteSize, serializer: S) -> Result<S::Ok, S::Error> {
+    match size.as_u64() {
+        bytes if bytes.is_multiple_of(1_000_000) => {
+            serializer.collect_str(&format_args!("{}MB", bytes / 1_000_000))
+        }
+        bytes => serializer.collect_str(&format_args!("{bytes}B")),
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self { report: ByteSize::mb(16), upload: "off".into() }
     }
+}
+
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ContentDb {
+    pub path: PathBuf,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]

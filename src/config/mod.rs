@@ -4,6 +4,7 @@ mod endpoint;
 mod file;
 mod flags;
 mod ignore;
+mod origin;
 mod place;
 mod reload;
 mod secret;
@@ -19,6 +20,7 @@ pub use endpoint::{Endpoint, URL_VARIABLES};
 pub use file::{ConfigFile, FirstRun, LogFormat, Percent, WatchMode};
 pub use flags::FLAGS;
 pub use ignore::Ignore;
+pub use origin::{Origin, Setting, explain};
 pub use place::{DEFAULT_PLACES, find};
 pub use secret::Token;
 use secret::{INGEST_TOKEN, SYNC_SECRET};
@@ -45,6 +47,8 @@ pub struct Config {
     pub breaker: Breaker,
     /// The largest report that is read, in bytes.
     pub report_limit: u64,
+    /// The pipeline's old content database, where it is to be read.
+    pub content_db: Option<PathBuf>,
     /// How fast audio is sent.
     pub upload: Timetable,
     pub control: Control,
@@ -167,10 +171,10 @@ impl Config {
         ] {
             warnings.extend(places.warning(path, environment).filter(|_| is_used));
         }
-        let timezone = match TimeZone::get(&file.watch.timezone) {
+        let timezone = match zone(&file.watch.timezone) {
             Ok(zone) => Some(zone),
-            Err(error) => {
-                fault(format!("watch.timezone: {error}"));
+            Err(Fault(text)) => {
+                fault(text);
                 None
             }
         };
@@ -267,6 +271,7 @@ impl Config {
             },
             breaker: Breaker { failures: file.breaker.failures },
             report_limit: file.limits.report.as_u64(),
+            content_db: Some(file.content_db.path).filter(|path| !path.as_os_str().is_empty()),
             upload,
             control: Control {
                 socket: place::under(environment("RUNTIME_DIRECTORY"), file.control.socket),
@@ -294,11 +299,21 @@ impl Config {
 
 /// Reads the file at `path`, or takes the defaults where there is none.
 fn read(path: Option<&Path>) -> Result<ConfigFile, Vec<Fault>> {
-    let Some(path) = path else { return Ok(ConfigFile::default()) };
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| vec![Fault(format!("{}: cannot be read: {error}", path.display()))])?;
-    ConfigFile::parse(&text).map_err(|faults| {
-        let at = |fault: Fault| Fault(format!("{}, {fault}", path.display()));
+    parse(path, &path.map(read_text).transpose()?.unwrap_or_default())
+}
+
+fn read_text(path: &Path) -> Result<String, Vec<Fault>> {
+    std::fs::read_to_string(path)
+        .map_err(|error| vec![Fault(format!("{}: cannot be read: {error}", path.display()))])
+}
+
+/// Reads the text that stands at `path`.
+fn parse(path: Option<&Path>, text: &str) -> Result<ConfigFile, Vec<Fault>> {
+    ConfigFile::parse(text).map_err(|faults| {
+        let at = |fault: Fault| match path {
+            Some(path) => Fault(format!("{}, {fault}", path.display())),
+            None => fault,
+        };
         faults.into_iter().map(at).collect()
     })
 }
@@ -323,6 +338,27 @@ pub fn control_socket(
     } else {
         socket
     })
+}
+
+/// How reports are to be understood. Whoever only reads one needs no dashboard.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    pub timezone: TimeZone,
+    pub ids: IdPolicy,
+}
+
+impl Reading {
+    /// # Errors
+    /// See [`Config::load`].
+    pub fn load(path: Option<&Path>) -> Result<Self, Vec<Fault>> {
+        let file = read(path)?;
+        let timezone = zone(&file.watch.timezone).map_err(|fault| vec![fault])?;
+        Ok(Self { timezone, ids: file.ingest.ids })
+    }
+}
+
+fn zone(name: &str) -> Result<TimeZone, Fault> {
+    TimeZone::get(name).map_err(|error| Fault(format!("watch.timezone: {error}")))
 }
 
 #[cfg(test)]

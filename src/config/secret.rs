@@ -29,35 +29,44 @@ pub(super) const INGEST_TOKEN: Places =
 pub(super) const SYNC_SECRET: Places =
     Places { credential: "sync_secret", variable: "SYNC_SECRET", key: "legacy.secret_file" };
 
+/// Where a secret comes from.
+#[derive(Debug)]
+pub(super) enum Place {
+    Credential(PathBuf),
+    /// An environment variable, with what it holds.
+    Variable(SecretString),
+    File(PathBuf),
+}
+
 impl Places {
-    /// A blank one stands for none: it is what an optional one looks like (SetCredential=).
-    fn credential(&self, environment: Environment<'_>) -> Option<PathBuf> {
-        environment("CREDENTIALS_DIRECTORY")
+    /// The first that there is, whatever stands there.
+    pub(super) fn first(&self, file: &Path, environment: Environment<'_>) -> Option<Place> {
+        let credential = environment("CREDENTIALS_DIRECTORY")
             .map(|directory| Path::new(&directory).join(self.credential))
-            .filter(|path| match std::fs::read(path) {
-                Ok(bytes) => !bytes.trim_ascii().is_empty(),
-                Err(_) => path.exists(),
-            })
+            .filter(|path| is_filled(path));
+        let variable = || environment(self.variable).map(|text| Place::Variable(text.into()));
+        let named = || (!file.as_os_str().is_empty()).then(|| Place::File(file.to_owned()));
+        credential.map(Place::Credential).or_else(variable).or_else(named)
     }
 
     /// What is wrong with the file, if the secret comes from it: whoever may read the secret may
     /// write to the dashboard.
     pub(super) fn warning(&self, file: &Path, environment: Environment<'_>) -> Option<String> {
-        let is_read = self.credential(environment).is_none()
-            && environment(self.variable).is_none()
-            && !file.as_os_str().is_empty();
-        let mode = file.metadata().ok().filter(|_| is_read)?.permissions().mode();
+        let Some(Place::File(path)) = self.first(file, environment) else { return None };
+        let mode = path.metadata().ok()?.permissions().mode();
         (mode & 0o004 != 0).then(|| {
-            let (key, path) = (self.key, file.display());
+            let (key, path) = (self.key, path.display());
             format!("{key}: everybody on this machine may read {path}: chmod o-rwx it")
         })
     }
+}
 
-    /// Whether any of them has something.
-    pub(super) fn are_filled(&self, file: &Path, environment: Environment<'_>) -> bool {
-        self.credential(environment).is_some()
-            || environment(self.variable).is_some()
-            || !file.as_os_str().is_empty()
+/// Whether a credential says anything: a blank one stands for none, which is what an optional one
+/// looks like (SetCredential=).
+fn is_filled(path: &Path) -> bool {
+    match std::fs::read(path) {
+        Ok(bytes) => !bytes.trim_ascii().is_empty(),
+        Err(_) => path.exists(),
     }
 }
 
@@ -69,21 +78,21 @@ impl Token {
         environment: Environment<'_>,
     ) -> Result<Self, String> {
         let Places { credential, variable, key } = places;
-        if let Some(path) = places.credential(environment) {
-            return Self::read(&format!("the systemd credential {credential:?}"), &path);
+        match places.first(file, environment) {
+            Some(Place::Credential(path)) => {
+                Self::read(&format!("the systemd credential {credential:?}"), &path)
+            }
+            Some(Place::Variable(text)) => Self::parse(variable, text.expose_secret()),
+            Some(Place::File(path)) => Self::read(key, &path),
+            None => {
+                let (_, what) = key.split_once('.').unwrap_or_default();
+                let what = what.trim_end_matches("_file");
+                Err(format!(
+                    "{key}: not set: write the path of a file with the {what} there, or the {what} \
+                     itself into the environment's {variable}"
+                ))
+            }
         }
-        if let Some(text) = environment(variable) {
-            return Self::parse(variable, &text);
-        }
-        if file.as_os_str().is_empty() {
-            let (_, what) = key.split_once('.').unwrap_or_default();
-            let what = what.trim_end_matches("_file");
-            return Err(format!(
-                "{key}: not set: write the path of a file with the {what} there, or the {what} \
-                 itself into the environment's {variable}"
-            ));
-        }
-        Self::read(key, file)
     }
 
     fn read(key: &str, path: &Path) -> Result<Self, String> {
@@ -173,10 +182,10 @@ mod tests {
         let error = Token::find(&SYNC_SECRET, Path::new(""), &environment).unwrap_err();
         assert!(error.starts_with("legacy.secret_file: not set: write the path"), "{error}");
         assert!(error.ends_with("the secret itself into the environment's SYNC_SECRET"), "{error}");
-        assert!(!SYNC_SECRET.are_filled(Path::new(""), &environment));
-        assert!(SYNC_SECRET.are_filled(Path::new("/etc/secret"), &environment));
+        assert!(SYNC_SECRET.first(Path::new(""), &environment).is_none());
+        assert!(SYNC_SECRET.first(Path::new("/etc/secret"), &environment).is_some());
         let environment = |name: &str| (name == "SYNC_SECRET").then(|| " s ".to_owned());
-        assert!(SYNC_SECRET.are_filled(Path::new(""), &environment));
+        assert!(SYNC_SECRET.first(Path::new(""), &environment).is_some());
         let secret = Token::find(&SYNC_SECRET, Path::new(""), &environment).unwrap();
         assert_eq!(secret.expose(), "s");
     }

@@ -24,6 +24,11 @@ impl Action {
             Action::Superseded => "superseded",
         }
     }
+
+    /// Whether a reader sees something else than before.
+    pub fn changes(self) -> bool {
+        matches!(self, Action::Created | Action::Updated)
+    }
 }
 
 /// The answer to a report that was stored.
@@ -64,6 +69,57 @@ pub struct AudioAnswer {
     /// With `superseded`: the number of the version that the store kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<i64>,
+}
+
+/// The answer to a flat row that was stored (contract F.2).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ContentAnswer {
+    pub success: bool,
+    #[serde(default)]
+    pub message: String,
+    /// As it was sent.
+    pub id: String,
+    pub action: Action,
+    pub upserted: bool,
+    /// ISO 8601.
+    #[serde(default)]
+    pub synced_at: String,
+    /// With `superseded`: the number of the version that the store kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<i64>,
+}
+
+/// The answer to an audio file that was stored under its name (contract F.1). Before November 2025
+/// the dashboard said neither path.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UploadAnswer {
+    pub success: bool,
+    #[serde(default)]
+    pub message: String,
+    pub filename: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relative_path: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
+    /// In bytes.
+    #[serde(default)]
+    pub size: u64,
+}
+
+/// The answer to a deletion, also to one that failed (contract G.1).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeleteAnswer {
+    /// `success` or `error`.
+    pub status: String,
+    #[serde(default)]
+    pub message: String,
+    #[serde(default)]
+    pub deleted_files: u32,
+    #[serde(default)]
+    pub errors: Vec<String>,
+    /// There was nothing to delete.
+    #[serde(default)]
+    pub idempotent: bool,
 }
 
 /// Any answer that is not a success.

@@ -4,14 +4,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::Action;
-
-/// Takes a flat row. A dashboard that answers 410 here has PostgreSQL, and never takes one again.
-pub const CONTENT_PATH: &str = "/api/content";
-/// Takes an audio file, and tells no record of it.
-pub const UPLOAD_AUDIO_PATH: &str = "/api/upload-audio";
-/// The most that an upload may have, in bytes of its whole body.
-pub const UPLOAD_AUDIO_MAX: u64 = 25 * 1024 * 1024;
 /// A part that dashboards ignore: which record the file belongs to.
 pub const UPLOAD_AUDIO_PART_ID: &str = "content_id";
 
@@ -60,27 +52,4 @@ pub struct FlatRow {
     pub summary_text: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub summary_type: Option<String>,
-}
-
-/// The answer to a row that was stored.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ContentAnswer {
-    pub success: bool,
-    /// As it was sent.
-    pub id: String,
-    pub action: Action,
-    pub upserted: bool,
-    /// With `superseded`, which only the ingest side says: the number of the version that it kept.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<i64>,
-}
-
-/// The answer to an audio file that was stored.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct UploadAnswer {
-    pub success: bool,
-    pub filename: String,
-    /// Since November 2025.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub public_url: Option<String>,
 }

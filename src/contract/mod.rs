@@ -7,7 +7,9 @@ pub mod answer;
 pub mod legacy;
 pub mod payload;
 
-pub use answer::{Action, AudioAnswer, ErrorAnswer, ReportAnswer};
+pub use answer::{
+    Action, AudioAnswer, ContentAnswer, DeleteAnswer, ErrorAnswer, ReportAnswer, UploadAnswer,
+};
 pub use payload::{Media, ReportPayload, SummaryVariant};
 
 /// Takes a report (contract C).
@@ -22,9 +24,28 @@ pub const INGEST_HEALTH_PATH: &str = "/health/ingest";
 pub const DATABASE_HEALTH_PATH: &str = "/health/db";
 /// Where stored audio is served, and what a `public_url` begins with (contract D).
 pub const AUDIO_PUBLIC_PREFIX: &str = "/exports/audio/";
+/// Serves an id's audio, whatever its file is called: `<id>.mp3` follows (contract E).
+pub const BY_VIDEO_PREFIX: &str = "/exports/by_video/";
+/// Lists the visible records (contract E.1).
+pub const REPORTS_PATH: &str = "/api/reports";
+/// Tells what happens, as server-sent events (contract E.3).
+pub const EVENTS_PATH: &str = "/api/report-events";
+/// Takes a flat row, as the older generation sends it (contract F.2).
+pub const CONTENT_PATH: &str = "/api/content";
+/// Takes an audio file under a name of the sender's choice (contract F.1).
+pub const UPLOAD_AUDIO_PATH: &str = "/api/upload-audio";
+/// Deletes a record: `DELETE` with the id after it, or `POST` with the id in the body (contract
+/// G.1).
+pub const DELETE_PATH: &str = "/api/delete";
+/// The longest body that [`UPLOAD_AUDIO_PATH`] takes, in bytes (contract F.1).
+pub const UPLOAD_AUDIO_MAX: u64 = 25 << 20;
 
 /// Carries the shared secret (contract C.2).
 pub const TOKEN_HEADER: &str = "x-ingest-token";
+
+/// Carries the older generation's secret to what deletes; elsewhere it is the bearer of
+/// `Authorization` (contract F, G.1).
+pub const SECRET_HEADER: &str = "x-sync-secret";
 
 /// Carries a number that only grows for one id and kind. A receiver that knows it never lets a
 /// late copy of an older version overwrite a newer one; the dashboard ignores it.

@@ -3,7 +3,10 @@
 
 mod account;
 pub mod client;
+mod counts;
+mod events;
 mod items;
+mod metrics;
 mod orders;
 pub mod pending;
 mod refusal;
@@ -20,17 +23,21 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Path, Request, State};
-use axum::http::StatusCode;
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request, State};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use serde::de::DeserializeOwned;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tower_http::timeout::RequestBodyTimeoutLayer;
 
+pub use counts::Counts;
 pub use socket::{adopt, bind};
 pub use status::compose;
 
@@ -38,12 +45,27 @@ use crate::clock;
 use crate::config::Config;
 use crate::drain::{LaneStatus, LaneStatuses};
 use crate::intake::{Handle, RootStatus};
+use crate::journal::Journal;
+use crate::listener::{self, Bounds};
 use crate::outbox::Outbox;
 use crate::watch::Hints;
+use events::Feed;
 use refusal::Refusal;
 
 /// How long a file system may take to say something of a file that somebody asks about.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long an answer may take, and the rest of a body.
+const IN_TIME: Duration = Duration::from_secs(8);
+/// Bytes that an order may have.
+const BODY_MAX: usize = 64 << 10;
+
+const BOUNDS: Bounds = Bounds {
+    head: Duration::from_secs(5),
+    write: Duration::from_secs(10),
+    stop: Duration::from_secs(2),
+    connections: 512,
+};
 
 /// What came of a reload: the keys whose change needs a restart, or what is wrong.
 pub type Reloaded = Result<Vec<&'static str>, Vec<String>>;
@@ -52,12 +74,14 @@ pub type Reloaded = Result<Vec<&'static str>, Vec<String>>;
 #[derive(Clone)]
 pub struct Desk {
     pub outbox: Outbox,
+    pub counts: Counts,
     /// By the number of their root.
     pub hints: [Hints; 2],
     pub roots: Vec<watch::Receiver<RootStatus>>,
     pub intakes: Vec<Handle>,
     pub lanes: watch::Receiver<LaneStatuses>,
     pub settings: watch::Receiver<Arc<Config>>,
+    pub journal: Journal,
     /// Where the daemon is asked to read its configuration again.
     pub reload: mpsc::Sender<oneshot::Sender<Reloaded>>,
     pub started_ms: i64,
@@ -89,14 +113,21 @@ impl Desk {
 
 /// Answers until told to stop.
 pub async fn serve(listener: UnixListener, desk: Desk, stop: CancellationToken) {
-    let serving =
-        axum::serve(listener, router(desk)).with_graceful_shutdown(stop.cancelled_owned());
-    if let Err(error) = serving.await {
-        warn!(%error, "the control socket is closed");
+    let desk = Arc::new(desk);
+    let feed = Feed::new(desk.journal.clone(), stop.clone());
+    let routes = router(Arc::clone(&desk), feed);
+    let counting = async {
+        desk.counts.run().await;
+        // Whatever else can be told is still told.
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = listener::serve(listener, routes, BOUNDS, stop.cancelled()) => {}
+        () = counting => {}
     }
 }
 
-fn router(desk: Desk) -> Router {
+fn router(desk: Arc<Desk>, feed: Feed) -> Router {
     type Here = State<Arc<Desk>>;
     Router::new()
         .route("/status", get(status))
@@ -171,6 +202,10 @@ fn router(desk: Desk) -> Router {
                 orders::adopt(&desk, asked).await.map(Json)
             }),
         )
+        .route("/reload", post(async |State(desk): Here| orders::reload(&desk).await.map(Json)))
+        .route("/metrics", get(metrics))
+        .layer(from_fn(in_time))
+        // What follows may take as long as it takes.
         .route(
             "/upload",
             post(async |State(desk): Here, Given(given)| {
@@ -183,12 +218,29 @@ fn router(desk: Desk) -> Router {
                 rescan::answer(&desk, asked).await.map(Json)
             }),
         )
-        .route("/reload", post(async |State(desk): Here| orders::reload(&desk).await.map(Json)))
+        .route(
+            "/events",
+            get(async move |headers: HeaderMap, Asked(asked)| feed.listen(&headers, asked)),
+        )
         .method_not_allowed_fallback(async || {
             Refusal::bad("this route takes another method", "GET asks, POST orders: see the README")
         })
         .fallback(async || Refusal::not_found("no such route", routes::all()))
-        .with_state(Arc::new(desk))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(RequestBodyTimeoutLayer::new(IN_TIME))
+        .with_state(desk)
+}
+
+/// Refuses what takes too long, as on a disk that does not answer any more.
+async fn in_time(request: Request, next: Next) -> Response {
+    match timeout(IN_TIME, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Refusal::busy(
+            format!("no answer within {IN_TIME:?}"),
+            "the disk under the outbox, or under a directory, is slow or dead: look into the log",
+        )
+        .into_response(),
+    }
 }
 
 /// What `GET /items/{id}` may be told.
@@ -254,4 +306,11 @@ async fn healthz(State(desk): State<Arc<Desk>>) -> Response {
         }
         Err(error) => Refusal::from(error).into_response(),
     }
+}
+
+async fn metrics(State(desk): State<Arc<Desk>>) -> Result<Response, Refusal> {
+    let now_ms = clock::now_ms();
+    let status = status::compose(&desk, now_ms).await?;
+    let text = metrics::text(status, &desk.lane_statuses(), now_ms);
+    Ok(([(CONTENT_TYPE, metrics::MEDIA_TYPE)], text).into_response())
 }

@@ -50,6 +50,7 @@ pub fn span(seconds: u64) -> String {
         s @ 0..60 => format!("{s} s"),
         s @ 60..3600 => format!("{} min", s / 60),
         s @ 3600..86_400 => format!("{} h", s / 3600),
+        86_400..172_800 => "1 day".to_owned(),
         s => format!("{} days", s / 86_400),
     }
 }

@@ -33,10 +33,14 @@ impl Refusal {
         Self::new(StatusCode::CONFLICT, error, hint)
     }
 
+    /// It can be done later.
+    pub fn busy(error: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error, hint)
+    }
+
     /// The daemon is on its way out.
     pub fn stopping() -> Self {
-        let hint = "ask again when it runs";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping", hint)
+        Self::busy("the daemon is stopping", "ask again when it runs")
     }
 }
 

@@ -66,7 +66,7 @@ pub const ROUTES: &[Route] = &[
         what: "deliver a pair now, and say what came of it",
     },
     get("/events", &["after"], "text/event-stream", "what happens, as it happens"),
-    get("/metrics", &[], "text/plain", "figures for Prometheus"),
+    get("/metrics", &[], "application/openmetrics-text", "figures for Prometheus"),
     get("/healthz", &[], "Health", "200, or 503 with the reasons"),
 ];
 
@@ -80,6 +80,15 @@ impl Route {
             signature.push('=');
         }
         signature
+    }
+}
+
+#[cfg(test)]
+impl Route {
+    /// A row of the README's table.
+    fn row(&self) -> String {
+        let takes = self.takes.map(|takes| format!(" {takes}")).unwrap_or_default();
+        format!("| `{}`{takes} | {} | {} |", self.signature(), self.gives, self.what)
     }
 }
 
@@ -122,5 +131,16 @@ mod tests {
         assert_eq!(hint("POST", "/items/a/drop"), "ask POST /items/{id}/drop?target=");
         assert_eq!(hint("GET", "/why"), "ask GET /why?path=&payload=");
         assert!(hint("GET", "/nowhere").starts_with("there are GET /status"));
+    }
+
+    #[test]
+    fn the_readme_has_the_same_routes() {
+        let readme = include_str!("../../README.md");
+        let (_, below) =
+            readme.split_once("| route | gives | what for |\n|---|---|---|\n").unwrap();
+        let rows = below.lines().take_while(|line| line.starts_with('|'));
+        let found: Vec<&str> = rows.collect();
+        let expected: Vec<String> = ROUTES.iter().map(Route::row).collect();
+        assert_eq!(found, expected, "the table should be:\n{}\n", expected.join("\n"));
     }
 }

@@ -1,50 +1,54 @@
 //! The status: what every part last said of itself, and what it adds up to.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Desk;
 use super::wire::{self, Status, at};
+use crate::clock;
+use crate::config::Watch;
 use crate::delivery::ItemState;
-use crate::drain::LaneStatus;
+use crate::drain::{InFlight, LaneStatus};
 use crate::intake::RootStatus;
-use crate::outbox::{OutboxError, Tally};
+use crate::outbox::{OutboxError, Tallied, Tally};
+use crate::watch::Sighting;
 
-/// Puts the status together.
+/// Of so many minutes each is told.
+const MINUTES: usize = 15;
+
+/// Puts the status together. It waits for nothing but the counts, and for those not long.
 pub async fn compose(desk: &Desk, now_ms: i64) -> Result<Status, OutboxError> {
-    let tally = desk.outbox.tally(now_ms).await?;
-    let roots: Vec<_> = desk.roots.iter().map(|root| root_of(&root.borrow())).collect();
-    let pending = roots.iter().map(|root| root.unsettled + root.troubled).sum();
+    let count = desk.counts.latest().await?;
+    let config = desk.settings.borrow().clone();
+    let roots: Vec<_> = desk.roots.iter().map(|root| root.borrow().clone()).collect();
     let lanes = desk.lane_statuses();
-    let targets: Vec<_> = lanes.iter().map(|lane| target_of(lane, &tally, pending)).collect();
-    let disk_full = desk.outbox.health().await?.disk_full;
-    // What a target lacks that is not sent to is nobody's worry.
-    let is_sent_to = |name: &str| targets.iter().any(|target| target.name == name);
-    let warned = tally
-        .items
-        .iter()
-        .filter(|items| is_sent_to(&items.target))
-        .map(|items| items.warned)
-        .sum();
-    let broken = tally.invalid - tally.not_ours;
-    let reasons = reasons(&roots, &targets, broken, warned, disk_full.is_some());
+    let ready = roots.iter().all(|root| root.reconciled);
+    let roots: Vec<_> =
+        roots.iter().map(|root| root_of(root, &config.watch, &count.tally)).collect();
+    let pending = roots.iter().map(|root| root.unsettled + root.troubled).sum();
+    let targets: Vec<_> =
+        lanes.iter().map(|lane| target_of(lane, &count.tally, pending, now_ms)).collect();
+    let outbox = wire::Outbox {
+        path: config.outbox.display().to_string(),
+        size_bytes: count.size_bytes,
+        schema: count.schema,
+        disk_full: desk.outbox.disk_full(),
+        counted_at: at(count.at_ms).unwrap_or_else(clock::now),
+    };
+    let reasons = reasons(&roots, &lanes, &count.tally, outbox.disk_full);
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_s: (now_ms - desk.started_ms) / 1000,
-        ready: roots.iter().all(|root| root.since.is_some()),
+        ready,
         healthy: reasons.is_empty(),
         reasons,
         roots,
         targets,
-        outbox: wire::Outbox {
-            path: desk.settings.borrow().outbox.display().to_string(),
-            disk_full,
-            size_bytes: 0,
-            schema: 1,
-            counted_at: crate::clock::now(),
-        },
+        outbox,
     })
 }
 
@@ -58,7 +62,8 @@ pub fn pending(desk: &Desk) -> Vec<wire::Pending> {
     desk.roots.iter().flat_map(of_root).collect()
 }
 
-fn root_of(status: &RootStatus) -> wire::Root {
+fn root_of(status: &RootStatus, watch: &Watch, tally: &Tally) -> wire::Root {
+    let sighting = status.sighting.as_ref().map(|(sighting, _)| sighting);
     let now = Instant::now();
     let written = status.pending.iter().filter(|file| file.trouble.is_none());
     let oldest = written.map(|file| file.since).min();
@@ -66,15 +71,12 @@ fn root_of(status: &RootStatus) -> wire::Root {
         root: status.root.to_string(),
         path: status.path.display().to_string(),
         file_system: status.file_system.to_owned(),
-        mode: String::new(),
-        why: None,
-        state: status
-            .sighting
-            .as_ref()
-            .map_or("not looked at yet".to_owned(), |(sighting, _)| sighting.to_string()),
+        mode: watch.mode.as_str().to_owned(),
+        state: sighting.map_or("unknown", Sighting::word).to_owned(),
+        why: sighting.and_then(Sighting::why),
         seen: status.is_seen(),
         since: status.sighting.as_ref().map(|(_, since)| *since),
-        files: status.files,
+        files: tally.files[status.root as usize],
         last_event: status.last_event,
         overflows: status.overflows,
         last_scan: status.last_scan.map(|(at, _)| at),
@@ -88,7 +90,58 @@ fn root_of(status: &RootStatus) -> wire::Root {
     }
 }
 
-fn target_of(lane: &LaneStatus, tally: &Tally, pending: usize) -> wire::Target {
+fn target_of(lane: &LaneStatus, tally: &Tally, pending: usize, now_ms: i64) -> wire::Target {
+    let state = match &lane.shut {
+        _ if lane.paused_ms.is_some() => "paused",
+        None => "up",
+        Some(shut) if shut.is_stopped => "stopped",
+        Some(_) => "asleep",
+    };
+    let ledger = lane.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+    wire::Target {
+        name: lane.name.to_owned(),
+        url: lane.url.clone(),
+        state: state.to_owned(),
+        why: match lane.paused_ms {
+            Some(_) => Some("by order; to go on: ytv2d resume".to_owned()),
+            None => lane.shut.as_ref().map(|shut| shut.why.clone()),
+        },
+        until: lane.shut.as_ref().and_then(|shut| at(shut.until_ms)),
+        counts: counts(lane, tally, pending),
+        oldest_due: tally.oldest_due.iter().find(|due| due.target == lane.name).and_then(|due| {
+            Some(wire::OldestDue {
+                id: due.id.to_string(),
+                kind: due.kind,
+                since: at(due.since_ms)?,
+                age_s: (now_ms - due.since_ms).max(0) / 1000,
+            })
+        }),
+        in_flight: lane.in_flight.iter().filter_map(flight).collect(),
+        last_success: lane.last_success_ms.and_then(at),
+        last_error: lane.last_error.as_ref().map(|(_, why)| why.clone()),
+        last_error_at: lane.last_error.as_ref().and_then(|(ms, _)| at(*ms)),
+        delivered: wire::Delivered {
+            minute: ledger.pace.minute(now_ms),
+            hour: ledger.pace.hour(now_ms),
+            day: ledger.pace.day(now_ms),
+            per_minute: ledger.pace.per_minute(MINUTES, now_ms),
+        },
+        latency: ledger.latencies.quantiles(),
+    }
+}
+
+fn flight(flight: &InFlight) -> Option<wire::InFlight> {
+    Some(wire::InFlight {
+        id: flight.id.to_string(),
+        kind: flight.kind,
+        since: at(flight.since_ms)?,
+        done_bytes: flight.progress.done(),
+        total_bytes: flight.progress.total(),
+    })
+}
+
+/// How many items are in each state, every state being named.
+fn counts(lane: &LaneStatus, tally: &Tally, pending: usize) -> BTreeMap<String, usize> {
     let mut counts: BTreeMap<String, usize> =
         ItemState::ALL.map(|state| (state.as_str().to_owned(), 0)).into();
     let mut add = |state: ItemState, count: usize| {
@@ -104,71 +157,75 @@ fn target_of(lane: &LaneStatus, tally: &Tally, pending: usize) -> wire::Target {
     }
     add(ItemState::Invalid, tally.invalid);
     add(ItemState::Waiting, tally.unclaimed + pending);
-    let state = match &lane.shut {
-        _ if lane.paused_ms.is_some() => "paused",
-        None => "up",
-        Some(shut) if shut.is_stopped => "stopped",
-        Some(_) => "asleep",
-    };
-    wire::Target {
-        name: lane.name.to_owned(),
-        url: lane.url.clone(),
-        state: state.to_owned(),
-        why: match lane.paused_ms {
-            Some(_) => Some("by order; to go on: ytv2d resume".to_owned()),
-            None => lane.shut.as_ref().map(|shut| shut.why.clone()),
-        },
-        until: lane.shut.as_ref().and_then(|shut| at(shut.until_ms)),
-        counts,
-        in_flight: Vec::new(),
-        oldest_due: None,
-        delivered: wire::Delivered::default(),
-        latency: None,
-        last_success: lane.last_success_ms.and_then(at),
-        last_error: lane.last_error.as_ref().map(|(_, why)| why.clone()),
-        last_error_at: lane.last_error.as_ref().and_then(|(ms, _)| at(*ms)),
-    }
+    counts
 }
 
-/// Everything that is not as it should be, each in a line that says where to look.
+/// Everything that is not as it should be: each says what is wrong, and what to do. A pause by order
+/// is among them: it outlives restarts, and whoever finds the dashboard stale tomorrow may not be
+/// the one who ordered it.
 fn reasons(
     roots: &[wire::Root],
-    targets: &[wire::Target],
-    broken: usize,
-    warned: usize,
-    disk_full: bool,
+    lanes: &[LaneStatus],
+    tally: &Tally,
+    disk_full: Option<Timestamp>,
 ) -> Vec<String> {
     let mut reasons = Vec::new();
-    if disk_full {
-        reasons.push("the outbox's volume is full (disk_full): make room".to_owned());
+    if disk_full.is_some() {
+        reasons.push(
+            "the outbox's volume is full (disk_full): make room on it; all goes on by itself then"
+                .to_owned(),
+        );
     }
-    for root in roots.iter().filter(|root| !root.seen) {
-        reasons.push(format!("{}: {}", root.root, root.state));
+    for wire::Root { root, state, path, why, .. } in roots.iter().filter(|root| !root.seen) {
+        let why = why.as_deref().unwrap_or_default();
+        reasons.push(match state.as_str() {
+            "lost" => format!("{root} is lost: {why}: create or mount {path}"),
+            "suspicious" => format!("{root} is suspicious: {why}; if not, mount {path}"),
+            _ => format!("{root} was not looked at yet: ask again in a moment"),
+        });
     }
     for root in roots.iter().filter(|root| root.troubled > 0) {
         reasons.push(format!(
-            "{}: {} files cannot be read for now; ytv2d list --state waiting says why",
-            root.root, root.troubled
+            "{}: {}; ytv2d list --state waiting says why",
+            root.root,
+            many(root.troubled, "file cannot be read for now", "files cannot be read for now")
         ));
     }
-    let most = |state: ItemState| {
-        targets.iter().filter_map(|target| target.counts.get(state.as_str())).max().copied()
-    };
-    for target in targets {
-        if let Some(why) = &target.why {
-            reasons.push(format!("{} is {}: {why}", target.name, target.state));
+    for lane in lanes {
+        let name = lane.name;
+        if lane.paused_ms.is_some() {
+            reasons.push(format!("{name} is paused: by order; to go on: ytv2d resume"));
+        } else if let Some(shut) = &lane.shut {
+            let state = if shut.is_stopped { "stopped" } else { "asleep" };
+            reasons.push(format!("{name} is {state}: {}; {}", shut.why, shut.remedy));
         }
     }
-    if let Some(count) = most(ItemState::Parked).filter(|count| *count > 0) {
-        reasons.push(format!("{count} items are parked; ytv2d list --state parked says why"));
-    }
-    if broken > 0 {
+    let is_sent_to = |target: &str| lanes.iter().any(|lane| lane.name == target);
+    let items = || tally.items.iter().filter(|items| is_sent_to(&items.target));
+    let is_parked = |items: &&Tallied| items.state == ItemState::Parked;
+    let parked: usize = items().filter(is_parked).map(|items| items.count).sum();
+    if parked > 0 {
         reasons.push(format!(
-            "{broken} files cannot be delivered; ytv2d list --state invalid says why"
+            "{}; ytv2d list --state parked says why; mended? ytv2d retry --state parked",
+            many(parked, "item is parked", "items are parked")
         ));
     }
+    let broken = tally.invalid - tally.not_ours;
+    if broken > 0 {
+        reasons.push(format!(
+            "{}; ytv2d list --state invalid says why",
+            many(broken, "file cannot be delivered", "files cannot be delivered")
+        ));
+    }
+    let warned: usize = items().map(|items| items.warned).sum();
     if warned > 0 {
-        reasons.push(format!("{warned} acknowledged with a reservation; ytv2d list shows them"));
+        let has = "item was acknowledged with a reservation";
+        let have = "items were acknowledged with a reservation";
+        reasons.push(format!("{}; ytv2d list shows it", many(warned, has, have)));
     }
     reasons
+}
+
+fn many(count: usize, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
 }

@@ -12,7 +12,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use crate::drain::{LaneStatus, LaneStatuses};
-use crate::outbox::{Health, Outbox, OutboxError};
+use crate::outbox::Outbox;
 use crate::systemd;
 use crate::watch::Hints;
 
@@ -59,7 +59,8 @@ pub struct Liveness {
     /// Those that run, as they were last seen.
     running: LaneStatuses,
     outbox: Outbox,
-    answer: Option<JoinHandle<Result<Health, OutboxError>>>,
+    /// What the outbox's thread was asked last.
+    answer: Option<JoinHandle<()>>,
     /// The parts that hang, as was said.
     hung: Vec<String>,
     looks: Interval,
@@ -84,7 +85,7 @@ impl Liveness {
     /// Waits until it is time for a look, takes it, and tells the service manager if all is well.
     pub async fn turn(&mut self, is_ready: bool) {
         self.looks.tick().await;
-        let still = self.look().await;
+        let still = self.look();
         match (still.is_empty(), is_ready) {
             (true, true) => systemd::alive(),
             (true, false) => systemd::starting(LONGER),
@@ -100,18 +101,11 @@ impl Liveness {
     }
 
     /// The parts that have taken no step since the last look. Asks each for one.
-    async fn look(&mut self) -> Vec<String> {
+    fn look(&mut self) -> Vec<String> {
         let mut still = Vec::new();
-        let mut is_full = false;
-        match self.answer.take() {
-            Some(answer) if !answer.is_finished() => {
-                still.push("outbox".to_owned());
-                self.answer = Some(answer);
-            }
-            Some(answer) => {
-                is_full = matches!(answer.await, Ok(Ok(Health { disk_full: Some(_), .. })));
-            }
-            None => {}
+        match &self.answer {
+            Some(answer) if !answer.is_finished() => still.push("outbox".to_owned()),
+            _ => self.answer = None,
         }
         for (watcher, seen) in &mut self.watchers {
             let taken = watcher.steps.taken();
@@ -121,7 +115,7 @@ impl Liveness {
         }
         if self.lanes.has_changed().unwrap_or_default() {
             self.running = self.lanes.borrow_and_update().clone();
-        } else if !is_full {
+        } else if self.outbox.disk_full().is_none() {
             // A new lane waits for room on a full disk, as it should.
             still.extend(self.running.iter_mut().filter_map(unmoved));
         }
@@ -136,7 +130,7 @@ impl Liveness {
         self.outbox.nudge();
         if self.answer.is_none() {
             let outbox = self.outbox.clone();
-            self.answer = Some(tokio::spawn(async move { outbox.health().await }));
+            self.answer = Some(tokio::spawn(async move { outbox.passes().await }));
         }
     }
 }
@@ -148,92 +142,82 @@ fn unmoved(lane: &mut watch::Receiver<LaneStatus>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use tokio::sync::{Notify, watch};
+    use tokio::sync::Mutex;
 
     use super::*;
 
     struct Stage {
         liveness: Liveness,
-        hints: Hints,
         lane: watch::Sender<LaneStatus>,
+        /// Whoever has it keeps the watching from going on.
+        gate: Arc<Mutex<()>>,
         _lanes: watch::Sender<LaneStatuses>,
         _guard: crate::outbox::Guard,
         _directory: tempfile::TempDir,
     }
 
-    async fn stage(steps: Steps) -> Stage {
+    async fn stage() -> Stage {
         let directory = tempfile::tempdir().unwrap();
         let (outbox, guard) = Outbox::open(&directory.path().join("outbox.db")).await.unwrap();
-        let hints = Hints::default();
+        let (steps, hints) = (Steps::default(), Hints::default());
+        let (gate, wake) = (Arc::new(Mutex::new(())), hints.clone());
+        let passes = Arc::clone(&gate);
+        tokio::spawn(steps.of(async move {
+            loop {
+                wake.wait().await;
+                drop(passes.lock().await);
+            }
+        }));
         let (lane, seen) =
             watch::channel(LaneStatus { name: "dashboard", ..LaneStatus::default() });
         let (lanes, list) = watch::channel(vec![seen]);
-        let watcher = Watcher { name: "reports".to_owned(), steps, hints: hints.clone() };
+        let watcher = Watcher { name: "reports".to_owned(), steps, hints };
         let liveness = Liveness::new(vec![watcher], list, outbox, None);
-        Stage { liveness, hints, lane, _lanes: lanes, _guard: guard, _directory: directory }
+        Stage { liveness, lane, gate, _lanes: lanes, _guard: guard, _directory: directory }
     }
 
-    /// What the outbox's thread has been asked, it has answered.
-    async fn answered(liveness: &Liveness) {
-        while liveness.answer.as_ref().is_some_and(|answer| !answer.is_finished()) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+    impl Stage {
+        /// The parts that hang, after so many rounds in which the others moved.
+        async fn hung_after(
+            &mut self,
+            rounds: usize,
+            lane_turns: bool,
+            asked: bool,
+        ) -> Vec<String> {
+            let mut still = Vec::new();
+            for _ in 0..rounds {
+                if lane_turns {
+                    self.lane.send_modify(|_| {});
+                }
+                for _ in 0..10 {
+                    tokio::task::yield_now().await;
+                }
+                if let Some(answer) = self.liveness.answer.take_if(|_| asked) {
+                    answer.await.unwrap();
+                }
+                still = self.liveness.look();
+            }
+            still
         }
     }
 
     #[tokio::test]
-    async fn what_is_asked_for_a_step_and_takes_none_is_named() {
-        let steps = Steps::default();
-        let Stage { mut liveness, hints, lane, _lanes, _guard, _directory } =
-            stage(steps.clone()).await;
-        let hangs = Arc::new(Notify::new());
-        let (taker, hung, released) = (hints.clone(), Arc::clone(&hangs), Arc::new(Notify::new()));
-        let told = Arc::clone(&released);
-        tokio::spawn(steps.of(async move {
-            loop {
-                tokio::select! {
-                    () = taker.wait() => {}
-                    () = hung.notified() => told.notified().await,
-                }
-            }
-        }));
-        let turn = |lane: &watch::Sender<LaneStatus>| lane.send_modify(|_| {});
-        let until_step = async |count: u64| {
-            while steps.taken() == count {
-                tokio::task::yield_now().await;
-            }
-        };
+    async fn whatever_takes_no_step_though_it_is_asked_to_is_named_until_it_does() {
+        let mut stage = stage().await;
+        assert!(stage.hung_after(5, true, true).await.is_empty());
 
-        until_step(0).await;
-        turn(&lane);
-        assert!(liveness.look().await.is_empty());
-        // Each is idle, and answers the asking.
-        let before = steps.taken();
-        until_step(before).await;
-        turn(&lane);
-        answered(&liveness).await;
-        assert!(liveness.look().await.is_empty());
+        let gate = Arc::clone(&stage.gate);
+        let shut = gate.lock().await;
+        assert_eq!(stage.hung_after(3, true, true).await, ["reports"]);
+        drop(shut);
+        assert!(stage.hung_after(2, true, true).await.is_empty());
 
-        // The watching goes on to wait for something else, for ever.
-        let before = steps.taken();
-        until_step(before).await;
-        let before = steps.taken();
-        hangs.notify_one();
-        until_step(before).await;
-        turn(&lane);
-        answered(&liveness).await;
-        assert!(liveness.look().await.is_empty());
-        answered(&liveness).await;
-        turn(&lane);
-        assert_eq!(liveness.look().await, ["reports"]);
-        answered(&liveness).await;
-        assert_eq!(liveness.look().await, ["reports", "dashboard"]);
-        released.notify_one();
-        let before = steps.taken();
-        until_step(before).await;
-        turn(&lane);
-        answered(&liveness).await;
-        assert!(liveness.look().await.is_empty());
+        assert_eq!(stage.hung_after(2, false, true).await, ["dashboard"]);
+        assert!(stage.hung_after(2, true, true).await.is_empty());
+
+        let held = stage.liveness.outbox.hold_up().await;
+        assert_eq!(stage.hung_after(3, true, false).await, ["outbox"]);
+        drop(held);
+        assert!(stage.hung_after(2, true, true).await.is_empty());
     }
 }

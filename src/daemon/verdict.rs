@@ -5,26 +5,29 @@ use crate::delivery::ItemState;
 
 /// The line: a word, what is on its way, and the first reason of a word that is not "healthy".
 pub fn line(status: &Status) -> String {
-    let total = |state: ItemState| -> usize {
-        let of = |counts: &std::collections::BTreeMap<String, usize>| {
-            counts.get(state.as_str()).copied().unwrap_or_default()
-        };
-        status.targets.iter().map(|target| of(&target.counts)).sum()
-    };
     let word = match (status.ready, status.healthy) {
         (false, _) => "starting",
         (true, false) => "degraded",
         (true, true) => "healthy",
     };
-    let current = total(ItemState::Current);
-    let pending: usize =
-        [ItemState::Due, ItemState::InFlight, ItemState::Waiting].into_iter().map(total).sum();
-    let why = match status.reasons.as_slice() {
-        [] => String::new(),
-        [reason] => format!("; {reason}"),
-        [reason, others @ ..] => format!("; {reason}; {} more: ytv2d status", others.len()),
+    let total = |state: ItemState| -> usize {
+        status.targets.iter().filter_map(|target| target.counts.get(state.as_str())).sum()
     };
-    format!("{word}: {current} delivered, {pending} pending{why}")
+    let mut line = format!("{word}: {} due", total(ItemState::Due));
+    for (state, words) in [(ItemState::InFlight, "being sent"), (ItemState::Waiting, "waiting")] {
+        match total(state) {
+            0 => {}
+            count => line.push_str(&format!(", {count} {words}")),
+        }
+    }
+    match status.reasons.as_slice() {
+        [] => {}
+        [reason] => line.push_str(&format!("; {reason}")),
+        [reason, others @ ..] => {
+            line.push_str(&format!("; {reason}; {} more: ytv2d status", others.len()));
+        }
+    }
+    line
 }
 
 #[cfg(test)]
@@ -46,10 +49,10 @@ mod tests {
 
     #[test]
     fn what_is_wrong_comes_with_the_word() {
-        assert_eq!(line(&status(&[])), "healthy: 0 delivered, 0 pending");
-        assert_eq!(line(&status(&["a: b"])), "degraded: 0 delivered, 0 pending; a: b");
+        assert_eq!(line(&status(&[])), "healthy: 0 due");
+        assert_eq!(line(&status(&["a: b"])), "degraded: 0 due; a: b");
         let line = line(&status(&["a", "b", "c"]));
-        assert_eq!(line, "degraded: 0 delivered, 0 pending; a; 2 more: ytv2d status");
+        assert_eq!(line, "degraded: 0 due; a; 2 more: ytv2d status");
     }
 
     #[test]

@@ -49,6 +49,19 @@ impl Cause {
         matches!(self, Cause::Denied(_) | Cause::Misdirected(_) | Cause::Retired(_))
     }
 
+    /// What ends it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Cause::Failing(_) => "see whether it is up; it is tried again by itself",
+            Cause::AskedToWait(_) => "it is tried again by itself",
+            Cause::Denied(_) => "put the right token into the token file, then: ytv2d reload",
+            Cause::Misdirected(_) => "mend its url in ytv2d.toml, and restart",
+            Cause::Retired(_) => {
+                "switch it off: legacy.enabled = false in ytv2d.toml, then: ytv2d reload"
+            }
+        }
+    }
+
     /// The last words of the target.
     pub fn why(&self) -> &str {
         match self {

@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
-use crate::contract::legacy::{ContentAnswer, UploadAnswer};
-use crate::contract::{AUDIO_PUBLIC_PREFIX, Action, AudioAnswer, ErrorAnswer, ReportAnswer};
+use crate::contract::{
+    AUDIO_PUBLIC_PREFIX, Action, AudioAnswer, ContentAnswer, ErrorAnswer, ReportAnswer,
+    UploadAnswer,
+};
 use crate::file::Printable;
 use crate::id::{Kind, TargetName};
 

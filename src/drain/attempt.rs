@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::parcel::{Packed, Unpacked, open, pack, pack_row, read};
 use super::persist;
+use super::report::Reporter;
 use crate::clock;
 use crate::config::Config;
 use crate::contract::Action;
@@ -11,7 +12,7 @@ use crate::delivery::Verdict;
 use crate::file::FileRef;
 use crate::id::{Kind, TargetName, Version};
 use crate::outbox::{Due, FileOf, Outbox, OutboxError, Parcel, Taken};
-use crate::target::{AudioBody, Load, Sent, Target};
+use crate::target::{AudioBody, Load, Progress, Sent, Target};
 use crate::watch::{Pulse, Questions};
 
 /// Everything that one attempt needs.
@@ -22,6 +23,8 @@ pub struct Attempt {
     pub outbox: Outbox,
     pub target: Target,
     pub config: Arc<Config>,
+    pub reporter: Reporter,
+    pub progress: Arc<Progress>,
     pub questions: Questions,
 }
 
@@ -69,6 +72,7 @@ impl Attempt {
             None => End::Moot,
             Some(parcel) => {
                 let parcel = Arc::new(parcel);
+                self.reporter.started(&parcel);
                 let end = match (parcel.kind, self.target.name()) {
                     (Kind::Report, TargetName::Dashboard) => self.report(&parcel).await,
                     (Kind::Report, TargetName::Legacy) => self.row(&parcel).await,
@@ -139,7 +143,8 @@ impl Attempt {
         let (root, source) = (self.config.watch.exports.clone(), parcel.source.clone());
         let opened = self.ask(&parcel.source, move |_| open(&root, &source)).await?;
         let (file, questions) = (parcel.source.file.clone(), self.questions.clone());
-        let body = AudioBody::new(file, opened, parcel.want, parcel.audio_seconds, questions);
+        let (seconds, progress) = (parcel.audio_seconds, Arc::clone(&self.progress));
+        let body = AudioBody::new(file, opened, parcel.want, seconds, questions, progress);
         if let Some(why) = self.target.too_large(body.size()) {
             return Ok(End::Unfit(Arc::clone(parcel), why));
         }
@@ -149,7 +154,7 @@ impl Attempt {
     }
 
     async fn deliver(&self, parcel: &Parcel, load: Load) -> Result<Verdict, Unpacked> {
-        match self.target.deliver(&parcel.id, parcel.want_no, load).await {
+        match self.target.deliver(&parcel.id, parcel.want_no, load, &self.progress).await {
             Sent::Changed => Err(Unpacked::Changed(parcel.source.file.clone())),
             Sent::Unreadable(error) => Err(Unpacked::Io(parcel.source.file.clone(), error)),
             Sent::Verdict(verdict) => Ok(verdict),

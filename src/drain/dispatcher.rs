@@ -269,11 +269,6 @@ impl Dispatcher {
         self.aloft.insert(due.id.clone(), (due.kind, self.generation));
     }
 
-    /// What is under way.
-    pub fn aloft(&self) -> impl Iterator<Item = (Kind, &ContentId)> {
-        self.aloft.iter().map(|(id, (kind, _))| (*kind, id))
-    }
-
     /// Why nothing is sent but probes, and until when.
     pub fn shut(&self) -> Option<(&Cause, i64)> {
         self.breaker.open()
@@ -449,6 +444,7 @@ fn millis(duration: Duration) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::Kind;
 
     const RULES: Rules = Rules {
         parallel: 2,

@@ -12,6 +12,7 @@ use tracing::info;
 use super::{Lane, LaneStatus};
 use crate::config::Config;
 use crate::id::TargetName;
+use crate::journal::Journal;
 use crate::outbox::{Outbox, OutboxError};
 use crate::target::Target;
 use crate::watch::{Hints, Questions};
@@ -25,6 +26,7 @@ pub type LaneStatuses = Vec<watch::Receiver<LaneStatus>>;
 /// Keeps a lane for each target.
 pub struct Lanes {
     pub outbox: Outbox,
+    pub journal: Journal,
     pub targets: watch::Receiver<Targets>,
     pub settings: watch::Receiver<Arc<Config>>,
     /// Where to say that a report, or an audio file, is not what it was.
@@ -101,6 +103,7 @@ impl Lanes {
         let mut lane = Lane {
             row: 0,
             outbox: self.outbox.clone(),
+            journal: self.journal.clone(),
             target,
             targets: self.targets.clone(),
             settings,

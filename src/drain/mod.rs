@@ -3,6 +3,7 @@
 mod attempt;
 mod dispatcher;
 mod lanes;
+mod ledger;
 mod parcel;
 mod pilot;
 mod report;
@@ -26,15 +27,18 @@ use tracing::{info, warn};
 use crate::clock;
 use crate::config::Config;
 use crate::file::{FileRef, Root};
+use crate::journal::Journal;
 use crate::outbox::{Due, Outbox, OutboxError};
 use crate::target::Target;
 use crate::watch::{Hints, Questions, Touch};
 use attempt::Attempt;
 use dispatcher::Rules;
 pub use lanes::{LaneStatuses, Lanes, Targets, add_target};
+pub use ledger::{LATENCY_BOUNDS_S, Ledger};
 pub use parcel::payload;
 use pilot::{Landed, Order, Pilot, Rows};
-pub use status::{LaneStatus, Shut};
+use report::Reporter;
+pub use status::{InFlight, LaneStatus, Shut};
 
 /// How long attempts may take to end once the daemon is told to stop.
 pub const STOP_DEADLINE: Duration = Duration::from_secs(10);
@@ -50,6 +54,7 @@ struct Lane {
     /// Its row in the outbox.
     row: i64,
     outbox: Outbox,
+    journal: Journal,
     target: Target,
     /// All targets, as they are after a reload: told before the settings.
     targets: watch::Receiver<Targets>,
@@ -71,7 +76,7 @@ impl Lane {
     /// Only those of the outbox; those of the target are what the outbox is for.
     async fn run(mut self, stop: CancellationToken) -> Result<(), OutboxError> {
         let mut changes = self.outbox.changes();
-        let mut pilot = Pilot::new(self.target.name().as_str(), self.row, self.rules(), jitter);
+        let mut pilot = Pilot::new(self.reporter(), self.row, self.rules(), jitter);
         let mut flights = Flights::new();
         loop {
             // Before asking, so that what changes meanwhile is not missed.
@@ -133,10 +138,11 @@ impl Lane {
                         Ok(Landed::Probe(health, outbox.probe(row).await?))
                     });
                 }
-                Order::Attempt(due) => {
+                Order::Attempt(due, progress) => {
                     let config = self.settings.borrow().clone();
-                    let questions = self.questions.clone();
-                    let attempt = Attempt { due, row, outbox, target, config, questions };
+                    let (reporter, questions) = (self.reporter(), self.questions.clone());
+                    let attempt =
+                        Attempt { due, row, outbox, target, config, reporter, progress, questions };
                     flights.spawn(async move { attempt.run().await.map(Landed::Attempt) });
                 }
                 Order::AskHealth(in_doubt) => {
@@ -188,6 +194,10 @@ impl Lane {
                 Ok(())
             }
         }
+    }
+
+    fn reporter(&self) -> Reporter {
+        Reporter::new(self.target.name().as_str(), self.journal.clone())
     }
 
     fn rules(&self) -> Rules {

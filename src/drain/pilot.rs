@@ -2,20 +2,20 @@
 //! nothing and knows no clock: the loop around it, the daemon's or the simulation's, does what it
 //! is told and says what came of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use tracing::{debug, warn};
 
 use super::attempt::{End, Ended, Flight};
 use super::dispatcher::{Dispatcher, Doubt, News, Next, Rules, Ruling};
+use super::ledger::Ledger;
 use super::parcel::Unpacked;
-use super::report;
-use super::status::{LaneStatus, Shut};
+use super::report::Reporter;
+use super::status::{InFlight, LaneStatus, Shut};
 use crate::delivery::{Backoff, Health, Jitter};
 use crate::file::FileRef;
 use crate::id::{ContentId, Kind};
-use crate::outbox::{Due, Outcome, Parcel, Settlement};
+use crate::outbox::{self, Due, Outcome, Parcel, Settlement};
+use crate::target::Progress;
 
 /// How long to leave a file to the intake that is not what it was, or that is not there: a moment,
 /// and longer while a lost directory keeps all of them away.
@@ -49,7 +49,7 @@ pub enum Order {
     WarmUp,
     /// Look at the health, and for an item to go on with.
     Probe,
-    Attempt(Due),
+    Attempt(Due, Arc<Progress>),
     /// Look at the health, since whose fault an attempt was depends on it.
     AskHealth(Box<InDoubt>),
     /// Write down what an attempt for this id came to.
@@ -83,28 +83,40 @@ pub enum Landed {
 /// Steers one lane.
 #[derive(Debug)]
 pub struct Pilot {
-    target: &'static str,
+    reporter: Reporter,
     /// The target's row in the outbox.
     row: i64,
     dispatcher: Dispatcher,
+    in_flight: Vec<InFlight>,
+    ledger: Arc<Mutex<Ledger>>,
     last_success_ms: Option<i64>,
     last_error: Option<(i64, String)>,
 }
 
 impl Pilot {
-    pub fn new(target: &'static str, row: i64, rules: Rules, jitter: Jitter) -> Self {
+    pub fn new(reporter: Reporter, row: i64, rules: Rules, jitter: Jitter) -> Self {
         let dispatcher = Dispatcher::new(rules, jitter);
-        Self { target, row, dispatcher, last_success_ms: None, last_error: None }
+        Self {
+            reporter,
+            row,
+            dispatcher,
+            in_flight: Vec::new(),
+            ledger: Arc::default(),
+            last_success_ms: None,
+            last_error: None,
+        }
     }
 
     /// Brings a status up to date.
     pub fn describe(&self, status: &mut LaneStatus) {
         status.shut = self.dispatcher.shut().map(|(cause, until_ms)| Shut {
             is_stopped: cause.is_stopped(),
+            remedy: cause.remedy(),
             why: cause.why().to_owned(),
             until_ms,
         });
-        status.in_flight = self.dispatcher.aloft().map(|(kind, id)| (kind, id.clone())).collect();
+        status.in_flight.clone_from(&self.in_flight);
+        status.ledger = Arc::clone(&self.ledger);
         status.last_success_ms = self.last_success_ms;
         status.last_error.clone_from(&self.last_error);
     }
@@ -142,7 +154,8 @@ impl Pilot {
                         chosen.extend(more);
                         next = [next, earliest].into_iter().flatten().min();
                     }
-                    return Ok((chosen.into_iter().map(Order::Attempt).collect(), next));
+                    let orders = chosen.into_iter().map(|due| self.attempt(due, now_ms));
+                    return Ok((orders.collect(), next));
                 }
                 Next::WarmUp => {
                     // Nobody is woken for nothing.
@@ -177,7 +190,7 @@ impl Pilot {
         let dispatcher = &mut self.dispatcher;
         let mut orders = Vec::new();
         match landed {
-            Landed::Settled(id) => dispatcher.settled(&id),
+            Landed::Settled(id) => self.settled(&id),
             Landed::Resumed => {}
             Landed::WarmUp(health) => {
                 dispatcher.look_ended(&health, now_ms);
@@ -188,7 +201,7 @@ impl Pilot {
                         None => dispatcher.nothing_to_probe_with(),
                         Some(due) => {
                             dispatcher.probe_begins(&due);
-                            orders.push(Order::Attempt(due));
+                            orders.push(self.attempt(due, now_ms));
                         }
                     }
                 }
@@ -201,16 +214,15 @@ impl Pilot {
             Landed::Attempt(Ended { due, end }) => match end {
                 End::Moot => {
                     dispatcher.no_verdict(&due, "nothing to send any more", now_ms);
-                    dispatcher.settled(&due.id);
+                    self.settled(&due.id);
                 }
                 End::Unpacked(parcel, unpacked) => {
-                    let outcome = self.unpacked(&due, unpacked, now_ms, &mut orders);
+                    let outcome = self.unpacked(&due, &parcel, unpacked, now_ms, &mut orders);
                     orders.push(self.settle(&parcel, outcome, now_ms));
                 }
                 End::Level(parcel, flight) => {
                     dispatcher.no_verdict(&due, "nothing to send any more", now_ms);
-                    debug!(id = %due.id, kind = %due.kind, target = self.target,
-                        "the target holds it already");
+                    self.reporter.held_already(&parcel);
                     let outcome = delivered(&parcel, flight, None);
                     orders.push(self.settle(&parcel, outcome, now_ms));
                 }
@@ -230,7 +242,7 @@ impl Pilot {
             },
         }
         for news in self.dispatcher.take_news() {
-            report::news(self.target, &news);
+            self.reporter.news(&news);
             if let News::Back { .. } = news {
                 orders.push(Order::Resume(now_ms));
             }
@@ -249,9 +261,12 @@ impl Pilot {
             }
             ruling => ruling,
         };
-        report::ruled(self.target, &parcel, &flight, &ruling);
+        self.reporter.ruled(&parcel, &flight, &ruling);
         match &ruling {
-            Ruling::Delivered(_) => self.last_success_ms = Some(now_ms),
+            Ruling::Delivered(_) => {
+                self.last_success_ms = Some(now_ms);
+                self.ledger().delivered(flight.bytes, parcel.changed_ms, now_ms);
+            }
             Ruling::Parked { why } | Ruling::Retry { why, .. } | Ruling::Untouched { why, .. } => {
                 self.last_error = Some((now_ms, why.clone()))
             }
@@ -276,6 +291,7 @@ impl Pilot {
     fn unpacked(
         &mut self,
         due: &Due,
+        parcel: &Parcel,
         unpacked: Unpacked,
         now_ms: i64,
         orders: &mut Vec<Order>,
@@ -283,6 +299,7 @@ impl Pilot {
         match unpacked {
             Unpacked::Changed(file) => {
                 self.dispatcher.no_verdict(due, "the file had changed", now_ms);
+                self.reporter.changed(parcel);
                 orders.push(Order::Hint(file));
                 let wait = CHANGED.wait(due.failures.saturating_add(1), |half| half);
                 Outcome::Changed { due_ms: now_ms + wait.as_millis() as i64 }
@@ -290,8 +307,7 @@ impl Pilot {
             Unpacked::Io(file, error) => {
                 self.dispatcher.no_verdict(due, "the file cannot be read", now_ms);
                 let due_ms = self.dispatcher.unreadable(due, now_ms);
-                warn!(id = %due.id, kind = %due.kind, target = self.target, %file, %error,
-                    again_in_ms = due_ms - now_ms, "not delivered: its file cannot be read");
+                self.reporter.unreadable(parcel, &file, &error, due_ms);
                 Outcome::Failed {
                     error: format!("{file} cannot be read: {error}"),
                     due_ms,
@@ -301,7 +317,28 @@ impl Pilot {
         }
     }
 
+    fn attempt(&mut self, due: Due, now_ms: i64) -> Order {
+        let progress = Arc::<Progress>::default();
+        self.in_flight.push(InFlight {
+            kind: due.kind,
+            id: due.id.clone(),
+            since_ms: now_ms,
+            progress: Arc::clone(&progress),
+        });
+        Order::Attempt(due, progress)
+    }
+
+    fn settled(&mut self, id: &ContentId) {
+        self.dispatcher.settled(id);
+        self.in_flight.retain(|flight| flight.id != *id);
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn settle(&self, parcel: &Parcel, outcome: Outcome, now_ms: i64) -> Order {
+        self.ledger().ended(outbox::Ended::from(&outcome));
         let settlement = Settlement {
             target: self.row,
             item: parcel.item,

@@ -1,6 +1,10 @@
 //! What can be said of one lane at any time.
 
+use std::sync::{Arc, Mutex};
+
+use super::ledger::Ledger;
 use crate::id::{ContentId, Kind};
+use crate::target::Progress;
 
 /// The state of a lane, as it last knew it. Times are milliseconds since 1970.
 #[derive(Clone, Debug, Default)]
@@ -12,15 +16,25 @@ pub struct LaneStatus {
     /// Since when nothing is sent, by order.
     pub paused_ms: Option<i64>,
     /// What is under way.
-    pub in_flight: Vec<(Kind, ContentId)>,
+    pub in_flight: Vec<InFlight>,
     pub last_success_ms: Option<i64>,
     pub last_error: Option<(i64, String)>,
+    pub ledger: Arc<Mutex<Ledger>>,
+}
+
+/// A request that is under way.
+#[derive(Clone, Debug)]
+pub struct InFlight {
+    pub kind: Kind,
+    pub id: ContentId,
+    pub since_ms: i64,
+    pub progress: Arc<Progress>,
 }
 
 impl LaneStatus {
     /// Whether a request for this is under way.
     pub fn is_sending(&self, kind: Kind, id: &ContentId) -> bool {
-        self.in_flight.iter().any(|(sent, content)| *sent == kind && content == id)
+        self.in_flight.iter().any(|flight| flight.kind == kind && flight.id == *id)
     }
 }
 
@@ -29,6 +43,8 @@ impl LaneStatus {
 pub struct Shut {
     /// It takes a person to go on.
     pub is_stopped: bool,
+    /// What ends it.
+    pub remedy: &'static str,
     pub why: String,
     pub until_ms: i64,
 }

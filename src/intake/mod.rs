@@ -2,6 +2,7 @@
 //!
 //! Each root has its own, so that a large audio file being read holds no report up.
 
+mod announce;
 mod audio;
 mod inspect;
 mod look;
@@ -27,6 +28,7 @@ use tracing::info;
 use crate::clock;
 use crate::config::{Config, FirstRun};
 use crate::file::Root;
+use crate::journal::Journal;
 use crate::outbox::{Outbox, OutboxError};
 use crate::watch::{Deletions, Eye, Hints, Mounts, Questions, Settling, Touch, Vision};
 pub use inspect::{Inspection, inspect};
@@ -44,6 +46,7 @@ pub struct Intake {
     root: Root,
     path: PathBuf,
     outbox: Outbox,
+    journal: Journal,
     settings: watch::Receiver<Arc<Config>>,
     hints: Hints,
     requests: Requests,
@@ -96,16 +99,23 @@ struct Counts {
     gone: usize,
 }
 
+/// What an intake works with.
+pub struct Tools {
+    pub outbox: Outbox,
+    pub journal: Journal,
+    pub settings: watch::Receiver<Arc<Config>>,
+    pub hints: Hints,
+    pub questions: Questions,
+}
+
 impl Intake {
     pub fn new(
         root: Root,
-        outbox: Outbox,
-        settings: watch::Receiver<Arc<Config>>,
-        hints: Hints,
-        questions: Questions,
+        tools: Tools,
         requests: Requests,
         status: watch::Sender<RootStatus>,
     ) -> Self {
+        let Tools { outbox, journal, settings, hints, questions } = tools;
         let path = settings.borrow().watch.path(root).to_owned();
         let vision = Vision::new(settings.borrow().watch.mode);
         let eye = Eye::new(&path, hints.clone());
@@ -114,6 +124,7 @@ impl Intake {
             root,
             path,
             outbox,
+            journal,
             settings,
             hints,
             requests,
@@ -169,6 +180,7 @@ impl Intake {
                 Err(error) => return Err(error),
             };
             if let Some(reconciled) = reconciled.take() {
+                self.status.send_modify(|status| status.reconciled = true);
                 let _nobody_waits = reconciled.send(());
             }
             if full {

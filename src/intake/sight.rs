@@ -12,6 +12,7 @@ use crate::clock;
 use crate::config::WatchMode;
 use crate::file::FileRef;
 use crate::file_system;
+use crate::journal::{Happening, News};
 use crate::outbox::{Finding, Found};
 use crate::watch::{Canary, Judgement, Reason, Settling, Sight, Sighting};
 
@@ -194,6 +195,7 @@ impl Intake {
     pub(super) fn say_turn(&mut self) {
         let is_first = self.vision.since().is_none();
         let Some(sighting) = self.vision.turn(clock::now()) else { return };
+        let was_seen = self.status.borrow().is_seen();
         let (root, path) = (self.root, self.path.display());
         match &sighting {
             Sighting::Events if is_first => {}
@@ -212,6 +214,17 @@ impl Intake {
                 "so many files are gone at once that this is taken for a failed mount: nothing is \
                  forgotten; mount the directory again, or, if they were deleted on purpose, say so \
                  with: ytv2d rescan --accept-removals"),
+        }
+        let is_seen = sighting.is_seen();
+        if is_seen != was_seen || (is_first && !is_seen) {
+            let turn = if is_seen { Happening::RootFound } else { Happening::RootLost };
+            let news = News {
+                root: Some(root.to_string()),
+                path: Some(path.to_string()),
+                words: Some(sighting.to_string()),
+                ..News::new(turn)
+            };
+            self.journal.tell(news, clock::now());
         }
         self.publish();
     }

@@ -18,6 +18,8 @@ pub struct RootStatus {
     pub file_system: &'static str,
     /// How it is seen, and since when; nothing before the first look.
     pub sighting: Option<(Sighting, Timestamp)>,
+    /// It was looked through since the start, or found to be missing.
+    pub reconciled: bool,
     /// Files that are recorded.
     pub files: usize,
     pub last_event: Option<Timestamp>,
@@ -52,6 +54,7 @@ impl RootStatus {
             path,
             file_system: "unknown",
             sighting: None,
+            reconciled: false,
             files: 0,
             last_event: None,
             overflows: 0,
@@ -65,6 +68,6 @@ impl RootStatus {
 
     /// Whether changes in it are seen, one way or the other.
     pub fn is_seen(&self) -> bool {
-        matches!(&self.sighting, Some((Sighting::Events | Sighting::Scanning(_), _)))
+        self.sighting.as_ref().is_some_and(|(sighting, _)| sighting.is_seen())
     }
 }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::Intake;
+use super::announce;
 use super::look::{self, Looked, Rules, Seen, Trigger};
 use crate::clock;
 use crate::file::FileRef;
@@ -143,15 +144,11 @@ impl Intake {
             }
         }
         let adopt = self.adopting && trigger == Trigger::Scan;
-        let vanished = self.outbox.record(findings.clone(), adopt, clock::now_ms()).await?;
+        let recorded = self.outbox.record(findings.clone(), adopt, clock::now_ms()).await?;
         // Not before, so that what is taken in at a second try is not told twice.
-        for finding in findings.iter().filter(|finding| !told.contains(&finding.file)) {
-            announce(finding);
-        }
-        for vanished in vanished {
-            warn!(id = %vanished.id, kind = %vanished.kind,
-                "its file is gone before it was delivered; nothing will be sent of it");
-        }
+        let news = findings.iter().filter(|finding| !told.contains(&finding.file));
+        announce::findings(&self.journal, news);
+        announce::recorded(&self.journal, recorded);
         Ok(())
     }
 
@@ -192,26 +189,5 @@ impl Intake {
         }
         let since = known.map_or(now, |(since, _)| *since);
         self.troubles.insert(file.name.clone(), (since, why));
-    }
-}
-
-/// Says once what is wrong with a file, when that is found out.
-fn announce(finding: &Finding) {
-    if let Found::Report(_, facts) = &finding.found {
-        for remark in &facts.remarks {
-            warn!(file = %finding.file, remark, "an odd report is delivered all the same");
-        }
-    }
-    if let Found::Problem(_, problem) | Found::Obstacle(_, problem) | Found::NotOurs(_, problem) =
-        &finding.found
-    {
-        warn!(file = %finding.file, problem, "this file cannot be delivered");
-    }
-    if std::str::from_utf8(finding.file.name_bytes()).is_err()
-        && !matches!(finding.found, Found::Gone(_))
-    {
-        warn!(file = %finding.file,
-            "the name of this file is not UTF-8: it goes by what is in it; rename it to be rid of \
-             this line");
     }
 }

@@ -118,6 +118,13 @@ fn ensure(path: &Path) -> Result<(), OutboxError> {
     Ok(())
 }
 
+/// Judges a copy of the outbox at `path`, as its opening would.
+pub fn judge(copy: &Path, path: &Path) -> Result<(), OutboxError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(copy, flags)?;
+    check(&connection, path).map(drop).map_err(|error| blame(path, error))
+}
+
 /// Whether the file is sound, and which version it has.
 fn check(connection: &Connection, path: &Path) -> Result<usize, OutboxError> {
     let version = schema::version(connection, path)?;

@@ -20,7 +20,7 @@ pub struct Attempted {
 }
 
 /// What an attempt came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ended {
     Delivered,
     Failed,
@@ -32,7 +32,7 @@ pub enum Ended {
 }
 
 impl Ended {
-    const ALL: [Ended; 5] =
+    pub const ALL: [Ended; 5] =
         [Ended::Delivered, Ended::Failed, Ended::Parked, Ended::Superseded, Ended::Changed];
 
     /// The word of the socket.
@@ -47,16 +47,27 @@ impl Ended {
     }
 }
 
+impl From<&Outcome> for Ended {
+    fn from(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Delivered { .. } => Ended::Delivered,
+            Outcome::Failed { .. } | Outcome::Untouched { .. } => Ended::Failed,
+            Outcome::Parked { .. } => Ended::Parked,
+            Outcome::Superseded { .. } => Ended::Superseded,
+            Outcome::Changed { .. } => Ended::Changed,
+        }
+    }
+}
+
 /// Keeps an attempt, in the place of the oldest.
 pub fn keep(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<()> {
-    let (ended, words) = match &settlement.outcome {
-        Outcome::Delivered { warning, .. } => (Ended::Delivered, warning.as_deref()),
-        Outcome::Superseded { .. } => (Ended::Superseded, None),
-        Outcome::Failed { error, .. } | Outcome::Untouched { error, .. } => {
-            (Ended::Failed, Some(error.as_str()))
-        }
-        Outcome::Parked { error } => (Ended::Parked, Some(error.as_str())),
-        Outcome::Changed { .. } => (Ended::Changed, None),
+    let ended = Ended::from(&settlement.outcome);
+    let words = match &settlement.outcome {
+        Outcome::Delivered { warning, .. } => warning.as_deref(),
+        Outcome::Failed { error, .. }
+        | Outcome::Untouched { error, .. }
+        | Outcome::Parked { error } => Some(error.as_str()),
+        Outcome::Superseded { .. } | Outcome::Changed { .. } => None,
     };
     let id: i64 = connection
         .prepare_cached(

@@ -11,7 +11,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::model::{AudioFacts, Finding, Found, ReportFacts, Taken, Vanished};
+use super::model::{AudioFacts, Finding, Found, Recorded, ReportFacts, Taken, Vanished, Wanted};
 use super::pairing;
 use super::sql::{State, taken_from_text, taken_to_text};
 use crate::contract::audio_public_url;
@@ -122,17 +122,17 @@ pub fn record(
     findings: &[Finding],
     adopt: bool,
     now_ms: i64,
-) -> rusqlite::Result<Vec<Vanished>> {
-    let mut desk = Desk { connection, adopt, now_ms, vanished: Vec::new() };
+) -> rusqlite::Result<Recorded> {
+    let mut desk = Desk { connection, adopt, now_ms, recorded: Recorded::default() };
     for finding in findings {
         desk.take(finding)?;
     }
-    Ok(desk.vanished)
+    Ok(desk.recorded)
 }
 
 /// Takes a target to hold what is wanted of an item.
 pub fn adopt(connection: &Connection, target: i64, item: i64) -> rusqlite::Result<()> {
-    let desk = Desk { connection, adopt: true, now_ms: 0, vanished: Vec::new() };
+    let desk = Desk { connection, adopt: true, now_ms: 0, recorded: Recorded::default() };
     let item = desk.item_row(item)?;
     match desk.sum(&item)? {
         Some(sum) if sum.version == item.want => desk.adopt(target, &item, &sum),
@@ -144,7 +144,7 @@ struct Desk<'c> {
     connection: &'c Connection,
     adopt: bool,
     now_ms: i64,
-    vanished: Vec<Vanished>,
+    recorded: Recorded,
 }
 
 /// What a row of `item` says before a change.
@@ -555,20 +555,24 @@ impl Desk<'_> {
                 State::Parked
             ])?;
         if gone > 0 {
-            self.vanished.push(Vanished { kind: item.kind, id: item.content.clone() });
+            self.recorded.vanished.push(Vanished { kind: item.kind, id: item.content.clone() });
         }
         Ok(())
     }
 
     /// What had vanished is there again, as it was.
-    fn reappear(&self, item: &Item) -> rusqlite::Result<()> {
+    fn reappear(&mut self, item: &Item) -> rusqlite::Result<()> {
         self.connection
-            .prepare_cached("SELECT target FROM delivery WHERE item = ?1 AND state = ?2")?
-            .query_map(params![item.id, State::Vanished], |row| row.get(0))?
-            .collect::<Result<Vec<i64>, _>>()?
+            .prepare_cached(
+                "SELECT target, name FROM delivery JOIN target ON target.id = delivery.target
+                 WHERE item = ?1 AND state = ?2",
+            )?
+            .query_map(params![item.id, State::Vanished], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<Vec<(i64, String)>, _>>()?
             .into_iter()
-            .try_for_each(|target| {
+            .try_for_each(|(target, name)| {
                 let state = self.open_state(target, item)?;
+                self.say_wanted(name, item, state);
                 self.execute(
                     "UPDATE delivery SET state = ?3, due_ms = ?4, failures = 0, strikes = 0
                      WHERE target = ?1 AND item = ?2",
@@ -578,19 +582,20 @@ impl Desk<'_> {
     }
 
     /// Tells every target's row of an item that another version is wanted.
-    fn make_due(&self, item: &Item, sum: &Sum) -> rusqlite::Result<()> {
-        let targets: Vec<i64> = self
+    fn make_due(&mut self, item: &Item, sum: &Sum) -> rusqlite::Result<()> {
+        let targets: Vec<(i64, String)> = self
             .connection
-            .prepare_cached("SELECT id FROM target")?
-            .query_map([], |row| row.get(0))?
+            .prepare_cached("SELECT id, name FROM target")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<_, _>>()?;
-        for target in targets {
+        for (target, name) in targets {
             if self.adopt {
                 self.adopt(target, item, sum)?;
                 continue;
             }
             let holds = self.holds(target, item, sum)?;
             let state = if holds { State::Current } else { self.open_state(target, item)? };
+            self.say_wanted(name, item, state);
             self.connection
                 .prepare_cached(
                     "INSERT INTO delivery (target, item, state, due_ms) VALUES (?1, ?2, ?3, ?4)
@@ -601,6 +606,16 @@ impl Desk<'_> {
                 .execute(params![target, item.id, state, self.now_ms, holds, sum.version])?;
         }
         Ok(())
+    }
+
+    fn say_wanted(&mut self, target: String, item: &Item, state: State) {
+        let waits = match state {
+            State::Due => false,
+            State::WaitsForReport => true,
+            State::Current | State::Parked | State::Vanished | State::Dropped => return,
+        };
+        let (kind, id) = (item.kind, item.content.clone());
+        self.recorded.wanted.push(Wanted { target, kind, id, waits });
     }
 
     /// Takes a target to hold what is wanted. Its audio lies where the dashboard always puts it

@@ -5,6 +5,7 @@ mod account;
 mod fault;
 mod file;
 mod history;
+mod inspect;
 pub(crate) mod lane;
 pub(crate) mod level;
 mod listing;
@@ -16,9 +17,9 @@ mod pairs;
 mod place;
 mod quarantine;
 mod room;
-mod schema;
+pub(crate) mod schema;
 mod sql;
-mod tally;
+pub(crate) mod tally;
 mod waiting;
 mod writer;
 
@@ -30,6 +31,7 @@ mod tests;
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -40,14 +42,15 @@ use tracing::error;
 
 pub use account::{DeliveryRecord, FileRecord, ItemRecord};
 pub use history::{Attempted, Ended};
+pub use inspect::{Inspected, inspect};
 pub use listing::{Filter, Listed, Page, Place, Standing};
 pub use model::{
-    AudioFacts, Concluded, Due, FileOf, Finding, Found, Outcome, Parcel, ReportFacts, SendVariant,
-    Settled, Settlement, Taken, Vanished,
+    AudioFacts, Concluded, Due, FileOf, Finding, Found, Outcome, Parcel, Recorded, ReportFacts,
+    SendVariant, Settled, Settlement, Taken, Vanished, Wanted,
 };
 pub use orders::{Ordered, Retry, Scope};
 pub use pairs::Pairs;
-pub use tally::{Tallied, Tally};
+pub use tally::{OldestDue, Tallied, Tally};
 
 use crate::file::{FileRef, Root, Stamp};
 use crate::id::ContentId;
@@ -141,16 +144,22 @@ pub fn check_place(path: &Path) -> Result<(), OutboxError> {
     place::check(path)
 }
 
-/// What an operator may want to know of the outbox itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Health {
-    /// Since when its volume is full.
-    pub disk_full: Option<Timestamp>,
+/// How much there was at a moment, and what room it takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Count {
+    /// In milliseconds since 1970.
+    pub at_ms: i64,
+    pub tally: Tally,
+    /// Of the file and its log.
+    pub size_bytes: u64,
+    /// The version of the file's schema.
+    pub schema: i32,
 }
 
 /// The way to the outbox, for as many as want one.
 #[derive(Clone)]
 pub struct Outbox {
+    path: Arc<Path>,
     writer: Writer,
     changes: watch::Sender<()>,
     /// The targets that are paused, and since when: what is in the file, at hand.
@@ -220,7 +229,8 @@ impl Outbox {
         let paused = writer.read(orders::paused).await?;
         let (paused, _) = watch::channel(paused.into_iter().collect());
         let pairs = writer.read(Pairs::load).await?;
-        Ok((Self { writer, changes, paused, pairs }, Guard { failure, _lock: lock }))
+        let outbox = Self { path: path.into(), writer, changes, paused, pairs };
+        Ok((outbox, Guard { failure, _lock: lock }))
     }
 
     /// Hears of every change that may have made something due. Ask for it before asking what is
@@ -292,8 +302,8 @@ impl Outbox {
         self.writer.write(move |connection| level::end_first_run(connection, root)).await
     }
 
-    /// Takes in what was found on the disk, and tells what can no longer be delivered. With `adopt`
-    /// it counts as delivered already.
+    /// Takes in what was found on the disk, and tells what is to be delivered of it, and what can no
+    /// longer be. With `adopt` it counts as delivered already.
     ///
     /// # Errors
     /// Among others one that [is a full disk](OutboxError::is_disk_full): nothing was taken in then,
@@ -303,13 +313,13 @@ impl Outbox {
         findings: Vec<Finding>,
         adopt: bool,
         now_ms: i64,
-    ) -> Result<Vec<Vanished>, OutboxError> {
-        let vanished = self
+    ) -> Result<Recorded, OutboxError> {
+        let recorded = self
             .writer
             .take_in(move |connection| level::record(connection, &findings, adopt, now_ms))
             .await?;
         self.changes.send_replace(());
-        Ok(vanished)
+        Ok(recorded)
     }
 
     /// The next deliveries of a target in the order in which they are due, later ones included.
@@ -459,8 +469,20 @@ impl Outbox {
     }
 
     /// How much there is of what, at a moment.
-    pub async fn tally(&self, now_ms: i64) -> Result<Tally, OutboxError> {
-        self.writer.read(move |connection| tally::tally(connection, now_ms)).await
+    pub async fn count(&self, at_ms: i64) -> Result<Count, OutboxError> {
+        let path = Arc::clone(&self.path);
+        self.writer
+            .read(move |connection| {
+                let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+                Ok(Count {
+                    at_ms,
+                    tally: tally::tally(connection, at_ms)?,
+                    size_bytes: size(&path) + size(&beside(&path, "-wal")),
+                    schema: connection
+                        .pragma_query_value(None, "user_version", |row| row.get(0))?,
+                })
+            })
+            .await
     }
 
     /// Keeps what an attempt came to. Where that is the end of an item's way to a target, and not
@@ -475,18 +497,41 @@ impl Outbox {
         Ok(settled)
     }
 
-    /// How the outbox itself fares, as of now.
-    pub async fn health(&self) -> Result<Health, OutboxError> {
-        // Whatever passes the thread makes it look whether a full volume has room again.
-        self.writer.read(|_| Ok(())).await?;
-        Ok(Health { disk_full: self.writer.fullness().since() })
+    /// Since when the outbox's volume is full, as was found out last.
+    pub fn disk_full(&self) -> Option<Timestamp> {
+        self.writer.fullness().since()
+    }
+
+    /// Comes back once the thread has got round to it, or is no more.
+    pub async fn passes(&self) {
+        let _no_more = self.writer.read(|_| Ok(())).await;
+    }
+
+    /// Keeps the thread from everything else until what this gives is dropped.
+    #[cfg(test)]
+    pub async fn hold_up(&self) -> std::sync::mpsc::Sender<()> {
+        let (release, held) = std::sync::mpsc::channel();
+        let (began, begun) = oneshot::channel();
+        let (writer, mut began) = (self.writer.clone(), Some(began));
+        tokio::spawn(async move {
+            let hold = move |_: &rusqlite::Connection| {
+                began.take().map(|began| began.send(()));
+                let _released = held.recv();
+                Ok(())
+            };
+            writer.read(hold).await
+        });
+        begun.await.expect("the thread lives");
+        release
     }
 
     /// Waits until a full volume has room again; never shorter than a moment.
     pub async fn wait_for_room(&self) -> Result<(), OutboxError> {
         loop {
             tokio::time::sleep(ROOM_CHECK).await;
-            if self.health().await?.disk_full.is_none() {
+            // Whatever passes the thread makes it look whether there is room.
+            self.writer.read(|_| Ok(())).await?;
+            if self.disk_full().is_none() {
                 return Ok(());
             }
         }

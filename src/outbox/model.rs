@@ -159,6 +159,23 @@ pub enum Outcome {
     Changed { due_ms: i64 },
 }
 
+/// What became of the level when findings were recorded.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recorded {
+    pub vanished: Vec<Vanished>,
+    pub wanted: Vec<Wanted>,
+}
+
+/// Something that a target should hold from now on, and does not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wanted {
+    pub target: String,
+    pub kind: Kind,
+    pub id: ContentId,
+    /// Not before its report is acknowledged there.
+    pub waits: bool,
+}
+
 /// Something that was to be delivered and cannot be any more: its file went away before.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Vanished {

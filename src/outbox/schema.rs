@@ -11,7 +11,7 @@ use super::OutboxError;
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"yt2d");
 
 /// Each takes the schema from its index to the next version (`PRAGMA user_version`).
-const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
+const MIGRATIONS: [&str; 1] = [concat!(include_str!("schema.sql"), include_str!("tally.sql"))];
 
 /// Which version a file says it has; 0 is none yet.
 ///

@@ -39,6 +39,10 @@ CREATE TABLE file (
     problem  TEXT,                         -- why nothing is delivered of it
     cure     INTEGER NOT NULL DEFAULT 0,   -- what ends the problem: 0 another file, 1 other
                                            -- circumstances, 2 nothing needs to: it is not for us
+    standing INTEGER NOT NULL GENERATED ALWAYS AS ( -- 0 a part of an item, 1 cannot be delivered,
+        iif(item IS NOT NULL, 0,           -- 2 is not for us, 3 audio without its report yet
+            iif(problem IS NULL, 3, iif(cure = 2, 2, 1)))
+    ) VIRTUAL,
     UNIQUE (root, name)
 ) STRICT;
 CREATE INDEX file_item ON file (item) WHERE item IS NOT NULL;

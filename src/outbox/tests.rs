@@ -70,6 +70,10 @@ impl Bench {
     }
 
     pub fn record(&mut self, findings: &[Finding]) -> Vec<Vanished> {
+        self.take_in(findings).vanished
+    }
+
+    fn take_in(&mut self, findings: &[Finding]) -> Recorded {
         self.now += 1;
         level::record(&self.connection, findings, false, self.now).unwrap()
     }
@@ -898,4 +902,20 @@ fn audio_that_waits_says_what_is_the_matter_with_its_report() {
     bench.record(&[invalid("slug_aB3.json")]);
     let gone = "waits for its report, whose file is gone or cannot be delivered";
     assert_eq!(reason(&bench), format!("{gone}{culprit}"));
+}
+
+#[test]
+fn what_targets_should_hold_from_now_on_is_told() {
+    let mut bench = Bench::new();
+    let told = |recorded: Recorded| -> Vec<String> {
+        let words = |w: Wanted| format!("{} {} {} {}", w.target, w.kind, w.id, w.waits);
+        recorded.wanted.into_iter().map(words).collect()
+    };
+    let written = [report("a.json", "a", 1, "f", TEXT)];
+    assert_eq!(told(bench.take_in(&written)), ["dashboard report a false"]);
+    assert_eq!(told(bench.take_in(&written)), Vec::<String>::new());
+    let spoken = [audio("audio_a.mp3", &["a"], 1, "bytes")];
+    assert_eq!(told(bench.take_in(&spoken)), ["dashboard audio a true"]);
+    bench.record(&[gone(Root::Reports, "a.json")]);
+    assert_eq!(told(bench.take_in(&written)), ["dashboard report a false"]);
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// Blocks between blank lines become paragraphs, single line ends become breaks, and nothing in
 /// the text can act as markup.
-pub(super) fn from_text(text: &str) -> String {
+pub fn from_text(text: &str) -> String {
     let mut html = String::with_capacity(text.len() + text.len() / 8);
     let mut open = false;
     for line in text.lines() {

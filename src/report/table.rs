@@ -156,7 +156,8 @@ const UNIVERSAL: Column = Column {
         "summary.language",
     ],
     word_count: &["media_metadata.summary_word_count"],
-    topics: &["analysis.key_topics", "metadata.tags"],
+    // The first is what a conversion leaves, where the topics are not those of the analysis.
+    topics: &["topics_json", "analysis.key_topics", "metadata.tags"],
     summaries: Summaries::In(&["summary"]),
 };
 

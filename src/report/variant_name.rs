@@ -10,7 +10,7 @@ const ALIASES: [(&str, &str); 3] =
     [("summary", DEFAULT), ("key-points", "bullet-points"), ("audio-summary", "audio")];
 
 /// Lower case, words joined by single hyphens, one word for one thing. A `:level` stays.
-pub(super) fn normalise(name: &str) -> String {
+pub fn normalise(name: &str) -> String {
     let name = name.trim().to_lowercase();
     let (base, level) = match name.split_once(':') {
         Some((base, level)) => (base, Some(level)),
@@ -36,12 +36,12 @@ fn hyphenated(base: &str) -> String {
 }
 
 /// Whether a card with this variant is listed by every generation of the dashboard (contract C.6).
-pub(super) fn is_visible(name: &str) -> bool {
+pub fn is_visible(name: &str) -> bool {
     VISIBLE_VARIANTS.contains(&name)
 }
 
 /// The visible name under which a copy of an invisible variant is sent too (contract H.1.6).
-pub(super) fn visible_stand_in(name: &str) -> &str {
+pub fn visible_stand_in(name: &str) -> &str {
     name.split_once(':').map(|(base, _)| base).filter(|base| is_visible(base)).unwrap_or(DEFAULT)
 }
 

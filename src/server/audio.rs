@@ -5,6 +5,7 @@ use axum::body::Body;
 use axum::extract::multipart::{Field, Multipart, MultipartError};
 use axum::extract::{FromRequest, State};
 use axum::http::{HeaderMap, Request, header};
+use futures_util::FutureExt;
 use jiff::Timestamp;
 use serde_json::Value;
 use tracing::info;
@@ -13,7 +14,7 @@ use super::door::Admitted;
 use super::media::{Media, Received};
 use super::problem::{Problem, Unstorable};
 use super::store::NewAudio;
-use super::{Ingest, body, name, row};
+use super::{Ingest, body, events, name, row};
 use crate::contract::{
     AUDIO_PART_DURATION, AUDIO_PART_FILE, AUDIO_PART_ID, AUDIO_PUBLIC_PREFIX, AudioAnswer,
 };
@@ -51,7 +52,7 @@ pub(super) async fn take(
         duration_seconds: parts.duration_seconds,
     };
     let media = ingest.media.clone();
-    let place = Box::new(move |to: &_| media.place(received.path, to));
+    let place = Box::new(move |to| media.place(received.upload, to).boxed());
     let stored = ingest.store.put_audio(audio, admitted.version, place, Timestamp::now()).await?;
     info!(
         id = ?video_id,
@@ -61,6 +62,11 @@ pub(super) async fn take(
         bytes,
         "audio taken"
     );
+    ingest.metrics.audio_taken(stored.action, bytes);
+    if stored.action.changes() {
+        let url = format!("{AUDIO_PUBLIC_PREFIX}{}", stored.file_name);
+        events::audio_added(&ingest, Some(&video_id), &url);
+    }
     Ok(Json(AudioAnswer {
         saved: true,
         public_url: format!("{AUDIO_PUBLIC_PREFIX}{}", stored.file_name),
@@ -113,9 +119,9 @@ impl Parts {
 }
 
 /// How much more may come.
-struct Left {
-    limit: u64,
-    bytes: u64,
+pub(super) struct Left {
+    pub(super) limit: u64,
+    pub(super) bytes: u64,
 }
 
 impl Left {
@@ -126,7 +132,11 @@ impl Left {
     }
 }
 
-async fn keep(media: &Media, mut field: Field<'_>, left: &mut Left) -> Result<Received, Problem> {
+pub(super) async fn keep(
+    media: &Media,
+    mut field: Field<'_>,
+    left: &mut Left,
+) -> Result<Received, Problem> {
     let mut upload = media.begin()?;
     while let Some(piece) = field.chunk().await.map_err(broken)? {
         left.take(&piece)?;
@@ -135,7 +145,7 @@ async fn keep(media: &Media, mut field: Field<'_>, left: &mut Left) -> Result<Re
     Ok(upload.finish().await?)
 }
 
-async fn skip(mut field: Field<'_>, left: &mut Left) -> Result<(), Problem> {
+pub(super) async fn skip(mut field: Field<'_>, left: &mut Left) -> Result<(), Problem> {
     while let Some(piece) = field.chunk().await.map_err(broken)? {
         left.take(&piece)?;
     }
@@ -159,7 +169,7 @@ fn announces_no_body(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_LENGTH).map_or(!chunked, |length| length == "0")
 }
 
-fn broken(error: MultipartError) -> Problem {
+pub(super) fn broken(error: MultipartError) -> Problem {
     match body::unreadable(&error) {
         Problem::BadRequest(_) => Problem::BadRequest("the form is malformed or cut off".into()),
         other => other,

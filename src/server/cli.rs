@@ -2,10 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::TcpListener as StdListener;
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -15,9 +12,10 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
+use super::failure::Failure;
 use super::handed;
-use super::store::{OpenError, Sqlite, Store};
-use super::{Guard, Ingest, Limits, Media};
+use super::kept::{DATABASE_VARIABLE, MediaAt, StoreAt};
+use super::{Guard, Ingest, Limits, Pictures};
 
 /// The configuration is wrong: starting again as it is will not help (EX_CONFIG).
 const EXIT_CONFIG: u8 = 78;
@@ -25,7 +23,10 @@ const EXIT_CONFIG: u8 = 78;
 /// Takes reports and audio files over HTTP, keeps them, and serves them back.
 ///
 /// Writing needs the token: the systemd credential "token", else the environment variable
-/// INGEST_TOKEN.
+/// INGEST_TOKEN. Clients of the older generation (/api/content, /api/upload-audio) show another
+/// secret instead, "sync_secret" or SYNC_SECRET; either will do for deleting. The address of a
+/// database, with its password, is better given in DATABASE_URL_POSTGRES_NEW than on the command
+/// line, which everybody on the machine can read.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "ytv2-ingest", version)]
 pub struct Args {
@@ -33,17 +34,37 @@ pub struct Args {
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     listen: String,
 
-    /// Where to keep the records.
-    #[arg(long, value_name = "sqlite:PATH", default_value = "sqlite:ytv2-ingest.db")]
-    store: StoreAt,
+    /// Where to keep the records: sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE; without
+    /// it, what DATABASE_URL_POSTGRES_NEW says, else sqlite:ytv2-ingest.db.
+    // Not parsed here, since a complaint would repeat it, password and all.
+    #[arg(long, value_name = "STORE")]
+    store: Option<String>,
 
-    /// Where to keep the audio files.
-    #[arg(long, value_name = "DIR", default_value = "ytv2-media")]
-    media: PathBuf,
+    /// Make and change no tables of a PostgreSQL database: they have to be up to date.
+    #[arg(long, conflicts_with = "migrate_only")]
+    no_migrate: bool,
+
+    /// Bring the tables up to date, and end.
+    #[arg(long)]
+    migrate_only: bool,
+
+    /// Where to keep the audio files: a folder, or s3://BUCKET/FOLDER with the credentials, the
+    /// region and the endpoint in the usual AWS_* variables.
+    #[arg(long, value_name = "MEDIA", default_value = "ytv2-media")]
+    media: MediaAt,
 
     /// Let anyone write. Only on a loopback address.
     #[arg(long)]
     no_auth: bool,
+
+    /// Answer the older generation's /api/content with 410, as the dashboard does now.
+    #[arg(long)]
+    postgres_only: bool,
+
+    /// Let the page load pictures from wherever reports say, such as YouTube, which then sees who
+    /// looks. Otherwise it draws something in their place.
+    #[arg(long)]
+    outside_pictures: bool,
 
     /// How long a request's head may take.
     #[arg(long, hide = true, value_parser = duration, default_value = "15s")]
@@ -58,36 +79,10 @@ pub struct Args {
     connections: usize,
 }
 
-/// Which store, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum StoreAt {
-    Sqlite(PathBuf),
-}
-
-impl FromStr for StoreAt {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once(':') {
-            Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
-            _ => Err("a store is sqlite: and the path of its file, such as sqlite:ytv2-ingest.db"),
-        }
-    }
-}
-
 fn duration(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration =
         text.parse().map_err(|error: jiff::Error| error.to_string())?;
     span.try_into().map_err(|_| "must not be negative".to_owned())
-}
-
-/// Why the server did not start, or did not go on.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error("{0}")]
-    Config(String),
-    #[error("{0:#}")]
-    Other(#[from] anyhow::Error),
 }
 
 /// Runs the server until SIGTERM or SIGINT. Logs to stderr, and prints the address to stdout once
@@ -120,9 +115,19 @@ pub fn main(args: Args) -> ExitCode {
 }
 
 async fn serve(args: Args, passed: io::Result<Option<StdListener>>) -> Result<(), Failure> {
-    let token = handed::secret("token", "INGEST_TOKEN").map_err(|error| {
-        Failure::Config(format!("the systemd credential \"token\" cannot be read: {error}"))
-    })?;
+    let database = std::env::var(DATABASE_VARIABLE).ok();
+    let store_at = StoreAt::choose(args.store.as_deref(), database.as_deref())?;
+    if args.migrate_only {
+        return store_at.migrate().await;
+    }
+    let secret = |credential: &str, variable: &str| {
+        handed::secret(credential, variable).map_err(|error| {
+            let what = format!("the systemd credential {credential:?} cannot be read: {error}");
+            Failure::Config(what)
+        })
+    };
+    let token = secret("token", "INGEST_TOKEN")?;
+    let secret = secret("sync_secret", "SYNC_SECRET")?;
     let guard = guard(args.no_auth, token)?;
     // Before anything else is there, so that no signal finds the default of dying at once.
     let mut signals = signal_hook_tokio::Signals::new([SIGTERM, SIGINT])
@@ -147,19 +152,8 @@ async fn serve(args: Args, passed: io::Result<Option<StdListener>>) -> Result<()
         )));
     }
 
-    let media = Media::open(&args.media).map_err(|error| {
-        anyhow::Error::new(error).context(format!("cannot use the folder {}", args.media.display()))
-    })?;
-    let StoreAt::Sqlite(path) = &args.store;
-    let store = Sqlite::open(path).map_err(|error| match error {
-        OpenError::Foreign(_) | OpenError::Newer { .. } | OpenError::Library(_) => {
-            Failure::Config(error.to_string())
-        }
-        error => {
-            anyhow::Error::new(error).context(format!("cannot open {}", path.display())).into()
-        }
-    })?;
-    let store: Arc<dyn Store> = Arc::new(store);
+    let media = args.media.open().await?;
+    let store = store_at.open(!args.no_migrate).await?;
 
     let limits = Limits {
         head: args.head_timeout,
@@ -172,7 +166,7 @@ async fn serve(args: Args, passed: io::Result<Option<StdListener>>) -> Result<()
     }
     // Whoever reads it may be gone, which is no reason not to serve.
     let _ = writeln!(std::io::stdout(), "listening on http://{address}");
-    info!(%address, store = ?args.store, media = ?args.media, "listening");
+    info!(%address, store = ?store_at, media = ?args.media, "listening");
     let _nobody_asked = sd_notify::notify(&[NotifyState::Ready]);
 
     let lost = tokio_util::sync::CancellationToken::new();
@@ -182,7 +176,18 @@ async fn serve(args: Args, passed: io::Result<Option<StdListener>>) -> Result<()
             () = store.lost() => lost.cancel(),
         }
     };
-    super::run(listener, Ingest::new(store.clone(), media, guard, limits), stop).await;
+    let mut ingest = Ingest::new(store.clone(), media, guard, limits);
+    if !args.no_auth {
+        match shown(secret.as_deref()) {
+            Some(secret) => ingest.old_guard = Guard::token(&SecretString::from(secret)),
+            None => info!("SYNC_SECRET is not set, so /api/content lets nobody in"),
+        }
+    }
+    ingest.postgres_only = args.postgres_only;
+    if args.outside_pictures {
+        ingest.pictures = Pictures::Outside;
+    }
+    super::run(listener, ingest, stop).await;
     if lost.is_cancelled() {
         return Err(
             anyhow::anyhow!("the store has stopped; a restart recovers what it holds").into()
@@ -195,13 +200,18 @@ fn guard(no_auth: bool, token: Option<String>) -> Result<Guard, Failure> {
     if no_auth {
         return Ok(Guard::Open);
     }
-    match token.as_deref().map(str::trim) {
-        Some(token) if !token.is_empty() => Ok(Guard::token(&SecretString::from(token))),
-        _ => Err(Failure::Config(
+    match shown(token.as_deref()) {
+        Some(token) => Ok(Guard::token(&SecretString::from(token))),
+        None => Err(Failure::Config(
             "set INGEST_TOKEN to the secret that writers must show, or give --no-auth on a loopback address"
                 .into(),
         )),
     }
+}
+
+/// A secret from the environment, if there is anything in it.
+fn shown(secret: Option<&str>) -> Option<&str> {
+    secret.map(str::trim).filter(|secret| !secret.is_empty())
 }
 
 fn log_to_stderr() {
@@ -228,15 +238,6 @@ mod tests {
         let args = <Args as clap::Parser>::parse_from(["ytv2-ingest"]);
         let limits = Limits::default();
         assert_eq!((args.head_timeout, args.body_timeout), (limits.head, limits.body));
-        assert_eq!(args.store, StoreAt::Sqlite("ytv2-ingest.db".into()));
-    }
-
-    #[test]
-    fn a_store_is_named_by_its_kind_and_path() {
-        assert_eq!("sqlite:a:b".parse(), Ok(StoreAt::Sqlite("a:b".into())));
-        for bad in ["", "sqlite:", "x.db", "mysql:x"] {
-            assert!(bad.parse::<StoreAt>().is_err(), "{bad}");
-        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::listener::Bounds;
+
 /// The bounds of one server. The defaults suit a small machine on a home network.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -16,12 +18,22 @@ pub struct Limits {
     pub stop: Duration,
     /// Connections at a time; those beyond are answered 503.
     pub connections: usize,
+    /// Connections at a time that follow the events, and so take up a connection for long.
+    pub event_streams: usize,
     /// One report's body, after decompression, in bytes.
     pub report_bytes: usize,
     /// All report bodies in memory at a time, in bytes.
     pub reports_bytes: usize,
     /// One audio request's parts together, in bytes.
     pub audio_bytes: u64,
+}
+
+impl Limits {
+    /// Those of the connections.
+    pub(super) fn bounds(&self) -> Bounds {
+        let Self { head, write, stop, connections, .. } = *self;
+        Bounds { head, write, stop, connections }
+    }
 }
 
 impl Default for Limits {
@@ -32,6 +44,7 @@ impl Default for Limits {
             write: Duration::from_secs(60),
             stop: Duration::from_secs(10),
             connections: 128,
+            event_streams: 64,
             report_bytes: 16 << 20,
             reports_bytes: 64 << 20,
             audio_bytes: 4 << 30,

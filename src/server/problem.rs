@@ -15,6 +15,9 @@ pub(super) enum Problem {
     NotFound,
     #[error("unauthorized")]
     Unauthorized,
+    /// What `--postgres-only` has taken away (contract F.2).
+    #[error("gone: this dashboard is PostgreSQL-only, send to /ingest/report")]
+    Gone,
     /// The words of contract C.4 and D, which clients know.
     #[error("{0}")]
     BadRequest(String),
@@ -24,10 +27,10 @@ pub(super) enum Problem {
     TooLarge { limit: u64 },
     #[error("cannot be stored: {0}")]
     Unstorable(#[from] Unstorable),
-    #[error("too many reports at once")]
+    #[error("too many at once")]
     Crowded,
     #[error("the store does not answer")]
-    Store(#[from] StoreError),
+    Store(StoreError),
 }
 
 /// A body that no number of attempts would get stored.
@@ -46,6 +49,15 @@ impl Unstorable {
     }
 }
 
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unstorable(why) => Unstorable::new("body", why).into(),
+            error => Self::Store(error),
+        }
+    }
+}
+
 /// A failing media folder is a failing store.
 impl From<std::io::Error> for Problem {
     fn from(error: std::io::Error) -> Self {
@@ -58,6 +70,7 @@ impl Problem {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Gone => StatusCode::GONE,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Stalled => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,

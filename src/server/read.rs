@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
 
 use super::problem::Problem;
-use super::{Ingest, view};
+use super::{Ingest, ids, view};
 
 /// The id that a path asks for: `/reddit:1n2abcd.json` and `/reddit%3A1n2abcd.json` alike.
 pub(super) fn id_of(path: &str) -> Option<String> {
@@ -15,9 +15,12 @@ pub(super) fn id_of(path: &str) -> Option<String> {
 
 /// The record of `id`; not found when it is absent or invisible (contract C.6).
 pub(super) async fn record(ingest: &Ingest, id: String) -> Result<Response, Problem> {
-    let held = ingest.store.report(id).await?;
-    let view = held.as_ref().and_then(view::of).ok_or(Problem::NotFound)?;
-    Ok(Json(view).into_response())
+    for id in ids::readings(&id) {
+        if let Some(held) = ingest.store.report(id.to_owned()).await? {
+            return Ok(Json(view::of(&held).ok_or(Problem::NotFound)?).into_response());
+        }
+    }
+    Err(Problem::NotFound)
 }
 
 #[cfg(test)]

@@ -64,6 +64,7 @@ impl Record {
             indexed_at: report
                 .indexed_at
                 .or_else(|| held.map(|held| held.indexed_at))
+                .or(report.first_indexed_at)
                 .unwrap_or(now),
             duration_seconds: report.duration_seconds,
             thumbnail_url: report.thumbnail_url.clone(),
@@ -78,7 +79,7 @@ impl Record {
     /// The record once `audio` has arrived (contract D, "DB effect").
     pub fn linked(mut self, audio: &Link) -> Record {
         let mut analysis = self.analysis();
-        audio.put(analysis.get_or_insert_default());
+        analysis.get_or_insert_default().extend(audio.said());
         self.analysis_json = analysis.map(|analysis| Value::Object(analysis).to_string());
         self.has_audio = true;
         self
@@ -101,9 +102,7 @@ impl Record {
 impl Link {
     /// Says in `analysis` what it does not say itself.
     fn fill(&self, analysis: &mut Option<Map<String, Value>>) {
-        let mut said = Map::new();
-        self.put(&mut said);
-        for (key, value) in said {
+        for (key, value) in self.said() {
             let place = analysis.get_or_insert_default().entry(key).or_insert(Value::Null);
             if place.is_null() || *place == "" {
                 *place = value;
@@ -111,13 +110,11 @@ impl Link {
         }
     }
 
-    fn put(&self, analysis: &mut Map<String, Value>) {
-        if let Some(url) = &self.url {
-            analysis.insert(AUDIO_URL.into(), url.as_str().into());
-        }
-        if let Some(seconds) = self.duration_seconds {
-            analysis.insert(AUDIO_SECONDS.into(), seconds.into());
-        }
+    /// What `analysis_json` has to say of it.
+    pub fn said(&self) -> Map<String, Value> {
+        let url = self.url.as_deref().map(|url| (AUDIO_URL.to_owned(), url.into()));
+        let seconds = self.duration_seconds.map(|n| (AUDIO_SECONDS.to_owned(), n.into()));
+        url.into_iter().chain(seconds).collect()
     }
 }
 
@@ -141,6 +138,7 @@ mod tests {
             title: "t".into(),
             channel_name: "c".into(),
             indexed_at: None,
+            first_indexed_at: None,
             duration_seconds: None,
             thumbnail_url: None,
             canonical_url: None,
@@ -166,6 +164,10 @@ mod tests {
         let first = Record::after(&said_nothing, None, None, now(1));
         let second = Record::after(&said_nothing, Some(&first), None, now(2));
         assert_eq!((first.indexed_at, second.indexed_at), (now(1), now(1)));
+
+        let moved = Report { first_indexed_at: Some(now(9)), ..said_nothing };
+        assert_eq!(Record::after(&moved, None, None, now(3)).indexed_at, now(9));
+        assert_eq!(Record::after(&moved, Some(&first), None, now(3)).indexed_at, now(1));
     }
 
     #[test]

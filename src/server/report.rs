@@ -9,7 +9,7 @@ use tracing::info;
 
 use super::door::Admitted;
 use super::problem::Problem;
-use super::{Ingest, body, row, wire};
+use super::{Ingest, body, events, row, wire};
 use crate::contract::ReportAnswer;
 use crate::contract::answer::VerifyRow;
 
@@ -22,6 +22,8 @@ pub(super) async fn take(
     let report = row::read(&wire::parse(&body.bytes)?)?;
     let (video_id, bytes) = (report.video_id.clone(), body.bytes.len());
     drop(body);
+    let names: Vec<String> = report.summaries.iter().map(|s| s.variant.clone()).collect();
+    let indexed_at = report.indexed_at;
 
     let stored = ingest.store.put_report(report, admitted.version, Timestamp::now()).await?;
     info!(
@@ -31,6 +33,11 @@ pub(super) async fn take(
         bytes,
         "report taken"
     );
+    ingest.metrics.report_taken(stored.action, bytes);
+    if stored.action.changes() {
+        let names = names.iter().map(String::as_str);
+        events::report_added(&ingest, &video_id, names, indexed_at);
+    }
     Ok(Json(ReportAnswer {
         upserted: 1,
         summaries_upserted: Some(stored.summaries),

@@ -32,6 +32,7 @@ pub(super) fn read(payload: &Value) -> Result<Report, Problem> {
         title: or_default(text(fields, "title")?, UNTITLED),
         channel_name: or_default(text(fields, "channel_name")?, UNKNOWN),
         indexed_at: instant(fields, "indexed_at")?,
+        first_indexed_at: None,
         duration_seconds: fields.get("duration_seconds").map_or(Ok(None), |seconds| {
             whole("duration_seconds", seconds, "must be a number of seconds or null")
         })?,

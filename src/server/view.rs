@@ -1,15 +1,17 @@
 //! A stored record as `GET /<id>.json` shows it (contract C.6, E.2). Pure.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::store::{Held, HeldSummary};
-use crate::contract::VISIBLE_VARIANTS;
+use super::store::{Held, HeldSummary, Record, visible};
+use crate::contract::BY_VIDEO_PREFIX;
+
+/// What an id may have that stands in a path as it is.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b':');
 
 /// The view of a record; none when no summary makes it visible.
 pub(super) fn of(held: &Held) -> Option<Value> {
-    let shown = VISIBLE_VARIANTS
-        .iter()
-        .find_map(|name| held.summaries.iter().find(|s| s.variant == *name && s.html.is_some()))?;
+    let shown = visible::shown(&held.summaries)?;
     let record = &held.record;
     let summaries: Vec<Value> = held.summaries.iter().map(summary).collect();
     let analysis = record.analysis();
@@ -46,12 +48,24 @@ pub(super) fn of(held: &Held) -> Option<Value> {
         "subcategories_json": record.subcategories_json,
         "topics": topics,
         "has_audio": record.has_audio,
-        "media": { "has_audio": record.has_audio, "audio_url": in_analysis("audio_url") },
+        "media": { "has_audio": record.has_audio, "audio_url": audio_url(record) },
         "indexed_at": record.indexed_at.to_string(),
     }))
 }
 
-fn summary(summary: &HeldSummary) -> Value {
+/// Where a record's audio is to be had. That of a record which says only that there is some is
+/// looked for when it is asked for.
+pub(super) fn audio_url(record: &Record) -> Option<Value> {
+    let analysis = record.analysis().unwrap_or_default();
+    let said = analysis.get("audio_url").filter(|url| url.as_str().is_some_and(|u| !u.is_empty()));
+    let by_video = || {
+        let id = utf8_percent_encode(&record.video_id, PLAIN);
+        Value::from(format!("{BY_VIDEO_PREFIX}{id}.mp3"))
+    };
+    said.cloned().or_else(|| record.has_audio.then(by_video))
+}
+
+pub(super) fn summary(summary: &HeldSummary) -> Value {
     json!({
         "variant": summary.variant,
         "summary_type": summary.variant,

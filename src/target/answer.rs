@@ -33,7 +33,7 @@ fn head(response: &Response) -> Answer {
     }
 }
 
-async fn body(mut response: Response) -> Result<Vec<u8>, Transport> {
+pub async fn body(mut response: Response) -> Result<Vec<u8>, Transport> {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {

@@ -2,13 +2,12 @@
 //! bytes until it is known to be the one that was promised.
 
 use std::io::{self, Read};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use futures_util::stream::try_unfold;
 use reqwest::Body;
 
+use super::progress::{Broken, Progress};
 use super::throttle::Throttle;
 use crate::file::FileRef;
 use crate::id::Version;
@@ -26,25 +25,7 @@ pub struct AudioBody {
     digest: Version,
     seconds: Option<i64>,
     questions: Questions,
-}
-
-/// How far an upload has come.
-#[derive(Debug)]
-pub struct Progress {
-    bytes: AtomicU64,
-    broken: Mutex<Option<Broken>>,
-    /// The file is being read: whatever takes long now is no fault of the target's.
-    reading: AtomicBool,
-    pulse: Pulse,
-}
-
-/// Why an upload was broken off.
-#[derive(Debug)]
-pub enum Broken {
-    /// The file is another than was promised.
-    Changed,
-    /// The file cannot be read.
-    Unreadable(io::Error),
+    progress: Arc<Progress>,
 }
 
 impl AudioBody {
@@ -55,9 +36,11 @@ impl AudioBody {
         digest: Version,
         seconds: Option<i64>,
         questions: Questions,
+        progress: Arc<Progress>,
     ) -> Self {
         let size = u64::try_from(opened.stamp.size).unwrap_or(0);
-        Self { file, opened, size, digest, seconds, questions }
+        progress.begin(size);
+        Self { file, opened, size, digest, seconds, questions, progress }
     }
 
     /// Bytes.
@@ -80,12 +63,7 @@ impl AudioBody {
     }
 
     fn into_reading(self, throttle: Throttle) -> (Reading, Arc<Progress>) {
-        let progress = Arc::new(Progress {
-            bytes: AtomicU64::new(0),
-            broken: Mutex::new(None),
-            reading: AtomicBool::new(false),
-            pulse: Pulse::start(),
-        });
+        let progress = self.progress;
         let reading = Reading {
             left: self.size,
             file: self.file,
@@ -115,13 +93,13 @@ impl Reading {
     /// The next bytes. An error breaks the request off, so that the server never sees its end.
     async fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
         if self.left == 0 {
-            self.progress.pulse.beat();
+            self.progress.advance(0);
             return Ok(None);
         }
         let most = usize::try_from(self.left.min(CHUNK)).unwrap_or(usize::MAX);
         let turn = self.throttle.turn(most);
         // Whoever waits for a turn has not stalled.
-        self.throttle.wait(turn, || self.progress.pulse.beat()).await;
+        self.throttle.wait(turn, || self.progress.beat()).await;
         self.progress.reads(true);
         let chunk = self.read(turn as u64).await;
         self.progress.reads(false);
@@ -129,7 +107,7 @@ impl Reading {
             chunk.map_err(|error| self.broken_off(Broken::Unreadable(error)))?;
         self.hasher.update(&chunk);
         self.left -= chunk.len() as u64;
-        self.progress.bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+        self.progress.advance(chunk.len() as u64);
         let is_other =
             || self.left == 0 && Version::from_hash(&self.hasher.finalize()) != self.digest;
         if chunk.is_empty() || !is_unchanged || is_other() {
@@ -152,38 +130,8 @@ impl Reading {
     }
 
     fn broken_off(&self, broken: Broken) -> io::Error {
-        *self.progress.broken() = Some(broken);
+        self.progress.break_off(broken);
         io::Error::other("the upload is broken off, since its file is not as it was")
-    }
-}
-
-impl Progress {
-    /// Bytes that were handed to the connection so far.
-    pub fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    /// Why the upload was broken off, if it was.
-    pub fn broken_off(&self) -> Option<Broken> {
-        self.broken().take()
-    }
-
-    /// Returns when the target has taken nothing for `patience`.
-    pub async fn stalled(&self, patience: Duration) {
-        self.pulse.stops(patience).await;
-        while self.reading.load(Ordering::Relaxed) {
-            tokio::time::sleep(patience).await;
-            self.pulse.stops(patience).await;
-        }
-    }
-
-    fn reads(&self, reading: bool) {
-        self.reading.store(reading, Ordering::Relaxed);
-        self.pulse.beat();
-    }
-
-    fn broken(&self) -> std::sync::MutexGuard<'_, Option<Broken>> {
-        self.broken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -197,7 +145,7 @@ mod tests {
     fn body(root: &Path, digest: Version) -> Reading {
         let file = FileRef::new(Root::Exports, "a.mp3");
         let opened = Directory::open(root).unwrap().open_file(&file.name).unwrap();
-        AudioBody::new(file, opened, digest, None, Questions::default())
+        AudioBody::new(file, opened, digest, None, Questions::default(), Arc::default())
             .into_reading(Throttle::default())
             .0
     }
@@ -213,7 +161,7 @@ mod tests {
             assert!(chunk.len() as u64 <= CHUNK);
             sent.extend(chunk);
         }
-        assert!(sent == bytes && reading.progress.bytes() == 300_000);
+        assert!(sent == bytes && reading.progress.done() == 300_000);
     }
 
     /// Reads a file that is changed after its first chunk, and says how many bytes came out.

@@ -3,6 +3,8 @@
 mod answer;
 mod body;
 mod fault;
+mod probe;
+mod progress;
 mod throttle;
 mod wire;
 
@@ -15,7 +17,9 @@ use reqwest::{Client, RequestBuilder, redirect};
 use serde::Serialize;
 
 pub use body::AudioBody;
-use body::Broken;
+pub use probe::Answered;
+use progress::Broken;
+pub use progress::Progress;
 pub use throttle::Throttle;
 
 use crate::config::Endpoint;
@@ -113,14 +117,23 @@ impl Target {
     }
 
     /// Makes one request, and judges its answer. The number is that of the version.
-    pub async fn deliver(&self, id: &ContentId, version_no: i64, load: Load) -> Sent {
+    pub async fn deliver(
+        &self,
+        id: &ContentId,
+        version_no: i64,
+        load: Load,
+        progress: &Progress,
+    ) -> Sent {
         match load {
-            Load::Report(json) => Sent::Verdict(self.report(json, version_no).await),
+            Load::Report(json) => Sent::Verdict(self.report(json, version_no, progress).await),
             Load::Audio(audio) => self.audio(id, version_no, audio).await,
         }
     }
 
-    async fn report(&self, json: Vec<u8>, version_no: i64) -> Verdict {
+    async fn report(&self, json: Vec<u8>, version_no: i64, progress: &Progress) -> Verdict {
+        // It is handed over as a whole.
+        progress.begin(json.len() as u64);
+        progress.advance(json.len() as u64);
         self.throttle.count(json.len());
         let request = self
             .post(Kind::Report, version_no)
@@ -143,7 +156,7 @@ impl Target {
         let answer = tokio::select! {
             answer = answer::fetch(request) => answer,
             () = progress.stalled(self.audio_timeout) => {
-                let sent = progress.bytes();
+                let sent = progress.done();
                 Err(Transport::Timeout(format!(
                     "no progress for {:?} after {sent} of {size} bytes", self.audio_timeout
                 )))

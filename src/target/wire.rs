@@ -5,12 +5,11 @@ use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue, InvalidHeaderValue
 use reqwest::multipart::{Form, Part};
 
 use crate::config::Token;
-use crate::contract::legacy::{
-    CONTENT_PATH, UPLOAD_AUDIO_MAX, UPLOAD_AUDIO_PART_ID, UPLOAD_AUDIO_PATH,
-};
+use crate::contract::legacy::UPLOAD_AUDIO_PART_ID;
 use crate::contract::{
-    AUDIO_PART_DURATION, AUDIO_PART_FILE, AUDIO_PART_ID, AUDIO_PATH, DATABASE_HEALTH_PATH,
-    HEALTH_PATH, INGEST_HEALTH_PATH, REPORT_PATH, TOKEN_HEADER, audio_file_stem,
+    AUDIO_PART_DURATION, AUDIO_PART_FILE, AUDIO_PART_ID, AUDIO_PATH, CONTENT_PATH,
+    DATABASE_HEALTH_PATH, HEALTH_PATH, INGEST_HEALTH_PATH, REPORT_PATH, TOKEN_HEADER,
+    UPLOAD_AUDIO_MAX, UPLOAD_AUDIO_PATH, audio_file_stem,
 };
 use crate::id::{ContentId, Kind, TargetName};
 

@@ -31,19 +31,41 @@ pub enum Reason {
     Missed(usize),
 }
 
+impl Sighting {
+    /// Whether changes are seen, one way or the other.
+    pub fn is_seen(&self) -> bool {
+        matches!(self, Sighting::Events | Sighting::Scanning(_))
+    }
+
+    /// The word of the status.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Sighting::Events => "events",
+            Sighting::Scanning(_) => "scanning",
+            Sighting::Lost(_) => "lost",
+            Sighting::Suspicious { .. } => "suspicious",
+        }
+    }
+
+    /// Why it is so, where the word does not say it.
+    pub fn why(&self) -> Option<String> {
+        match self {
+            Sighting::Events => None,
+            Sighting::Scanning(reason) => Some(reason.to_string()),
+            Sighting::Lost(why) => Some(why.clone()),
+            Sighting::Suspicious { gone, known } => Some(format!(
+                "{gone} of {known} files are gone at once; if they were deleted on purpose, say \
+                     so with: ytv2d rescan --accept-removals"
+            )),
+        }
+    }
+}
+
 impl fmt::Display for Sighting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Sighting::Events => f.write_str("events"),
-            Sighting::Scanning(reason) => write!(f, "scanning: {reason}"),
-            Sighting::Lost(why) => write!(f, "lost: {why}"),
-            Sighting::Suspicious { gone, known } => {
-                write!(
-                    f,
-                    "suspicious: {gone} of {known} files are gone at once; if they were deleted on \
-                     purpose, say so with: ytv2d rescan --accept-removals"
-                )
-            }
+        match self.why() {
+            None => f.write_str(self.word()),
+            Some(why) => write!(f, "{}: {why}", self.word()),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::support::daemon::Daemon;
 use crate::support::dashboard::{Dashboard, Fault, Rule};
 use crate::support::fixtures::{self, Report};
+use crate::support::http::exchange_at;
 use crate::volume::Volume;
 use crate::{PATIENCE, config, holds, put, skip};
 
@@ -37,6 +38,11 @@ fn a_full_volume_is_survived(kind: &str) {
     put(&config, new);
     daemon.wait_for_line(PATIENCE, |line| line["message"] == FULL);
     assert!(!beside(&outbox, ".reserve").exists(), "{kind}: the reserve was not given up");
+    let status = exchange_at(&config.socket(), b"GET /status HTTP/1.0\r\n\r\n").unwrap().json();
+    assert!(status["outbox"]["disk_full"].is_string(), "{kind}: {status:#}");
+    assert_eq!(status["roots"][0]["seen"], true, "{kind}: {status:#}");
+    let reason = status["reasons"][0].as_str().unwrap();
+    assert!(reason.contains("volume is full"), "{kind}: {reason}");
     dashboard.clear_faults();
     dashboard.release();
     holds(&dashboard, known);

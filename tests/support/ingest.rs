@@ -13,17 +13,49 @@ use serde_json::Value;
 
 pub const TOKEN: &str = "a-token-for-tests";
 
+/// The older generation's secret.
+pub const SECRET: &str = "a-secret-for-tests";
+
 /// Nothing in a test takes this long; whatever does has failed.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where a server keeps its things; outlives the process, so that another can take over.
 pub struct Home {
     dir: tempfile::TempDir,
+    store: String,
+    media: String,
+    media_dir: PathBuf,
+    env: Vec<(String, String)>,
 }
 
 impl Home {
+    /// With a SQLite file and a folder of its own.
     pub fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
+        Self::at("sqlite:store.db")
+    }
+
+    /// With this store, and a folder of its own.
+    pub fn at(store: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let media_dir = dir.path().join("media");
+        Self { dir, store: store.into(), media: "media".into(), media_dir, env: Vec::new() }
+    }
+
+    /// The same with its audio elsewhere.
+    pub fn with_media(mut self, media: &str) -> Self {
+        self.media = media.into();
+        self
+    }
+
+    /// The same, where this is the folder in which the audio is found.
+    pub fn with_media_dir(mut self, dir: PathBuf) -> Self {
+        self.media_dir = dir;
+        self
+    }
+
+    pub fn with_env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
     }
 
     pub fn path(&self) -> &Path {
@@ -35,12 +67,13 @@ impl Home {
     }
 
     pub fn media(&self) -> PathBuf {
-        self.path().join("media")
+        self.media_dir.clone()
     }
 
     /// The names in the media folder, sorted.
     pub fn media_files(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.media()).unwrap();
+        // A bucket has no folder before there is something in it.
+        let entries = std::fs::read_dir(self.media()).into_iter().flatten();
         let mut names: Vec<_> =
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
@@ -59,10 +92,13 @@ pub fn command(home: &Home, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ytv2-ingest"));
     command
         .current_dir(home.path())
-        .args(["--listen", "127.0.0.1:0", "--store", "sqlite:store.db", "--media", "media"])
+        .args(["--listen", "127.0.0.1:0", "--store", &home.store, "--media", &home.media])
         .args(arguments)
         .env_remove("RUST_LOG")
+        .env_remove("DATABASE_URL_POSTGRES_NEW")
         .env("INGEST_TOKEN", TOKEN)
+        .env("SYNC_SECRET", SECRET)
+        .envs(home.env.iter().cloned())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log.unwrap());
@@ -81,7 +117,12 @@ impl Server {
     }
 
     pub fn start_with(home: &Home, arguments: &[&str]) -> Self {
-        let mut child = command(home, arguments).spawn().unwrap();
+        Self::start_command(command(home, arguments), home)
+    }
+
+    /// Starts what [`command`] gave, changed as need be.
+    pub fn start_command(mut command: Command, home: &Home) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line

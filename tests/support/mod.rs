@@ -6,6 +6,7 @@
 // Each test binary compiles the whole and uses a part.
 #![allow(dead_code, unused_imports)]
 
+pub mod command;
 pub mod daemon;
 pub mod dashboard;
 pub mod ends;

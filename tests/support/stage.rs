@@ -48,11 +48,12 @@ impl Stage {
         command.output().expect("ytv2d runs")
     }
 
-    /// What a command prints, and its exit status.
+    /// The words that a command prints, however they are laid out, and its exit status.
     pub fn said(&self, arguments: &[&str]) -> (String, Option<i32>) {
         let output = self.ask(arguments);
         let text = [output.stdout, output.stderr].concat();
-        (String::from_utf8_lossy(&text).into_owned(), output.status.code())
+        let text = String::from_utf8_lossy(&text);
+        (text.split_whitespace().collect::<Vec<_>>().join(" "), output.status.code())
     }
 
     /// What a command prints with `--json`.

@@ -182,7 +182,7 @@ fn a_file_that_another_program_holds_a_lease_on_is_waited_for_and_named() {
     let Some(child) = python(program, &beside) else { return };
     fs::rename(&beside, stage.config.report("held.json")).unwrap();
     let begun = Instant::now();
-    while !stage.said(&["status"]).0.contains("reports/held.json: still being written for ") {
+    while !stage.said(&["status"]).0.contains("reports/held.json still being written for ") {
         assert!(begun.elapsed() < PATIENCE);
     }
     end(child);

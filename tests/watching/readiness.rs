@@ -194,7 +194,7 @@ fn what_is_still_being_written_is_named_in_the_status_and_the_list_until_it_is_t
     stage.put(&report(1));
     stage.holds(&report(1));
     let name = audio_name(report(1).bare_id(), 1);
-    let shown = format!("exports/{name}: still being written for ");
+    let shown = format!("exports/{name} still being written for ");
     let (mut bytes, mut file) = (Vec::new(), File::create(stage.config.export(&name)).unwrap());
     let begun = Instant::now();
     let mut grow = || {

@@ -50,10 +50,10 @@ fn a_rescan_looks_through_both_roots_and_says_what_it_found() {
     stage.put(&report(2));
     let (said, code) = stage.said(&["rescan"]);
     assert_eq!(code, Some(0), "{said}");
-    let [reports, exports] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
+    let (reports, exports) = said.split_once(" exports ").expect("a line for each root");
     // They are recorded once the kernel's tick is over, in which a rewrite would look the same.
     assert!(reports.contains(" files: 2 new, 0 changed, 0 gone, in "), "{said}");
-    assert!(exports.starts_with("exports   0 files: 0 new"), "{said}");
+    assert!(exports.starts_with("0 files: 0 new"), "{said}");
     stage.holds(&report(1));
     stage.holds(&report(2));
     let found = rescan(&stage, &[]);
@@ -96,7 +96,7 @@ fn a_mass_deletion_is_believed_when_a_person_says_so_and_the_next_one_is_not() {
     let (said, code) = stage.said(&["status"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(
-        said.contains("reports: suspicious: 9 of 12 files are gone at once; if they"),
+        said.contains("reports is suspicious: 9 of 12 files are gone at once; if they"),
         "{said}"
     );
     assert!(said.contains("say so with: ytv2d rescan --accept-removals"), "{said}");
@@ -143,7 +143,7 @@ fn a_root_that_is_not_there_or_is_another_has_not_lost_its_files_whatever_a_pers
     fs::rename(&root, &away).unwrap();
     let (said, code) = stage.said(&["rescan", "--accept-removals"]);
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("reports   not looked through: lost: No such file"), "{said}");
+    assert!(said.contains("reports not looked through: lost: No such file"), "{said}");
     // As a mount that failed leaves it.
     fs::create_dir(&root).unwrap();
     let found = rescan(&stage, &["--accept-removals"]);
@@ -190,18 +190,12 @@ fn a_rescan_is_asked_for_over_the_socket_as_well_and_a_wrong_question_is_told_so
         ("/rescan", "", 2),
         ("/rescan?root=exports", "", 1),
         ("/rescan?root=exports&accept_removals=true", "", 1),
-        ("/rescan", "{\"root\": \"reports\"}", 1),
     ] {
         let (code, answer) = post(target, body);
         assert_eq!(code, 200, "{target} {body}: {answer}");
         assert_eq!(answer["roots"].as_array().map(Vec::len), Some(roots), "{answer}");
     }
-    for (target, body) in [
-        ("/rescan?root=nonsense", ""),
-        ("/rescan?accept=true", ""),
-        ("/rescan", "{\"root\": 7}"),
-        ("/rescan", "nonsense"),
-    ] {
+    for (target, body) in [("/rescan?root=nonsense", ""), ("/rescan?accept=true", "")] {
         let (code, answer) = post(target, body);
         assert_eq!(code, 400, "{target} {body}: {answer}");
         assert!(answer["hint"].is_string(), "{answer}");

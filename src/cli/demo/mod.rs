@@ -106,6 +106,7 @@ async fn stay(stage: &mut Stage) -> anyhow::Result<()> {
     println!("\nStaying. Drop files of your own, and see them arrive here:");
     println!("  reports (*.json) into {}", stage.reports.display());
     println!("  audio (*.mp3) into    {}", stage.exports.display());
+    println!("  a page to look at     {}/", stage.url());
     println!("  one record            curl {}/{}.json", stage.url(), SAMPLES[0].id);
     println!("  the daemon's log      {}", stage.log_path().display());
     println!("  the end               Ctrl-C");

@@ -225,8 +225,12 @@ mod tests {
     }
 
     fn lane(shut: Option<(bool, &str)>) -> LaneStatus {
-        let shut =
-            shut.map(|(is_stopped, why)| Shut { is_stopped, why: why.to_owned(), until_ms: 9000 });
+        let shut = shut.map(|(is_stopped, why)| Shut {
+            is_stopped,
+            remedy: "",
+            why: why.to_owned(),
+            until_ms: 9000,
+        });
         LaneStatus { name: "dashboard", shut, ..LaneStatus::default() }
     }
 

@@ -44,7 +44,7 @@ impl Item {
             .iter()
             .filter(|lane| row.target.as_deref() == Some(lane.name))
             .flat_map(|lane| &lane.in_flight)
-            .any(|(kind, id)| *kind == row.kind && row.id.as_deref() == Some(id.as_str()));
+            .any(|flight| flight.kind == row.kind && row.id.as_deref() == Some(flight.id.as_str()));
         let mut item = Self {
             state: ItemState::Invalid,
             path: row.file.as_ref().map(ToString::to_string),

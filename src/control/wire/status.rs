@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use crate::delivery::{Amount, Latency};
 use crate::id::Kind;
 
 /// `GET /status`.
@@ -121,22 +122,6 @@ pub struct Delivered {
     pub day: Amount,
     /// Deliveries in each of the last minutes, the present one last.
     pub per_minute: Vec<u64>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Amount {
-    pub count: u64,
-    pub bytes: u64,
-}
-
-/// Quantiles, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Latency {
-    pub p50_ms: u64,
-    pub p90_ms: u64,
-    pub p99_ms: u64,
-    /// How many deliveries they are of.
-    pub of: usize,
 }
 
 /// The outbox's own file.

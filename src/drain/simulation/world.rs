@@ -22,9 +22,11 @@ use crate::drain::attempt::{End, Ended, Flight};
 use crate::drain::dispatcher::Rules;
 use crate::drain::parcel::{Unpacked, pack};
 use crate::drain::pilot::{Landed, Order, Pilot, Rows};
+use crate::drain::report::Reporter;
 use crate::file::FileRef;
 use crate::id::Kind;
-use crate::outbox::{Due, Finding, Found, Parcel, lane, level};
+use crate::journal::Journal;
+use crate::outbox::{Due, Finding, Found, Parcel, lane, level, schema, tally};
 
 pub const PARK_AFTER: u32 = 8;
 /// How long a request may take before its sender gives up.
@@ -132,9 +134,9 @@ pub fn play(history: &History) -> Result<Tally, String> {
 thread_local! {
     /// One for all histories of a thread: most of the time would go into preparing its statements.
     static OUTBOX: Rc<Connection> = {
-        let connection = Connection::open_in_memory().unwrap();
+        let mut connection = Connection::open_in_memory().unwrap();
         connection.set_prepared_statement_cache_capacity(64);
-        connection.execute_batch(include_str!("../../outbox/schema.sql")).unwrap();
+        schema::migrate(&mut connection, 0).unwrap();
         connection.execute_batch("PRAGMA foreign_keys = ON").unwrap();
         // Or a third of the time would go into planning for every value anew.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).unwrap();
@@ -211,6 +213,7 @@ impl<'h> World<'h> {
             self.until(at)?;
         }
         self.until(self.now + 5_000)?;
+        tally::miscount(&self.outbox).map_or(Ok(()), Err)?;
         self.judge.end(&self.outbox, &self.disk, &self.dashboard)?;
         self.judge.silence_begins();
         self.until(self.now + SILENCE_MS)?;
@@ -323,10 +326,11 @@ impl<'h> World<'h> {
         };
         self.wake = None;
         self.stopping = false;
+        let reporter = Reporter::new("dashboard", Journal::new(self.now));
         self.missed.clear();
         self.last_look = self.now;
         // A reconcile comes before everything else.
-        self.pilot = Some(Pilot::new("dashboard", self.row, rules, jitter));
+        self.pilot = Some(Pilot::new(reporter, self.row, rules, jitter));
         self.look(None)
     }
 
@@ -429,7 +433,7 @@ impl<'h> World<'h> {
 
     fn work(&mut self, order: Order) -> Result<(), String> {
         match order {
-            Order::Attempt(due) => self.attempt(due)?,
+            Order::Attempt(due, _) => self.attempt(due)?,
             Order::Settle(id, settlement) => {
                 let error = |error: rusqlite::Error| error.to_string();
                 self.judge.settles(&self.outbox, &settlement, self.now)?;

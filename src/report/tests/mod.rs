@@ -6,6 +6,7 @@ mod losses;
 mod shapes;
 mod summaries;
 mod table_h;
+mod universal;
 
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};

@@ -225,12 +225,12 @@ fn times_without_a_zone_get_the_configured_one() {
 #[test]
 fn topics_come_from_the_first_source() {
     for (shape, paths) in [
-        (Shape::Universal, &["analysis.key_topics", "metadata.tags"][..]),
+        (Shape::Universal, &["topics_json", "analysis.key_topics", "metadata.tags"][..]),
         (Shape::EmptiedUniversal, &[]),
         (Shape::LegacyNested, &["summary.topics", "summary.analysis.key_topics"]),
         (Shape::Converted, &["content_analysis.key_topics"]),
         (Shape::FlatRow, &["key_topics"]),
-        (Shape::Raw, &["analysis.key_topics", "metadata.tags"]),
+        (Shape::Raw, &["topics_json", "analysis.key_topics", "metadata.tags"]),
         (Shape::IngestReady, &["topics_json"]),
     ] {
         in_order(shape, "topics", &lists(paths), json!(null));

@@ -1,6 +1,14 @@
 //! What keeps reports and audio, whatever database is behind it.
 
+mod delete;
+mod level;
+mod named;
+mod postgres;
+mod read;
+mod share;
+pub mod source;
 mod sqlite;
+pub mod visible;
 
 use std::io;
 
@@ -10,7 +18,12 @@ use serde_json::{Map, Value};
 
 pub use super::name::Names;
 pub use super::record::{Link, Record};
-pub use sqlite::{OpenError, Sqlite};
+pub use delete::{Delete, Deleted, Remove};
+pub use named::{NamedAudio, PutNamed};
+pub use postgres::{Address, AddressError, OpenError as PostgresError, Postgres};
+pub use read::{Listed, Page, Query, Read, Sort, Totals};
+pub use share::{Heard, Peers, Share, Teller};
+pub use sqlite::{OpenError as SqliteError, Sqlite};
 
 use crate::contract::Action;
 use crate::id::Version;
@@ -20,7 +33,7 @@ use crate::id::Version;
 ///
 /// `version` is the sender's number for this id and kind: older than the one that is stored,
 /// nothing is written; without one the stored number stays.
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Read + Delete + PutNamed + Share + Send + Sync + 'static {
     /// Takes a record and its summaries.
     fn put_report(
         &self,
@@ -52,7 +65,7 @@ pub trait Store: Send + Sync + 'static {
 /// Puts an uploaded file where [`Placement`] says. The store calls it inside its transaction, after
 /// every statement and before the commit: the file of an id changes hands in the same order as its
 /// row. Should the commit then fail, the file is newer than its row until the sender comes again.
-pub type Place = Box<dyn FnOnce(&Placement) -> io::Result<()> + Send>;
+pub type Place = Box<dyn FnOnce(Placement) -> BoxFuture<'static, io::Result<()>> + Send>;
 
 /// See [`Place`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +83,9 @@ pub struct Report {
     pub title: String,
     pub channel_name: String,
     pub indexed_at: Option<Timestamp>,
+    /// Counts only without an `indexed_at` and when the record is new: where rows of the older
+    /// generation stand, which never move (contract F.2).
+    pub first_indexed_at: Option<Timestamp>,
     pub duration_seconds: Option<i64>,
     pub thumbnail_url: Option<String>,
     pub canonical_url: Option<String>,
@@ -149,14 +165,17 @@ pub struct HeldSummary {
     pub created_at: Timestamp,
 }
 
-/// Why a store did not do what it was asked. Never the request's fault, so the sender is to try
-/// again.
+/// Why a store did not do what it was asked. But for [`Unstorable`](Self::Unstorable) never the
+/// request's fault, so the sender is to try again.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("the database failed: {0}")]
     Database(String),
-    #[error("the media folder failed: {0}")]
+    #[error("the media failed: {0}")]
     Media(io::Error),
+    /// No number of attempts would get this stored.
+    #[error("the database takes no such value: {0}")]
+    Unstorable(String),
     #[error("the transaction was given up, together with that of others")]
     Aborted,
     #[error("the store has stopped")]

@@ -8,6 +8,9 @@ use super::state::State;
 use super::wire::{Answer, Head};
 use super::{legacy, reads, report};
 
+/// Before the id to delete.
+const DELETE: &str = "/api/delete/";
+
 /// A body, as far as the route makes sense of it.
 pub(super) enum Body {
     /// There is nothing to process: this is the answer.
@@ -60,6 +63,8 @@ pub(super) struct Keys {
 pub(super) fn reject(head: &Head, keys: &Keys) -> Option<Answer> {
     match head.method.as_str() {
         "GET" | "HEAD" => return None,
+        // Nobody is asked who he is (contract G.1).
+        "DELETE" if head.target.starts_with(DELETE) => return None,
         "POST" => {}
         _ => return Some(Answer::html(501)),
     }
@@ -131,8 +136,18 @@ pub(super) fn process(state: &mut State, seq: usize, head: &Head, body: &Body) -
         Body::Rejected(answer) => answer.clone(),
         Body::Report(parsed) => report::process(state, seq, parsed),
         Body::Audio(upload) => audio::process(state, seq, upload),
+        Body::None if head.method == "DELETE" => delete(state, &head.target),
         Body::Row(parsed) => legacy::content(state, seq, &parsed.value),
         Body::Upload(upload) => legacy::upload(state, seq, upload),
         Body::None => reads::answer(state, &head.method, &head.target),
     }
+}
+
+/// An unknown id is a success as well (contract G.2).
+fn delete(state: &mut State, target: &str) -> Answer {
+    state.delete(target.trim_start_matches(DELETE));
+    let answer = serde_json::json!({
+        "status": "success", "message": "", "deleted_files": 1, "errors": [], "idempotent": false,
+    });
+    Answer::json(200, &answer)
 }

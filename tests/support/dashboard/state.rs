@@ -95,6 +95,7 @@ impl State {
 
     pub(super) fn delete(&mut self, id: &str) {
         self.rows.remove(id);
+        self.flat.remove(id);
         self.files.remove(&file_name(id));
     }
 

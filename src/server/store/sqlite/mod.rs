@@ -1,6 +1,9 @@
 //! A [`Store`] in one SQLite file.
 
+mod delete;
+mod named;
 mod put;
+mod read;
 mod rows;
 mod schema;
 mod sql;
@@ -11,8 +14,9 @@ use std::path::Path;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use tokio::runtime::Handle;
 
-use super::{AudioStored, Held, NewAudio, Place, Report, ReportStored, Store, StoreError};
+use super::{AudioStored, Held, NewAudio, Place, Report, ReportStored, Share, Store, StoreError};
 use writer::Writer;
 
 pub use schema::OpenError;
@@ -28,6 +32,9 @@ impl Sqlite {
         Ok(Self { writer: Writer::start(schema::open(path)?)? })
     }
 }
+
+/// Nobody else opens the file.
+impl Share for Sqlite {}
 
 impl Store for Sqlite {
     fn put_report(
@@ -46,6 +53,9 @@ impl Store for Sqlite {
         place: Place,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<AudioStored, StoreError>> {
+        // The thread is the store's own, so it may wait for the file to find its place.
+        let runtime = Handle::current();
+        let place = move |to| runtime.block_on(place(to));
         self.writer.call(move |db| put::audio(db, &audio, version, place, now)).boxed()
     }
 

@@ -1,12 +1,13 @@
 //! What taking a report or an audio file does to the tables.
 
+use std::io;
+
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::super::{
-    AudioStored, NewAudio, Place, Placement, Record, Report, ReportStored, Summary,
-};
-use super::rows::{self, Audio};
+use super::super::level::{Audio, action, newer};
+use super::super::{AudioStored, Link, NewAudio, Placement, Record, Report, ReportStored, Summary};
+use super::rows;
 use super::writer::CallError;
 use crate::contract::Action;
 use crate::server::record::revision;
@@ -70,13 +71,13 @@ pub(super) fn audio(
     db: &Connection,
     new: &NewAudio,
     version: Option<i64>,
-    place: Place,
+    place: impl FnOnce(Placement) -> io::Result<()>,
     now: Timestamp,
 ) -> Result<AudioStored, CallError> {
     let id = new.video_id.as_str();
     let held = rows::audio(db, id)?;
-    let stored = held.as_ref().and_then(|held| held.version);
-    if let (Some(held), Some(newer)) = (&held, newer(stored, version)) {
+    let held = held.as_ref();
+    if let Some((held, newer)) = held.and_then(|held| Some((held, newer(held.version, version)?))) {
         return Ok(AudioStored {
             action: Action::Superseded,
             file_name: held.file_name.clone(),
@@ -85,44 +86,37 @@ pub(super) fn audio(
         });
     }
 
-    let same_bytes = held.as_ref().is_some_and(|held| held.digest == new.digest);
-    // What is known of the length stays true only as long as the bytes do.
-    let known_duration = held.as_ref().filter(|_| same_bytes).and_then(|h| h.duration_seconds);
-    let audio = Audio {
-        file_name: match &held {
-            Some(held) => held.file_name.clone(),
-            None => free_name(db, new)?,
-        },
-        digest: new.digest,
-        duration_seconds: new.duration_seconds.or(known_duration),
-        version: version.or(stored),
-    };
-    let changed = !same_bytes || audio.duration_seconds != known_duration;
-    if changed || audio.version != stored {
+    let mut audio = Audio::after(new, held, version);
+    if held.is_none() {
+        audio.file_name = free_name(db, new)?;
+    }
+    if held != Some(&audio) {
         rows::put_audio(db, id, &audio, new.bytes, now)?;
     }
 
-    let content = rows::content(db, id)?;
-    let linked = content.is_some();
-    if let Some(content) = content {
-        let record = content.record.clone().linked(&audio.link());
-        if record != content.record {
-            rows::put_content(db, &record, content.version, now)?;
-        }
-    }
-
-    place(&Placement {
-        file_name: audio.file_name.clone(),
-        bytes: new.bytes.unsigned_abs(),
-        unchanged: same_bytes,
-    })
-    .map_err(CallError::Media)?;
+    let linked = link(db, id, &audio.link(), now)?;
+    place(audio.placement(new, held)).map_err(CallError::Media)?;
     Ok(AudioStored {
-        action: action(held.is_some(), changed),
+        action: audio.action(held),
         file_name: audio.file_name,
         linked,
         superseded_by: None,
     })
+}
+
+/// Writes into the record of an id where its audio is; says whether there is a record.
+pub(super) fn link(
+    db: &Connection,
+    id: &str,
+    audio: &Link,
+    now: Timestamp,
+) -> rusqlite::Result<bool> {
+    let Some(content) = rows::content(db, id)? else { return Ok(false) };
+    let record = content.record.clone().linked(audio);
+    if record != content.record {
+        rows::put_content(db, &record, content.version, now)?;
+    }
+    Ok(true)
 }
 
 /// The contract's name, if no other id has it.
@@ -130,18 +124,5 @@ fn free_name(db: &Connection, new: &NewAudio) -> rusqlite::Result<String> {
     match &new.names.contract {
         Some(name) if !rows::audio_name_taken(db, name)? => Ok(name.clone()),
         _ => Ok(new.names.own.clone()),
-    }
-}
-
-/// The stored number, if it is newer than the one that came.
-fn newer(stored: Option<i64>, came: Option<i64>) -> Option<i64> {
-    stored.filter(|stored| came.is_some_and(|came| came < *stored))
-}
-
-fn action(was_there: bool, changed: bool) -> Action {
-    match (was_there, changed) {
-        (false, _) => Action::Created,
-        (true, true) => Action::Updated,
-        (true, false) => Action::Unchanged,
     }
 }

@@ -4,32 +4,15 @@ use jiff::Timestamp;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Result, Row, named_params};
 
-use super::super::{Held, HeldSummary, Link, Record, Summary};
+use super::super::level::Audio;
+use super::super::{Held, HeldSummary, Record, Summary};
 use super::sql;
-use crate::contract::AUDIO_PUBLIC_PREFIX;
 use crate::id::Version;
 
 /// A row of `content` and its version.
 pub(super) struct Content {
     pub(super) record: Record,
     pub(super) version: Option<i64>,
-}
-
-/// A row of `content_audio`.
-pub(super) struct Audio {
-    pub(super) file_name: String,
-    pub(super) digest: Version,
-    pub(super) duration_seconds: Option<i64>,
-    pub(super) version: Option<i64>,
-}
-
-impl Audio {
-    pub(super) fn link(&self) -> Link {
-        Link {
-            url: Some(format!("{AUDIO_PUBLIC_PREFIX}{}", self.file_name)),
-            duration_seconds: self.duration_seconds,
-        }
-    }
 }
 
 /// The latest text of a variant.

@@ -12,7 +12,7 @@ const APPLICATION_ID: i64 = 0x5954_5649;
 const SQLITE_FLOOR: i32 = 3_051_003;
 
 /// Step n takes a file from `user_version` n to n + 1. A step that was released never changes.
-const MIGRATIONS: [&str; 1] = [include_str!("schema/1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 /// Before the first read: without shared memory only if the lock is exclusive before the WAL is
 /// opened, and a file that was in use before is in WAL mode from the start.

@@ -70,3 +70,11 @@ pub(super) const PUT_AUDIO: &str = "
            duration_seconds = excluded.duration_seconds,
            version = excluded.version,
            updated_at = excluded.updated_at";
+
+/// Whose a file name is, in whatever case.
+pub(super) const AUDIO_OF_NAME: &str =
+    "SELECT video_id, file_name FROM content_audio WHERE file_name = :file_name";
+
+pub(super) const DELETE_CONTENT: &str = "DELETE FROM content WHERE video_id = :video_id";
+
+pub(super) const DELETE_AUDIO: &str = "DELETE FROM content_audio WHERE video_id = :video_id";

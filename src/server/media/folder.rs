@@ -1,35 +1,35 @@
-//! The folder of audio files, and what is on its way into it.
+//! A folder of audio files, and what is on its way into it.
 
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
+use axum::body::Body;
+use axum::http::Request;
+use axum::response::{IntoResponse, Response};
 use tempfile::TempPath;
 use tokio::io::AsyncWriteExt;
+use tower_http::services::ServeFile;
 use tracing::info;
 
-use super::store::Placement;
-use crate::id::Version;
+use super::super::store::Placement;
+use super::ABANDONED;
 
 const COMING_IN: &str = ".upload-";
 
-/// An upload that nobody has written to for this long died with its process. Not simply every one
-/// that is found at the start: several servers may share the folder.
-const ABANDONED: Duration = Duration::from_secs(60 * 60);
-
-/// The folder. Finished files have the names that [`Names`](super::store::Names) says; uploads are
-/// hidden files beside them, so that finishing one is a rename within one file system.
+/// The folder. Finished files have the names that [`Names`](super::super::store::Names) says;
+/// uploads are hidden files beside them, so that finishing one is a rename within one file system.
 #[derive(Clone, Debug)]
-pub struct Media {
+pub(super) struct Folder {
     dir: Arc<Path>,
 }
 
-impl Media {
+impl Folder {
     /// Opens the folder, makes it if need be, and clears it of what was abandoned there.
-    pub fn open(dir: &Path) -> io::Result<Self> {
+    pub(super) fn open(dir: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(dir)?;
         for entry in std::fs::read_dir(dir)? {
             let entry = entry?;
@@ -49,7 +49,17 @@ impl Media {
         self.dir.join(file_name)
     }
 
-    /// Begins an upload. Dropped before it is placed, it leaves nothing behind.
+    pub(super) async fn serve(
+        &self,
+        file_name: &str,
+        request: Request<Body>,
+    ) -> io::Result<Response> {
+        ServeFile::new(self.path(file_name))
+            .try_call(request)
+            .await
+            .map(IntoResponse::into_response)
+    }
+
     pub(super) fn begin(&self) -> io::Result<Upload> {
         let (file, path) = tempfile::Builder::new()
             .prefix(COMING_IN)
@@ -57,8 +67,7 @@ impl Media {
             .permissions(Permissions::from_mode(0o644))
             .tempfile_in(&self.dir)?
             .into_parts();
-        let file = tokio::fs::File::from_std(file);
-        Ok(Upload { file, path, hasher: blake3::Hasher::new(), bytes: 0 })
+        Ok(Upload { file: tokio::fs::File::from_std(file), path })
     }
 
     /// Gives a finished upload its name, and makes sure that it keeps both across a power cut.
@@ -71,35 +80,36 @@ impl Media {
         upload.persist(path)?;
         std::fs::File::open(&self.dir)?.sync_all()
     }
+
+    /// Removes a finished file, for good, and says whether it was there.
+    pub(super) async fn remove(&self, file_name: &str) -> io::Result<bool> {
+        match tokio::fs::remove_file(self.path(file_name)).await {
+            Ok(()) => {
+                tokio::fs::File::open(&self.dir).await?.sync_all().await?;
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 }
 
-/// A file on its way in.
+/// A file on its way in. Dropped, it is gone.
 pub(super) struct Upload {
     file: tokio::fs::File,
     path: TempPath,
-    hasher: blake3::Hasher,
-    bytes: u64,
-}
-
-/// A file that is whole and on the disk, though not yet under its name.
-pub(super) struct Received {
-    pub(super) path: TempPath,
-    pub(super) bytes: u64,
-    pub(super) digest: Version,
 }
 
 impl Upload {
     pub(super) async fn write(&mut self, piece: &[u8]) -> io::Result<()> {
-        self.hasher.update(piece);
-        self.bytes += piece.len() as u64;
         self.file.write_all(piece).await
     }
 
-    pub(super) async fn finish(mut self) -> io::Result<Received> {
+    /// The whole of it is on the disk then, though not yet under its name.
+    pub(super) async fn finish(mut self) -> io::Result<TempPath> {
         self.file.flush().await?;
         self.file.sync_all().await?;
-        let digest = Version::from_hash(&self.hasher.finalize());
-        Ok(Received { path: self.path, bytes: self.bytes, digest })
+        Ok(self.path)
     }
 }
 
@@ -117,7 +127,7 @@ mod tests {
             let file = std::fs::File::create(dir.path().join(name)).unwrap();
             file.set_modified(modified).unwrap();
         }
-        Media::open(dir.path()).unwrap();
+        Folder::open(dir.path()).unwrap();
         let mut left: Vec<_> = std::fs::read_dir(dir.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())

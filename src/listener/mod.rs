@@ -1,23 +1,26 @@
-//! Accepts connections, within bounds, until it is told to stop.
+//! Serves HTTP/1.1 on sockets of any kind, within bounds, until it is told to stop.
 //!
 //! Not `axum::serve`: that one waits for ever for the rest of a header, takes any number of
 //! connections, and stops only when the last of them does.
 
+mod patient;
+
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
-use super::socket::Socket;
-use super::{Ingest, routes};
+use patient::Patient;
 
 /// The longest request head, in bytes: an id of thousands of bytes in the path still fits.
 const HEAD_MAX: usize = 64 << 10;
@@ -26,24 +29,68 @@ const HEAD_MAX: usize = 64 << 10;
 const TURNED_AWAY_MAX: usize = 64;
 
 const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n\
-    content-type: application/json\r\ncontent-length: 32\r\nconnection: close\r\n\r\n\
-    {\"error\":\"too many connections\"}";
+    content-type: application/json\r\ncontent-length: 63\r\nconnection: close\r\n\r\n\
+    {\"error\":\"too many connections\",\"hint\":\"try again in a second\"}";
 
-/// Serves `listener` until `stop` resolves, then lets the requests in flight finish for
-/// [`Limits::stop`](super::Limits::stop) at most, and cuts off the rest.
-pub async fn run(listener: TcpListener, ingest: Ingest, stop: impl Future<Output = ()>) {
-    let limits = ingest.limits.clone();
-    let service = TowerToHyperService::new(routes::router(ingest));
+/// How long clients are waited for, and how many of them there may be.
+#[derive(Clone, Debug)]
+pub struct Bounds {
+    /// For a whole request head, counted from when the server is ready for it; so it is also how
+    /// long a kept-alive connection may idle.
+    pub head: Duration,
+    /// For the client to take any of what is written to it.
+    pub write: Duration,
+    /// For requests in flight when the server is told to stop.
+    pub stop: Duration,
+    /// Connections at a time; those beyond are answered 503.
+    pub connections: usize,
+}
+
+/// A socket that listens.
+pub trait Listener {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// The next connection.
+    fn accept(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl Listener for TcpListener {
+    type Stream = TcpStream;
+
+    async fn accept(&self) -> io::Result<TcpStream> {
+        let (stream, _) = TcpListener::accept(self).await?;
+        let _ = stream.set_nodelay(true);
+        Ok(stream)
+    }
+}
+
+impl Listener for UnixListener {
+    type Stream = UnixStream;
+
+    async fn accept(&self) -> io::Result<UnixStream> {
+        UnixListener::accept(self).await.map(|(stream, _)| stream)
+    }
+}
+
+/// Serves `routes` until `stop` resolves, then lets the requests in flight finish for
+/// [`Bounds::stop`] at most, and cuts off the rest.
+pub async fn serve<L: Listener>(
+    listener: L,
+    routes: Router,
+    bounds: Bounds,
+    stop: impl Future<Output = ()>,
+) {
+    let service = TowerToHyperService::new(routes);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(limits.head)
+        .header_read_timeout(bounds.head)
         .max_buf_size(HEAD_MAX)
         // A client may close its half once it has sent everything, as HTTP/1.0 ones do; and a
         // delivery that has begun is not to be dropped because its sender went away.
         .half_close(true);
 
     let graceful = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(limits.connections));
+    let room = Arc::new(Semaphore::new(bounds.connections));
     let lobby = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
     let mut tasks = JoinSet::new();
     let mut stop = std::pin::pin!(stop);
@@ -57,7 +104,7 @@ pub async fn run(listener: TcpListener, ingest: Ingest, stop: impl Future<Output
                 continue;
             }
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(stream) => stream,
                 Err(error) => {
                     // Out of descriptors, most likely: accepting again at once would spin.
                     warn!(%error, "cannot accept a connection");
@@ -66,10 +113,9 @@ pub async fn run(listener: TcpListener, ingest: Ingest, stop: impl Future<Output
                 }
             },
         };
-        let _ = stream.set_nodelay(true);
         match room.clone().try_acquire_owned() {
             Ok(place) => {
-                let io = TokioIo::new(Socket::new(stream, limits.write));
+                let io = TokioIo::new(Patient::new(stream, bounds.write));
                 let connection = graceful.watch(http.serve_connection(io, service.clone()));
                 tasks.spawn(async move {
                     if let Err(error) = connection.await {
@@ -90,15 +136,16 @@ pub async fn run(listener: TcpListener, ingest: Ingest, stop: impl Future<Output
     }
 
     drop(listener);
-    info!(connections = tasks.len(), "stopping");
-    if tokio::time::timeout(limits.stop, graceful.shutdown()).await.is_err() {
+    debug!(connections = tasks.len(), "no more connections are accepted");
+    if tokio::time::timeout(bounds.stop, graceful.shutdown()).await.is_err() {
         warn!("requests were still in flight at the deadline and are cut off");
     }
+    tasks.shutdown().await;
 }
 
-async fn turn_away(stream: TcpStream) {
+async fn turn_away(stream: impl AsyncRead + AsyncWrite + Unpin) {
     warn!("no room for another connection");
-    let mut socket = Socket::new(stream, Duration::from_secs(1));
+    let mut socket = Patient::new(stream, Duration::from_secs(1));
     if socket.write_all(NO_ROOM).await.is_ok() {
         let _ = socket.shutdown().await;
     }

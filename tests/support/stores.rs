@@ -1,0 +1,23 @@
+//! The stores and media that a behaviour is tried on. It says aloud what it cannot be tried on here.
+
+#![allow(dead_code)]
+
+use crate::ingest::Home;
+use crate::objects::Bucket;
+use crate::postgres::Database;
+
+pub fn at_sqlite(behaviour: fn(&Home)) {
+    behaviour(&Home::new());
+}
+
+pub fn at_postgres(behaviour: fn(&Home)) {
+    if let Some(database) = Database::fresh() {
+        behaviour(&Home::at(&database.url()));
+    }
+}
+
+pub fn at_a_bucket(behaviour: fn(&Home)) {
+    if let (Some(database), Some(bucket)) = (Database::fresh(), Bucket::fresh()) {
+        behaviour(&bucket.home(&database.url()));
+    }
+}
