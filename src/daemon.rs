@@ -1,5 +1,8 @@
 //! The daemon: builds everything, supervises it, reloads, and stops in order.
 
+mod liveness;
+mod verdict;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -11,6 +14,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_tokio::Signals;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -28,6 +32,10 @@ use crate::systemd;
 use crate::target::{Target, Throttle};
 use crate::verify::{self, Verifier};
 use crate::watch::{Hints, Questions};
+use liveness::{Liveness, Steps, Watcher};
+
+/// How long the line for the service manager may keep everything else waiting.
+const VERDICT: Duration = Duration::from_millis(500);
 
 /// What no restart can mend.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +84,7 @@ pub async fn run(
     let mut reconciled = Vec::new();
     let mut roots = Vec::new();
     let mut intakes = Vec::new();
+    let mut watchers = Vec::new();
     for (root, hints) in Root::ALL.into_iter().zip(&hints) {
         let (done, first) = oneshot::channel();
         let (status, seen) =
@@ -91,7 +100,9 @@ pub async fn run(
         let intake = Intake::new(root, tools, requests, status);
         roots.push(seen);
         intakes.push(handle);
-        tasks.spawn(intake.run(done, stop.clone()));
+        let steps = Steps::default();
+        tasks.spawn(steps.of(intake.run(done, stop.clone())));
+        watchers.push(Watcher { name: root.to_string(), steps, hints: hints.clone() });
         reconciled.push(first);
     }
     let row_hints = Hints::default();
@@ -141,14 +152,14 @@ pub async fn run(
         reload: ask_reload,
         roots: roots.clone(),
         intakes,
-        lanes,
+        lanes: lanes.clone(),
         settings: setting.clone(),
         journal: journal.clone(),
         verifier,
         heartbeat,
         started_ms: clock::now_ms(),
     };
-    let answering = control::serve(listener, desk, stop.clone());
+    let answering = control::serve(listener, desk.clone(), stop.clone());
     tasks.spawn(async move {
         answering.await;
         Ok(())
@@ -173,7 +184,7 @@ pub async fn run(
         sweeping.await;
         Ok(())
     });
-    let lanes = Lanes {
+    let delivering = Lanes {
         outbox: outbox.clone(),
         only: None,
         targets: targeted,
@@ -185,9 +196,10 @@ pub async fn run(
         questions,
         statuses,
     };
-    tasks.spawn(lanes.run(stop.clone()));
-    // What is left of the outbox is in the tasks' hands, so that its thread ends with them.
-    drop(outbox);
+    tasks.spawn(delivering.run(stop.clone()));
+    // What is left of the outbox is in the tasks' hands, so that its thread ends with them; these two
+    // are dropped before.
+    let mut liveness = Liveness::new(watchers, lanes, outbox, systemd::watchdog());
 
     let mut ready = std::pin::pin!(async move {
         for first in reconciled {
@@ -205,16 +217,11 @@ pub async fn run(
             () = &mut ready, if !is_ready => {
                 is_ready = true;
                 info!("ready");
-                told = verdict(&roots);
+                told = verdict(&desk).await;
                 systemd::ready(&told);
             }
-            () = any_changed(&mut roots), if is_ready => {
-                let now = verdict(&roots);
-                if now != told {
-                    systemd::status(&now);
-                    told = now;
-                }
-            }
+            () = liveness.turn(is_ready) => tell(&desk, &mut told).await,
+            () = any_changed(&mut roots), if is_ready => tell(&desk, &mut told).await,
             signal = signals.next() => match signal {
                 Some(SIGHUP) => {
                     systemd::reloading();
@@ -249,6 +256,7 @@ pub async fn run(
 
     systemd::stopping();
     stop.cancel();
+    drop((liveness, desk));
     while let Some(ended) = tasks.join_next().await {
         match ended {
             Ok(Ok(())) => {}
@@ -309,21 +317,22 @@ async fn any_changed(roots: &mut [watch::Receiver<RootStatus>]) {
     let _which = futures_util::future::select_all(changes).await;
 }
 
-/// The state of the watching in one line.
-fn verdict(roots: &[watch::Receiver<RootStatus>]) -> String {
-    let words: Vec<String> = roots
-        .iter()
-        .map(|root| {
-            let status = root.borrow();
-            match &status.sighting {
-                None => format!("{}: not looked at yet", status.root),
-                Some((sighting, _)) => {
-                    format!("{}: {sighting}, {} files", status.root, status.files)
-                }
-            }
-        })
-        .collect();
-    words.join("; ")
+/// How things are in one line; nothing while the outbox does not say.
+async fn verdict(desk: &control::Desk) -> String {
+    let status = timeout(VERDICT, control::compose(desk, clock::now_ms())).await;
+    status.ok().and_then(Result::ok).map(|status| verdict::line(&status)).unwrap_or_default()
+}
+
+/// Says how things are, when that is not what was said before.
+async fn tell(desk: &control::Desk, told: &mut String) {
+    if !systemd::listens() {
+        return;
+    }
+    let now = verdict(desk).await;
+    if !now.is_empty() && now != *told {
+        systemd::status(&now);
+        *told = now;
+    }
 }
 
 async fn told_to_stop(signals: &mut Signals) {

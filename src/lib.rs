@@ -18,6 +18,7 @@ pub mod report;
 
 // The desk.
 pub mod config;
+pub mod core_dump;
 pub mod telemetry;
 
 // Hands: each knows one part of the world.

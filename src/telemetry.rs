@@ -1,13 +1,17 @@
-//! The log: set up once, on standard error.
+//! The log: set up once, on standard error, or in the journal where that is behind it.
+
+mod journald;
 
 use std::io::IsTerminal;
 
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::clock;
 use crate::config::{Log, LogFormat};
+use journald::Journald;
 
 /// Timestamps in UTC, to the millisecond, as every other date that we write.
 struct Utc;
@@ -21,6 +25,11 @@ impl FormatTime for Utc {
 /// Starts logging. Later calls in the same process change nothing.
 pub fn init(log: &Log) {
     let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let stream = std::env::var("JOURNAL_STREAM").ok().filter(|_| log.format == LogFormat::Auto);
+    if let Some(journald) = stream.as_deref().and_then(Journald::behind_stderr) {
+        let _already_set = tracing_subscriber::registry().with(filter).with(journald).try_init();
+        return;
+    }
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -3,7 +3,6 @@
 mod support;
 
 use std::fs;
-use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -284,36 +283,6 @@ fn a_refusal_of_the_old_token_that_lands_after_the_reload_does_not_count() {
     stage.dashboard.release();
     stage.holds(&report(15));
     daemon.stop();
-}
-
-#[test]
-fn the_service_manager_is_told_when_it_is_ready_reloads_and_stops() {
-    let mut stage = Stage::new();
-    let path = stage.config.path().join("notify");
-    let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    stage.config = stage.config.with_env("NOTIFY_SOCKET", path.to_str().unwrap());
-    let hear = |word: &str| {
-        let mut buffer = [0; 4096];
-        loop {
-            let read = socket.recv(&mut buffer).unwrap_or_else(|error| panic!("{word}: {error}"));
-            let said = String::from_utf8_lossy(&buffer[..read]).into_owned();
-            if said.lines().any(|line| line == word) {
-                return;
-            }
-        }
-    };
-    let daemon = Daemon::start(&stage.config);
-    hear("READY=1");
-    // By then both roots have been looked through.
-    daemon.wait_ready();
-    assert_eq!(daemon.lines_saying("looked through").len(), 2);
-    daemon.sighup();
-    hear("RELOADING=1");
-    hear("READY=1");
-    daemon.sigterm();
-    hear("STOPPING=1");
-    assert_eq!(daemon.wait_exit(PATIENCE).code(), Some(0));
 }
 
 #[test]

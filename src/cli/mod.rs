@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, process_environment};
-use crate::{daemon, systemd, telemetry};
+use crate::{core_dump, daemon, systemd, telemetry};
 
 mod amount;
 mod ask;
@@ -182,6 +182,7 @@ fn deprecated(old: &str, new: &str) {
 }
 
 fn run(at: &At) -> Result<ExitCode, Failure> {
+    core_dump::forbid();
     let path = at.file();
     let config = Config::load(path.as_deref(), &process_environment)?;
     telemetry::init(&config.log);

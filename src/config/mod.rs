@@ -28,6 +28,7 @@ pub use ignore::Ignore;
 pub use origin::{Origin, Setting, explain};
 pub use place::{DEFAULT_PLACES, find};
 pub use secret::Token;
+use secret::{INGEST_TOKEN, SYNC_SECRET};
 pub use timetable::Timetable;
 
 use crate::file::Root;
@@ -200,6 +201,12 @@ impl Config {
             fault(text);
             None
         });
+        for (places, path, is_used) in [
+            (INGEST_TOKEN, &file.ingest.token_file, ingest.is_some()),
+            (SYNC_SECRET, &file.legacy.secret_file, legacy.is_some()),
+        ] {
+            warnings.extend(places.warning(path, environment).filter(|_| is_used));
+        }
         let timezone = match zone(&file.watch.timezone) {
             Ok(zone) => Some(zone),
             Err(Fault(text)) => {

@@ -1,6 +1,7 @@
 //! What lets us in at a target, in a type that cannot be printed.
 
 use std::fmt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -42,10 +43,30 @@ impl Places {
     pub(super) fn first(&self, file: &Path, environment: Environment<'_>) -> Option<Place> {
         let credential = environment("CREDENTIALS_DIRECTORY")
             .map(|directory| Path::new(&directory).join(self.credential))
-            .filter(|path| path.exists());
+            .filter(|path| is_filled(path));
         let variable = || environment(self.variable).map(|text| Place::Variable(text.into()));
         let named = || (!file.as_os_str().is_empty()).then(|| Place::File(file.to_owned()));
         credential.map(Place::Credential).or_else(variable).or_else(named)
+    }
+
+    /// What is wrong with the file, if the secret comes from it: whoever may read the secret may
+    /// write to the dashboard.
+    pub(super) fn warning(&self, file: &Path, environment: Environment<'_>) -> Option<String> {
+        let Some(Place::File(path)) = self.first(file, environment) else { return None };
+        let mode = path.metadata().ok()?.permissions().mode();
+        (mode & 0o004 != 0).then(|| {
+            let (key, path) = (self.key, path.display());
+            format!("{key}: everybody on this machine may read {path}: chmod o-rwx it")
+        })
+    }
+}
+
+/// Whether a credential says anything: a blank one stands for none, which is what an optional one
+/// looks like (SetCredential=).
+fn is_filled(path: &Path) -> bool {
+    match std::fs::read(path) {
+        Ok(bytes) => !bytes.trim_ascii().is_empty(),
+        Err(_) => path.exists(),
     }
 }
 
@@ -143,6 +164,11 @@ mod tests {
             Token::find(&INGEST_TOKEN, &file, &environment).unwrap().expose(),
             "from-environment"
         );
+        std::fs::write(directory.path().join(INGEST_TOKEN.credential), "\n").unwrap();
+        assert_eq!(
+            Token::find(&INGEST_TOKEN, &file, &environment).unwrap().expose(),
+            "from-environment"
+        );
         std::fs::write(directory.path().join(INGEST_TOKEN.credential), "from-credential").unwrap();
         assert_eq!(
             Token::find(&INGEST_TOKEN, &file, &environment).unwrap().expose(),
@@ -162,6 +188,21 @@ mod tests {
         assert!(SYNC_SECRET.first(Path::new(""), &environment).is_some());
         let secret = Token::find(&SYNC_SECRET, Path::new(""), &environment).unwrap();
         assert_eq!(secret.expose(), "s");
+    }
+
+    #[test]
+    fn a_file_that_everybody_may_read_is_told_of_where_it_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, "secret").unwrap();
+        for (mode, told) in [(0o600, false), (0o640, false), (0o644, true), (0o604, true)] {
+            std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+            let warning = INGEST_TOKEN.warning(&file, &none);
+            assert_eq!(warning.is_some(), told, "{mode:o} {warning:?}");
+        }
+        let environment = |name: &str| (name == "INGEST_TOKEN").then(|| "t".to_owned());
+        assert_eq!(INGEST_TOKEN.warning(&file, &environment), None);
+        assert_eq!(INGEST_TOKEN.warning(Path::new("/no/such"), &none), None);
     }
 
     #[test]

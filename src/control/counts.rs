@@ -15,6 +15,7 @@ use crate::outbox::{Count, Outbox, OutboxError};
 const PATIENCE: Duration = Duration::from_millis(30);
 
 /// See the module.
+#[derive(Clone)]
 pub struct Counts {
     outbox: Outbox,
     /// How often was asked.

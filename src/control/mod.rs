@@ -41,6 +41,7 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 
 pub use counts::Counts;
 pub use socket::{adopt, bind};
+pub use status::compose;
 
 use crate::clock;
 use crate::config::Config;
@@ -74,6 +75,7 @@ const BOUNDS: Bounds = Bounds {
 pub type Reloaded = Result<Vec<&'static str>, Vec<String>>;
 
 /// Whatever can be asked about, or be told to do something.
+#[derive(Clone)]
 pub struct Desk {
     pub outbox: Outbox,
     pub counts: Counts,

@@ -241,6 +241,11 @@ impl Outbox {
         self.changes.subscribe()
     }
 
+    /// Wakes whoever waits for changes, though there may be none.
+    pub fn nudge(&self) {
+        self.changes.send_replace(());
+    }
+
     /// Makes sure that a target is known, and that it has an opinion of every item.
     pub async fn add_target(&self, name: &str) -> Result<i64, OutboxError> {
         let name = name.to_owned();
@@ -525,6 +530,11 @@ impl Outbox {
     /// Since when the outbox's volume is full, as was found out last.
     pub fn disk_full(&self) -> Option<Timestamp> {
         self.writer.fullness().since()
+    }
+
+    /// Comes back once the thread has got round to it, or is no more.
+    pub async fn passes(&self) {
+        let _no_more = self.writer.read(|_| Ok(())).await;
     }
 
     /// Keeps the thread from everything else until what this gives is dropped.

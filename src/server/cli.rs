@@ -1,16 +1,19 @@
 //! `ytv2-ingest` as a command: what it is told, and its start and end.
 
-use std::io::Write;
+use std::io::{self, Write};
+use std::net::TcpListener as StdListener;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use sd_notify::NotifyState;
 use secrecy::SecretString;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
 use super::failure::Failure;
+use super::handed;
 use super::kept::{DATABASE_VARIABLE, MediaAt, StoreAt};
 use super::{Guard, Ingest, Limits, Pictures};
 
@@ -19,14 +22,15 @@ const EXIT_CONFIG: u8 = 78;
 
 /// Takes reports and audio files over HTTP, keeps them, and serves them back.
 ///
-/// Writing needs the token in the environment variable INGEST_TOKEN. Clients of the older
-/// generation (/api/content, /api/upload-audio) show the secret in SYNC_SECRET instead; either will
-/// do for deleting. The address of a database, with its password, is better given in
-/// DATABASE_URL_POSTGRES_NEW than on the command line, which everybody on the machine can read.
+/// Writing needs the token: the systemd credential "token", else the environment variable
+/// INGEST_TOKEN. Clients of the older generation (/api/content, /api/upload-audio) show another
+/// secret instead, "sync_secret" or SYNC_SECRET; either will do for deleting. The address of a
+/// database, with its password, is better given in DATABASE_URL_POSTGRES_NEW than on the command
+/// line, which everybody on the machine can read.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "ytv2-ingest", version)]
 pub struct Args {
-    /// Where to listen; port 0 picks a free one.
+    /// Where to listen; port 0 picks a free one. A socket that systemd passes goes before it.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     listen: String,
 
@@ -84,13 +88,14 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// Runs the server until SIGTERM or SIGINT. Logs to stderr, and prints the address to stdout once
 /// it listens: `listening on http://127.0.0.1:8080`.
 pub fn main(args: Args) -> ExitCode {
+    crate::core_dump::forbid();
     log_to_stderr();
+    // Before there are threads.
+    let passed = handed::listener();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => {
-            let [token, secret] =
-                ["INGEST_TOKEN", "SYNC_SECRET"].map(|name| std::env::var(name).ok());
-            let outcome = runtime.block_on(serve(args, token, secret));
+            let outcome = runtime.block_on(serve(args, passed));
             // What is still in flight was cut off; a thread stuck on a dead disk must not hold us.
             runtime.shutdown_timeout(Duration::from_secs(1));
             outcome
@@ -109,18 +114,35 @@ pub fn main(args: Args) -> ExitCode {
     }
 }
 
-async fn serve(args: Args, token: Option<String>, secret: Option<String>) -> Result<(), Failure> {
+async fn serve(args: Args, passed: io::Result<Option<StdListener>>) -> Result<(), Failure> {
     let database = std::env::var(DATABASE_VARIABLE).ok();
     let store_at = StoreAt::choose(args.store.as_deref(), database.as_deref())?;
     if args.migrate_only {
         return store_at.migrate().await;
     }
+    let secret = |credential: &str, variable: &str| {
+        handed::secret(credential, variable).map_err(|error| {
+            let what = format!("the systemd credential {credential:?} cannot be read: {error}");
+            Failure::Config(what)
+        })
+    };
+    let token = secret("token", "INGEST_TOKEN")?;
+    let secret = secret("sync_secret", "SYNC_SECRET")?;
     let guard = guard(args.no_auth, token)?;
     // Before anything else is there, so that no signal finds the default of dying at once.
     let mut signals = signal_hook_tokio::Signals::new([SIGTERM, SIGINT])
         .map_err(|error| anyhow::Error::new(error).context("cannot listen for signals"))?;
 
-    let listener = TcpListener::bind(&args.listen).await.map_err(|error| {
+    let passed = passed.map_err(|error| {
+        Failure::Config(format!(
+            "systemd passed something else than a TCP socket ({error}): ListenStream= must be an address and a port"
+        ))
+    })?;
+    let listener = match passed {
+        Some(listener) => TcpListener::from_std(listener),
+        None => TcpListener::bind(&args.listen).await,
+    };
+    let listener = listener.map_err(|error| {
         anyhow::Error::new(error).context(format!("cannot listen on {}", args.listen))
     })?;
     let address = listener.local_addr().map_err(anyhow::Error::new)?;
@@ -145,6 +167,7 @@ async fn serve(args: Args, token: Option<String>, secret: Option<String>) -> Res
     // Whoever reads it may be gone, which is no reason not to serve.
     let _ = writeln!(std::io::stdout(), "listening on http://{address}");
     info!(%address, store = ?store_at, media = ?args.media, "listening");
+    let _nobody_asked = sd_notify::notify(&[NotifyState::Ready]);
 
     let lost = tokio_util::sync::CancellationToken::new();
     let stop = async {

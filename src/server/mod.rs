@@ -19,6 +19,7 @@ mod exports;
 mod failure;
 mod feed;
 mod flat;
+mod handed;
 mod health;
 mod ids;
 mod kept;

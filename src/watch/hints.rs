@@ -56,6 +56,11 @@ impl Hints {
         self.shared.wake.notified().await;
     }
 
+    /// Wakes whoever waits, though there may be nothing to take.
+    pub fn nudge(&self) {
+        self.shared.wake.notify_one();
+    }
+
     /// Takes everything that has come together.
     pub fn take(&self) -> Batch {
         std::mem::take(&mut self.lock())

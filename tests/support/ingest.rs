@@ -132,6 +132,11 @@ impl Server {
         Self { address: address.parse().unwrap(), child }
     }
 
+    /// One that was started in another way, and listens there.
+    pub fn adopt(child: Child, address: SocketAddr) -> Self {
+        Self { child, address }
+    }
+
     /// Its address as the base of URLs, without a slash at the end.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
