@@ -18,16 +18,19 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::callback;
 use crate::clock;
 use crate::config::{Config, process_environment};
 use crate::control;
 use crate::drain::{Lanes, Targets, add_target};
 use crate::file::Root;
+use crate::heartbeat::{Heart, HeartbeatStatus};
 use crate::intake::{self, Intake, RootStatus};
 use crate::journal::Journal;
 use crate::outbox::{self, Outbox, OutboxError};
 use crate::systemd;
 use crate::target::{Target, Throttle};
+use crate::verify::{self, Verifier};
 use crate::watch::{Hints, Questions};
 use liveness::{Liveness, Steps, Watcher};
 
@@ -109,6 +112,23 @@ pub async fn run(
         Some(listener) => control::adopt(listener).map_err(Misconfigured)?,
         None => control::bind(&place).map_err(Misconfigured)?,
     };
+    let verifier = Verifier::new(
+        outbox.clone(),
+        questions.clone(),
+        setting.clone(),
+        targeted.clone(),
+        [reports.clone(), exports.clone()],
+    );
+    tasks.spawn(verify::nightly(verifier.clone(), setting.clone(), stop.clone()));
+    let (beats, heartbeat) = watch::channel(HeartbeatStatus::default());
+    let heart = Heart {
+        outbox: outbox.clone(),
+        settings: setting.clone(),
+        roots: roots.clone(),
+        lanes: lanes.clone(),
+        status: beats,
+    };
+    tasks.spawn(heart.run(stop.clone()));
     let (ask_reload, mut asked_reload) = mpsc::channel(1);
     let desk = control::Desk {
         outbox: outbox.clone(),
@@ -120,11 +140,33 @@ pub async fn run(
         lanes: lanes.clone(),
         settings: setting.clone(),
         journal: journal.clone(),
+        verifier,
+        heartbeat,
         started_ms: clock::now_ms(),
     };
     let answering = control::serve(listener, desk.clone(), stop.clone());
     tasks.spawn(async move {
         answering.await;
+        Ok(())
+    });
+    let callback = setting.borrow().callback.as_ref().map(|callback| callback.listen);
+    if let Some(address) = callback {
+        let listener = callback::bind(address).await.map_err(|error| match error.kind() {
+            // An interface may be on its way up.
+            std::io::ErrorKind::AddrNotAvailable => anyhow::Error::from(error),
+            _ => Misconfigured(error).into(),
+        })?;
+        let hints = [reports.clone(), exports.clone()];
+        let desk = callback::Desk::new(outbox.clone(), setting.clone(), questions.clone(), hints);
+        let hearing = callback::serve(listener, desk, stop.clone());
+        tasks.spawn(async move {
+            hearing.await;
+            Ok(())
+        });
+    }
+    let sweeping = callback::sweep(setting.clone(), questions.clone(), stop.clone());
+    tasks.spawn(async move {
+        sweeping.await;
         Ok(())
     });
     let delivering = Lanes {

@@ -13,6 +13,7 @@ pub mod file;
 pub mod file_system;
 pub mod id;
 pub mod journal;
+pub mod proof;
 pub mod report;
 
 // The desk.
@@ -30,9 +31,12 @@ pub mod watch;
 
 // Work.
 pub mod drain;
+pub mod heartbeat;
 pub mod intake;
+pub mod verify;
 
-// The door, the roof and the porch.
+// The doors, the roof and the porch.
+pub mod callback;
 pub mod cli;
 pub mod control;
 pub mod daemon;

@@ -1,5 +1,5 @@
 //! A migration as an operator walks through it: from the legacy target over both to PostgreSQL only,
-//! back, and forth again, with changes at every stage.
+//! back, and forth again, with changes and a deletion at every stage.
 
 mod support;
 
@@ -54,6 +54,12 @@ impl Missed {
             _ => words,
         };
         told.into_iter().map(name).collect()
+    }
+
+    /// What was deleted is not missed any more.
+    fn forget(&mut self, id: &str) {
+        self.reports.remove(id);
+        self.audios.remove(id);
     }
 
     fn told(&self, report: &str, audio: &str) -> BTreeSet<String> {
@@ -130,10 +136,29 @@ fn migrate(switch: impl Fn(&mut Ends, Option<Daemon>, Stage) -> Daemon) {
         if stage.old {
             old_misses = Missed::default();
         }
+
+        // One that this stage brought, report and audio, is deleted; one that an earlier stage has
+        // deleted comes back from a backup, and lies there through the stages that follow.
+        let marks = (ends.new.requests().len(), ends.old.requests().len());
+        let restored = ends.deleted.keys().next().cloned();
+        let id = &reports[1];
+        assert_eq!(ends.delete(&running, id), 2, "{}: {id}", stage.name);
+        new_misses.forget(id);
+        old_misses.forget(id);
+        if let Some(restored) = &restored {
+            ends.restore(restored);
+        }
+        assert!(ends.ask(&["rescan"]).status.success(), "{}", stage.name);
+        level(&ends);
+        let told = (told(&ends.new.requests()[marks.0..]), told(&ends.old.requests()[marks.1..]));
+        assert_eq!(told, Default::default(), "{}: a deletion sends nothing", stage.name);
+        ends.deleted_stays_away();
         daemon = Some(running);
     }
     ends.new_is_level();
     ends.old_is_level();
+    ends.deleted_stays_away();
+    assert_eq!(ends.deleted.len(), STAGES.len());
     assert_eq!(ends.new.records().len(), ends.reports.len());
     assert_eq!(ends.old.flats().len(), ends.reports.len());
     daemon.expect("a daemon").stop();
@@ -142,7 +167,7 @@ fn migrate(switch: impl Fn(&mut Ends, Option<Daemon>, Stage) -> Daemon) {
 #[test]
 fn a_migration_by_the_configuration_and_reloads() {
     migrate(|ends, daemon, stage| {
-        ends.configure(stage.new, stage.old, "");
+        ends.configure(stage.new, stage.old, "[callback]\nlisten = '127.0.0.1:0'");
         match daemon {
             None => Daemon::start_ready(&ends.config),
             Some(daemon) => {
@@ -160,7 +185,9 @@ fn a_migration_by_the_flags_of_the_old_sync_and_restarts() {
             daemon.stop();
         }
         // The file says neither what is on nor where the old end is.
-        ends.config.extra_toml = "[retry]\nfirst = '50ms'\nmax = '200ms'".to_owned();
+        ends.config.extra_toml = "[retry]\nfirst = '50ms'\nmax = '200ms'\n\
+                                   [callback]\nlisten = '127.0.0.1:0'"
+            .to_owned();
         let (postgres_only, sqlite, dual) = match (stage.new, stage.old) {
             (false, _) => ("false", "true", "false"),
             (true, true) => ("false", "true", "True"),

@@ -27,6 +27,7 @@ mod shim;
 mod snapshot;
 mod status;
 mod upload;
+mod verify;
 mod why;
 
 pub use failure::EX_CONFIG;
@@ -76,6 +77,9 @@ enum Command {
     /// Look through the directories now, and say what came of it.
     #[command(after_help = "Example: ytv2d rescan --root reports")]
     Rescan(rescan::Args),
+    /// Compare what the dashboard holds with what it ought to hold: exit status 0 level, 1 not.
+    #[command(after_help = "Example: ytv2d verify --sample 200")]
+    Verify(verify::Args),
     /// Read the configuration again, as SIGHUP does.
     #[command(after_help = "Example: ytv2d reload")]
     Reload(orders::Reload),
@@ -135,6 +139,7 @@ pub fn main() -> ExitCode {
         Command::Pause(args) => orders::pause(&args, &at),
         Command::Resume(args) => orders::resume(&args, &at),
         Command::Rescan(args) => rescan::main(&args, &at),
+        Command::Verify(args) => verify::main(&args, &at),
         Command::Reload(args) => orders::reload(&args, &at),
         Command::Adopt(args) => orders::adopt(&args, &at),
         Command::Events(args) => events::main(&args, &at),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Fault;
+use super::{Fault, days};
 use crate::report::IdPolicy;
 
 /// The file, key for key as `ytv2d.toml` at the top of the repository explains it.
@@ -24,7 +24,9 @@ pub struct ConfigFile {
     pub breaker: Breaker,
     pub limits: Limits,
     pub content_db: ContentDb,
+    pub heartbeat: Heartbeat,
     pub control: Control,
+    pub callback: Callback,
     pub log: Log,
 }
 
@@ -171,6 +173,22 @@ pub struct Ingest {
     #[serde(with = "duration")]
     pub audio_timeout: Duration,
     pub ids: IdPolicy,
+    pub verify: VerifyMode,
+    pub verify_at: String,
+    pub verify_sample: usize,
+}
+
+/// Which deliveries are looked at again where they went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VerifyMode {
+    /// None: an acknowledgement is believed.
+    #[default]
+    Off,
+    /// One in a hundred, and some every night.
+    Sample,
+    /// Each, and some every night.
+    Always,
 }
 
 impl Default for Ingest {
@@ -184,6 +202,9 @@ impl Default for Ingest {
             report_timeout: Duration::from_secs(30),
             audio_timeout: Duration::from_secs(60),
             ids: IdPolicy::default(),
+            verify: VerifyMode::default(),
+            verify_at: "03:30".into(),
+            verify_sample: 200,
         }
     }
 }
@@ -277,6 +298,26 @@ pub struct ContentDb {
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+pub struct Heartbeat {
+    pub url: String,
+    #[serde(with = "duration")]
+    pub every: Duration,
+    #[serde(with = "duration")]
+    pub overdue: Duration,
+}
+
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            every: Duration::from_secs(5 * 60),
+            overdue: Duration::from_secs(60 * 60),
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Control {
     pub socket: PathBuf,
     pub mode: String,
@@ -286,6 +327,20 @@ pub struct Control {
 impl Default for Control {
     fn default() -> Self {
         Self { socket: "ytv2d.sock".into(), mode: "0660".into(), group: String::new() }
+    }
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Callback {
+    pub listen: String,
+    #[serde(with = "days")]
+    pub keep: Duration,
+}
+
+impl Default for Callback {
+    fn default() -> Self {
+        Self { listen: String::new(), keep: Duration::from_secs(30 * 24 * 60 * 60) }
     }
 }
 

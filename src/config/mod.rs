@@ -1,5 +1,7 @@
 //! The configuration: defaults, then the file, then the environment, validated whole.
 
+mod callback;
+mod days;
 mod endpoint;
 mod file;
 mod flags;
@@ -13,11 +15,14 @@ mod timetable;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::civil::Time;
 use jiff::tz::TimeZone;
+use reqwest::Url;
 use tracing_subscriber::filter::EnvFilter;
 
+pub use callback::Callback;
 pub use endpoint::{Endpoint, URL_VARIABLES};
-pub use file::{ConfigFile, FirstRun, LogFormat, Percent, WatchMode};
+pub use file::{ConfigFile, FirstRun, LogFormat, Percent, VerifyMode, WatchMode};
 pub use flags::FLAGS;
 pub use ignore::Ignore;
 pub use origin::{Origin, Setting, explain};
@@ -51,7 +56,14 @@ pub struct Config {
     pub content_db: Option<PathBuf>,
     /// How fast audio is sent.
     pub upload: Timetable,
+    pub verify: Verify,
+    /// Nothing where nobody is to be told.
+    pub heartbeat: Option<Heartbeat>,
     pub control: Control,
+    /// Where deletions are told of; nothing where they are not.
+    pub callback: Option<Callback>,
+    /// How long what was deleted is kept.
+    pub trash_keep: Duration,
     pub log: Log,
     /// What can be lived with, and is hardly meant.
     pub warnings: Vec<String>,
@@ -100,6 +112,25 @@ pub struct Retry {
 pub struct Breaker {
     /// Failures in a row, of different items.
     pub failures: u32,
+}
+
+/// How it is proved that the dashboard holds what it acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Verify {
+    pub mode: VerifyMode,
+    /// When some are looked at every night, in the zone of `watch.timezone`.
+    pub at: Time,
+    /// How many those are.
+    pub sample: usize,
+}
+
+/// Who is told, time and again, that all is well.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Heartbeat {
+    pub url: Url,
+    pub every: Duration,
+    /// Nobody is told while something has been due for longer.
+    pub overdue: Duration,
 }
 
 /// The local socket, and who may open it.
@@ -165,9 +196,13 @@ impl Config {
         };
         let ingest = endpoint(TargetName::Dashboard);
         let legacy = endpoint(TargetName::Legacy);
+        let callback = callback::resolve(&file, environment).unwrap_or_else(|text| {
+            fault(text);
+            None
+        });
         for (places, path, is_used) in [
             (INGEST_TOKEN, &file.ingest.token_file, ingest.is_some()),
-            (SYNC_SECRET, &file.legacy.secret_file, legacy.is_some()),
+            (SYNC_SECRET, &file.legacy.secret_file, legacy.is_some() || callback.is_some()),
         ] {
             warnings.extend(places.warning(path, environment).filter(|_| is_used));
         }
@@ -192,10 +227,26 @@ impl Config {
                 None
             }
         };
+        let verify_at = file.ingest.verify_at.parse::<Time>().ok();
+        if verify_at.is_none() {
+            let text = &file.ingest.verify_at;
+            fault(format!("ingest.verify_at: {text:?} is no time of the day such as \"03:30\""));
+        }
+        if file.ingest.verify_sample == 0 {
+            fault("ingest.verify_sample: must be 1 or more; verify = \"off\" looks at none".into());
+        }
+        let heartbeat = match heartbeat(&file.heartbeat) {
+            Ok(heartbeat) => heartbeat,
+            Err(text) => {
+                fault(text);
+                None
+            }
+        };
         for (key, value) in [
             ("watch.rescan", file.watch.rescan),
             ("watch.scan", file.watch.scan),
             ("retry.first", file.retry.first),
+            ("callback.keep", file.callback.keep),
         ] {
             if value.is_zero() {
                 fault(format!("{key}: must be longer than nothing"));
@@ -240,8 +291,8 @@ impl Config {
             )));
         }
 
-        let (Some(timezone), Some(ignore), Some(upload), Some(mode), true) =
-            (timezone, ignore, upload, mode, faults.is_empty())
+        let (Some(timezone), Some(ignore), Some(upload), Some(verify_at), Some(mode), true) =
+            (timezone, ignore, upload, verify_at, mode, faults.is_empty())
         else {
             return Err(faults);
         };
@@ -273,11 +324,19 @@ impl Config {
             report_limit: file.limits.report.as_u64(),
             content_db: Some(file.content_db.path).filter(|path| !path.as_os_str().is_empty()),
             upload,
+            verify: Verify {
+                mode: file.ingest.verify,
+                at: verify_at,
+                sample: file.ingest.verify_sample,
+            },
+            heartbeat,
             control: Control {
                 socket: place::under(environment("RUNTIME_DIRECTORY"), file.control.socket),
                 mode,
                 group: Some(file.control.group).filter(|group| !group.is_empty()),
             },
+            callback,
+            trash_keep: file.callback.keep,
             log: Log { filter: file.log.filter, format: file.log.format },
             warnings,
         })
@@ -295,6 +354,24 @@ impl Config {
     pub fn targets(&self) -> impl Iterator<Item = TargetName> {
         TargetName::ALL.into_iter().filter(|target| self.endpoint(*target).is_some())
     }
+}
+
+/// Whom to tell that all is well. The address may hold a secret, and is in no fault.
+fn heartbeat(file: &file::Heartbeat) -> Result<Option<Heartbeat>, String> {
+    for (key, value) in [("every", file.every), ("overdue", file.overdue)] {
+        if value < Duration::from_secs(1) {
+            return Err(format!("heartbeat.{key}: must be a second or longer"));
+        }
+    }
+    if file.url.trim().is_empty() {
+        return Ok(None);
+    }
+    let url = Url::parse(file.url.trim())
+        .map_err(|error| format!("heartbeat.url: {error}: it begins with https://"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err("heartbeat.url: must begin with http:// or https:// and name a host".to_owned());
+    }
+    Ok(Some(Heartbeat { url, every: file.every, overdue: file.overdue }))
 }
 
 /// Reads the file at `path`, or takes the defaults where there is none.
@@ -432,12 +509,19 @@ mod tests {
             ("[limits]\nreport = 0", "limits.report"),
             ("[limits]\nreport = '0 KB'", "limits.report"),
             ("[watch]\nrescan = '0s'", "watch.rescan"),
+            ("[callback]\nkeep = '0s'", "callback.keep"),
+            ("[callback]\nlisten = '127.0.0.1:1'", "callback.listen"),
             ("[watch]\nscan = '0s'", "watch.scan"),
             ("[watch]\nignore = ['a[']", "watch.ignore"),
             ("[log]\nfilter = 'ytv2d=loud'", "log.filter"),
             ("[outbox]\npath = ''", "outbox.path"),
             ("[limits]\nupload = 'fast'", "limits.upload"),
             ("[ingest]\nreport_timeout = '0s'", "ingest.report_timeout"),
+            ("[ingest]\nverify_at = 'noon'", "ingest.verify_at"),
+            ("[ingest]\nverify_sample = 0", "ingest.verify_sample"),
+            ("[heartbeat]\nurl = 'ftp://x'", "heartbeat.url"),
+            ("[heartbeat]\nurl = 'nonsense'", "heartbeat.url"),
+            ("[heartbeat]\nevery = '0s'", "heartbeat.every"),
             ("[ingest]\nenabled = false", "no target is enabled"),
         ] {
             let faults = resolved(text, &SOUND).expect_err(text);

@@ -1,6 +1,8 @@
 //! What a reload may change while the daemon runs.
 
-use super::{Config, Endpoint};
+use std::net::SocketAddr;
+
+use super::{Callback, Config, Endpoint};
 
 impl Config {
     /// The configuration to go on with, and the keys whose change has to wait for a restart:
@@ -18,6 +20,7 @@ impl Config {
             ("legacy.url", moves(&self.legacy, &fresh.legacy)),
             ("ingest.ids", self.ids != fresh.ids),
             ("control", self.control != fresh.control),
+            ("callback.listen", listens(self) != listens(&fresh)),
             ("log", self.log != fresh.log),
         ];
         let mut taken = fresh;
@@ -29,6 +32,10 @@ impl Config {
         stay(&self.legacy, &mut taken.legacy);
         taken.ids = self.ids;
         taken.control = self.control.clone();
+        taken.callback = match (&self.callback, taken.callback) {
+            (Some(before), Some(after)) => Some(Callback { listen: before.listen, ..after }),
+            (before, _) => before.clone(),
+        };
         taken.log = self.log.clone();
         (taken, fixed.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect())
     }
@@ -37,6 +44,10 @@ impl Config {
 /// Whether a target that is sent to before and after is another one after.
 fn moves(before: &Option<Endpoint>, after: &Option<Endpoint>) -> bool {
     matches!((before, after), (Some(before), Some(after)) if before.url != after.url)
+}
+
+fn listens(config: &Config) -> Option<SocketAddr> {
+    config.callback.as_ref().map(|callback| callback.listen)
 }
 
 fn stay(before: &Option<Endpoint>, after: &mut Option<Endpoint>) {
@@ -81,6 +92,32 @@ mod tests {
         assert_eq!(endpoint(&taken).url, endpoint(&old).url);
         assert_eq!(taken.log, old.log);
         assert_eq!(old.reloaded(old.clone()), (old, Vec::new()));
+    }
+
+    #[test]
+    fn the_secret_of_the_callbacks_changes_at_once_and_their_address_at_the_next_start() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("secret");
+        let told = |secret: &str, listen: &str| {
+            std::fs::write(&file, secret).unwrap();
+            let text = format!(
+                "[ingest]\nurl = 'http://127.0.0.1:1'\n[callback]\nlisten = '{listen}'\n\
+                 [legacy]\nsecret_file = {file:?}"
+            );
+            config(&text, "t")
+        };
+        let (before, off) = (told("one", "127.0.0.1:1"), told("one", ""));
+        for (fresh, secret, fixed) in [
+            (told("two", "127.0.0.1:1"), "two", &[][..]),
+            (told("two", "127.0.0.1:2"), "two", &["callback.listen"]),
+            (off.clone(), "one", &["callback.listen"]),
+        ] {
+            let (taken, told) = before.reloaded(fresh);
+            let callback = taken.callback.unwrap();
+            assert_eq!((callback.secret.expose(), callback.listen.port()), (secret, 1));
+            assert_eq!(told, fixed);
+        }
+        assert_eq!(off.reloaded(before).0.callback, None);
     }
 
     #[test]

@@ -6,11 +6,13 @@
 pub mod answer;
 pub mod legacy;
 pub mod payload;
+pub mod reading;
 
 pub use answer::{
     Action, AudioAnswer, ContentAnswer, DeleteAnswer, ErrorAnswer, ReportAnswer, UploadAnswer,
 };
 pub use payload::{Media, ReportPayload, SummaryVariant};
+pub use reading::{ListingAnswer, Pagination, RecordAnswer};
 
 /// Takes a report (contract C).
 pub const REPORT_PATH: &str = "/ingest/report";

@@ -1,6 +1,8 @@
 //! The other end of the socket, for the command line.
 
 mod events;
+mod lines;
+mod verification;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use events::Events;
+pub use verification::Verification;
 
 use super::wire::Fault;
 
@@ -124,6 +127,18 @@ impl Client {
         let response = self.send(request).await?;
         if response.status().is_success() {
             return Ok(Events::new(response));
+        }
+        Err(self.refusal(response).await)
+    }
+
+    /// Has the dashboard compared with what it ought to hold, for as long as that takes.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn verify(&self, query: Query<'_>) -> Result<Verification, ClientError> {
+        let response = self.send(self.http.request(Method::POST, url(&["verify"], query))).await?;
+        if response.status().is_success() {
+            return Ok(Verification::new(response));
         }
         Err(self.refusal(response).await)
     }

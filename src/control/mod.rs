@@ -15,6 +15,7 @@ pub mod routes;
 mod socket;
 mod status;
 mod upload;
+mod verify;
 pub mod wire;
 
 use std::path::PathBuf;
@@ -44,10 +45,12 @@ pub use status::compose;
 use crate::clock;
 use crate::config::Config;
 use crate::drain::{LaneStatus, LaneStatuses};
+use crate::heartbeat::HeartbeatStatus;
 use crate::intake::{Handle, RootStatus};
 use crate::journal::Journal;
 use crate::listener::{self, Bounds};
 use crate::outbox::Outbox;
+use crate::verify::Verifier;
 use crate::watch::Hints;
 use events::Feed;
 use refusal::Refusal;
@@ -82,6 +85,8 @@ pub struct Desk {
     pub lanes: watch::Receiver<LaneStatuses>,
     pub settings: watch::Receiver<Arc<Config>>,
     pub journal: Journal,
+    pub verifier: Verifier,
+    pub heartbeat: watch::Receiver<HeartbeatStatus>,
     /// Where the daemon is asked to read its configuration again.
     pub reload: mpsc::Sender<oneshot::Sender<Reloaded>>,
     pub started_ms: i64,
@@ -115,7 +120,7 @@ impl Desk {
 pub async fn serve(listener: UnixListener, desk: Desk, stop: CancellationToken) {
     let desk = Arc::new(desk);
     let feed = Feed::new(desk.journal.clone(), stop.clone());
-    let routes = router(Arc::clone(&desk), feed);
+    let routes = router(Arc::clone(&desk), feed, stop.clone());
     let counting = async {
         desk.counts.run().await;
         // Whatever else can be told is still told.
@@ -127,7 +132,7 @@ pub async fn serve(listener: UnixListener, desk: Desk, stop: CancellationToken) 
     }
 }
 
-fn router(desk: Arc<Desk>, feed: Feed) -> Router {
+fn router(desk: Arc<Desk>, feed: Feed, stop: CancellationToken) -> Router {
     type Here = State<Arc<Desk>>;
     Router::new()
         .route("/status", get(status))
@@ -216,6 +221,12 @@ fn router(desk: Arc<Desk>, feed: Feed) -> Router {
             "/rescan",
             post(async |State(desk): Here, Asked(asked)| {
                 rescan::answer(&desk, asked).await.map(Json)
+            }),
+        )
+        .route(
+            "/verify",
+            post(async move |State(desk): Here, Asked(asked)| {
+                verify::answer(&desk, asked, stop.clone())
             }),
         )
         .route(

@@ -203,7 +203,7 @@ async fn scope_of(desk: &Desk, name: &str, of: OfTarget) -> Result<Scope, Refusa
     if desk.outbox.record_of(id.clone()).await?.is_empty() {
         return Err(unknown());
     }
-    Ok(Scope { id: Some(id), target, reason: None })
+    Ok(Scope { id: Some(id), target, ..Scope::default() })
 }
 
 fn checked(desk: &Desk, of: OfTarget) -> Result<Option<String>, Refusal> {

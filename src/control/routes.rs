@@ -55,6 +55,14 @@ pub const ROUTES: &[Route] = &[
         gives: "Rescanned",
         what: "look through the directories now",
     },
+    Route {
+        method: "POST",
+        path: "/verify",
+        query: &["sample", "fix"],
+        takes: None,
+        gives: "application/x-ndjson",
+        what: "compare with what the dashboard says: a line of Verifying for each step",
+    },
     post("/reload", &[], "read the configuration again"),
     post("/adopt", &["target", "dry_run"], "take what was never acknowledged as delivered"),
     Route {

@@ -8,13 +8,16 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Desk;
+use super::verify::verified;
 use super::wire::{self, Status, at};
 use crate::clock;
 use crate::config::Watch;
 use crate::delivery::ItemState;
 use crate::drain::{InFlight, LaneStatus};
+use crate::heartbeat::{self, HeartbeatStatus};
 use crate::intake::RootStatus;
 use crate::outbox::{OutboxError, Tallied, Tally};
+use crate::verify::Outcome;
 use crate::watch::Sighting;
 
 /// Of so many minutes each is told.
@@ -30,8 +33,15 @@ pub async fn compose(desk: &Desk, now_ms: i64) -> Result<Status, OutboxError> {
     let roots: Vec<_> =
         roots.iter().map(|root| root_of(root, &config.watch, &count.tally)).collect();
     let pending = roots.iter().map(|root| root.unsettled + root.troubled).sum();
-    let targets: Vec<_> =
-        lanes.iter().map(|lane| target_of(lane, &count.tally, pending, now_ms)).collect();
+    let proof = desk.verifier.last();
+    let proof_of = |name: &str| proof.as_ref().filter(|proof| proof.target.as_str() == name);
+    let targets: Vec<_> = lanes
+        .iter()
+        .map(|lane| wire::Target {
+            verified: proof_of(lane.name).map(verified),
+            ..target_of(lane, &count.tally, pending, now_ms)
+        })
+        .collect();
     let outbox = wire::Outbox {
         path: config.outbox.display().to_string(),
         size_bytes: count.size_bytes,
@@ -39,7 +49,15 @@ pub async fn compose(desk: &Desk, now_ms: i64) -> Result<Status, OutboxError> {
         disk_full: desk.outbox.disk_full(),
         counted_at: at(count.at_ms).unwrap_or_else(clock::now),
     };
-    let reasons = reasons(&roots, &lanes, &count.tally, outbox.disk_full);
+    let mut reasons = reasons(&roots, &lanes, &count.tally, outbox.disk_full);
+    reasons.extend(lanes.iter().filter_map(|lane| proof_of(lane.name)).filter_map(unproven));
+    let heartbeat = heartbeat_of(&desk.heartbeat.borrow());
+    if heartbeat.state == "unheard" {
+        let why = heartbeat.why.as_deref().unwrap_or_default();
+        reasons.push(format!(
+            "nobody hears the heartbeat: {why}; mend heartbeat.url, or what listens there"
+        ));
+    }
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_s: (now_ms - desk.started_ms) / 1000,
@@ -49,6 +67,37 @@ pub async fn compose(desk: &Desk, now_ms: i64) -> Result<Status, OutboxError> {
         roots,
         targets,
         outbox,
+        heartbeat,
+    })
+}
+
+fn heartbeat_of(status: &HeartbeatStatus) -> wire::Heartbeat {
+    let (state, why) = match &status.state {
+        heartbeat::State::Off => ("off", None),
+        heartbeat::State::Beating => ("beating", None),
+        heartbeat::State::Held(why) => ("held", Some(why.clone())),
+        heartbeat::State::Unheard(why) => ("unheard", Some(why.clone())),
+    };
+    wire::Heartbeat { last: status.last, state: state.to_owned(), why }
+}
+
+/// What the last verification found that does not mend itself.
+fn unproven(proof: &Outcome) -> Option<String> {
+    let Outcome { target, checked, .. } = proof;
+    if proof.is_loss() {
+        return Some(format!(
+            "{target} has lost most of what it acknowledged, of {checked} ids that were looked at; \
+             ytv2d verify says which; to send everything again: ytv2d resend --all"
+        ));
+    }
+    let left = proof.left();
+    let ids = many(*checked, "id that was", "ids that were");
+    (left > 0).then(|| {
+        format!(
+            "{target} is not level: {} in {ids} looked at; ytv2d verify says where, and ytv2d \
+             verify --fix mends what can be mended from here",
+            many(left, "difference", "differences")
+        )
     })
 }
 
@@ -127,6 +176,7 @@ fn target_of(lane: &LaneStatus, tally: &Tally, pending: usize, now_ms: i64) -> w
             per_minute: ledger.pace.per_minute(MINUTES, now_ms),
         },
         latency: ledger.latencies.quantiles(),
+        verified: None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::parcel::{Packed, Unpacked, open, pack, pack_row, read};
 use super::persist;
 use super::report::Reporter;
+use super::second_look;
 use crate::clock;
 use crate::config::Config;
 use crate::contract::Action;
@@ -90,6 +91,7 @@ impl Attempt {
     async fn report(&self, parcel: &Arc<Parcel>) -> Result<End, Unpacked> {
         let first = self.pack(parcel, 0).await?;
         let (mut bytes, offered) = (first.json.len() as u64, first.sent.len());
+        let texts = first.texts;
         let mut verdict = self.deliver(parcel, Load::Report(first.json)).await?;
         if took_fewer(&verdict, offered) {
             let again = self.pack(parcel, clock::now().as_second()).await?;
@@ -103,6 +105,8 @@ impl Attempt {
                  it shows older texts; check its migrations (002_fix_triggers)"
             );
             flight = Flight { taken: Taken::new(), warning: Some(warning), ..flight };
+        } else if self.is_looked_at(parcel, &verdict) {
+            flight.warning = second_look::at_report(&self.target, &parcel.id, &texts).await;
         }
         Ok(End::Judged(Arc::clone(parcel), flight, verdict))
     }
@@ -148,9 +152,21 @@ impl Attempt {
         if let Some(why) = self.target.too_large(body.size()) {
             return Ok(End::Unfit(Arc::clone(parcel), why));
         }
-        let flight = Flight { bytes: body.size(), ..Flight::default() };
+        let mut flight = Flight { bytes: body.size(), ..Flight::default() };
         let verdict = self.deliver(parcel, Load::Audio(body)).await?;
+        if self.is_looked_at(parcel, &verdict) {
+            flight.warning = second_look::at_audio(&self.target, &parcel.id, flight.bytes).await;
+        }
         Ok(End::Judged(Arc::clone(parcel), flight, verdict))
+    }
+
+    /// Whether it is looked at once more where it went. A legacy target says nothing of what it
+    /// holds, and one that kept something newer shows that.
+    fn is_looked_at(&self, parcel: &Parcel, verdict: &Verdict) -> bool {
+        let Verdict::Accepted(receipt) = verdict else { return false };
+        receipt.action != Some(Action::Superseded)
+            && self.target.name() == TargetName::Dashboard
+            && second_look::is_chosen(self.config.verify.mode, parcel.want)
     }
 
     async fn deliver(&self, parcel: &Parcel, load: Load) -> Result<Verdict, Unpacked> {

@@ -7,6 +7,7 @@ mod ledger;
 mod parcel;
 mod pilot;
 mod report;
+mod second_look;
 mod status;
 mod sync;
 
@@ -35,7 +36,7 @@ use attempt::Attempt;
 use dispatcher::Rules;
 pub use lanes::{LaneStatuses, Lanes, Targets, add_target};
 pub use ledger::{LATENCY_BOUNDS_S, Ledger};
-pub use parcel::payload;
+pub use parcel::{is_there, payload, promised};
 use pilot::{Landed, Order, Pilot, Rows};
 use report::Reporter;
 pub use status::{InFlight, LaneStatus, Shut};

@@ -8,10 +8,12 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use crate::config::Config;
+use crate::contract::ReportPayload;
 use crate::contract::legacy::FlatRow;
 use crate::file::FileRef;
 use crate::id::Version;
 use crate::outbox::{FileOf, Parcel, SendVariant, Taken};
+use crate::proof::Texts;
 use crate::report::{self, Dates, KnownAudio, Report, Source, Variant, compose, flat_row};
 use crate::target::to_json;
 use crate::watch::{Directory, OpenedFile, Pulse};
@@ -22,6 +24,8 @@ pub struct Packed {
     pub json: Vec<u8>,
     /// The summaries in it.
     pub sent: Taken,
+    /// What can be read of it once it has arrived.
+    pub texts: Texts,
 }
 
 /// Why a parcel could not be packed.
@@ -44,6 +48,30 @@ pub fn payload(parcel: &Parcel, config: &Config) -> Result<Vec<u8>, String> {
     }
 }
 
+/// What a report maps to as it was when it was taken in. Blocking.
+///
+/// # Errors
+/// In words: which file is not what it was, or cannot be read.
+pub fn promised(parcel: &Parcel, config: &Config, pulse: &Pulse) -> Result<ReportPayload, String> {
+    compose_report(parcel, &|of: &FileOf| read(of, config, pulse))
+        .map_err(|unpacked| told(&unpacked))
+}
+
+/// Whether a file is there as it was when it was taken in. Blocking.
+///
+/// # Errors
+/// In words: that it is not, or cannot be read.
+pub fn is_there(root: &Path, of: &FileOf) -> Result<(), String> {
+    open(root, of).map(drop).map_err(|unpacked| told(&unpacked))
+}
+
+fn told(unpacked: &Unpacked) -> String {
+    match unpacked {
+        Unpacked::Changed(file) => format!("{file} is not, or not any more, as it was recorded"),
+        Unpacked::Io(file, error) => format!("{file} cannot be read: {error}"),
+    }
+}
+
 /// Opens a file as it was when it was taken in. Blocking.
 pub fn open(root: &Path, of: &FileOf) -> Result<OpenedFile, Unpacked> {
     let changed = || Unpacked::Changed(of.file.clone());
@@ -63,18 +91,25 @@ pub fn pack(
     revision: i64,
     read: impl Fn(&FileOf) -> Result<Report, Unpacked>,
 ) -> Result<Packed, Unpacked> {
-    let head = head(parcel, &read)?;
-    let variants = summaries(&parcel.variants, &head, parcel, &read)?;
     let sent = parcel.variants.iter().map(|v| (v.name.clone(), v.digest)).collect();
-    let indexed_at = indexed_at(parcel, &head);
-    let audio = known_audio(parcel);
-    let mut payload = compose(&parcel.id, &head.fields, variants, indexed_at, Some(&audio));
+    let mut payload = compose_report(parcel, &read)?;
     for variant in &mut payload.summary_variants {
         variant.revision = revision;
     }
     let json =
         to_json(&payload).map_err(|error| Unpacked::Io(parcel.source.file.clone(), error))?;
-    Ok(Packed { json, sent })
+    Ok(Packed { json, sent, texts: Texts::from(&payload) })
+}
+
+fn compose_report(
+    parcel: &Parcel,
+    read: &impl Fn(&FileOf) -> Result<Report, Unpacked>,
+) -> Result<ReportPayload, Unpacked> {
+    let head = head(parcel, read)?;
+    let variants = summaries(&parcel.variants, &head, parcel, read)?;
+    let indexed_at = indexed_at(parcel, &head);
+    let audio = known_audio(parcel);
+    Ok(compose(&parcel.id, &head.fields, variants, indexed_at, Some(&audio)))
 }
 
 /// Packs a report as the row of the legacy endpoint, which has one summary, the same as before where

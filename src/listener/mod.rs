@@ -6,11 +6,15 @@
 mod patient;
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -52,7 +56,16 @@ pub trait Listener {
 
     /// The next connection.
     fn accept(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// Who is at its other end.
+    fn peer(_stream: &Self::Stream) -> Peer {
+        Peer(None)
+    }
 }
+
+/// Who sends a request, found among its extensions; nothing where the socket has no addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub Option<IpAddr>);
 
 impl Listener for TcpListener {
     type Stream = TcpStream;
@@ -61,6 +74,10 @@ impl Listener for TcpListener {
         let (stream, _) = TcpListener::accept(self).await?;
         let _ = stream.set_nodelay(true);
         Ok(stream)
+    }
+
+    fn peer(stream: &TcpStream) -> Peer {
+        Peer(stream.peer_addr().ok().map(|address| address.ip()))
     }
 }
 
@@ -115,8 +132,13 @@ pub async fn serve<L: Listener>(
         };
         match room.clone().try_acquire_owned() {
             Ok(place) => {
+                let (peer, service) = (L::peer(&stream), service.clone());
                 let io = TokioIo::new(Patient::new(stream, bounds.write));
-                let connection = graceful.watch(http.serve_connection(io, service.clone()));
+                let answer = service_fn(move |mut request: Request<Incoming>| {
+                    request.extensions_mut().insert(peer);
+                    service.call(request)
+                });
+                let connection = graceful.watch(http.serve_connection(io, answer));
                 tasks.spawn(async move {
                     if let Err(error) = connection.await {
                         debug!(%error, "connection ended early");

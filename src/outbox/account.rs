@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, params};
 
+use super::grave;
 use super::history::{self, Attempted};
 use super::level::stamp_of;
 use super::listing::stored;
@@ -25,6 +26,8 @@ pub struct ItemRecord {
     pub want_no: i64,
     /// When the file that made it so changed, in milliseconds since 1970.
     pub changed_ms: i64,
+    /// When it was deleted at the dashboard, in milliseconds since 1970.
+    pub buried_ms: Option<i64>,
     /// The file that gives the fields, or the bytes, comes first.
     pub files: Vec<FileRecord>,
     pub deliveries: Vec<DeliveryRecord>,
@@ -85,17 +88,33 @@ pub fn of_id(connection: &Connection, id: &ContentId) -> rusqlite::Result<Vec<It
                 want: row.get(3)?,
                 want_no: row.get(4)?,
                 changed_ms: row.get(5)?,
+                buried_ms: None,
                 files: Vec::new(),
                 deliveries: Vec::new(),
             })
         })?
         .collect::<Result<_, _>>()?;
     for record in &mut records {
+        record.buried_ms = grave::buried_ms(connection, record.item)?;
         record.files = files(connection, "file.item = ?1", params![record.item])?;
         record.files.sort_by_key(|file| !file.is_source);
         record.deliveries = deliveries(connection, record.item, id)?;
     }
     Ok(records)
+}
+
+/// The ids that have a report, in their order, from after one on.
+pub fn ids(
+    connection: &Connection,
+    after: Option<&ContentId>,
+    limit: usize,
+) -> rusqlite::Result<Vec<ContentId>> {
+    connection
+        .prepare_cached(
+            "SELECT content FROM item WHERE kind = 0 AND content > ?1 ORDER BY content LIMIT ?2",
+        )?
+        .query_map(params![after.map_or("", ContentId::as_str), limit as i64], |row| row.get(0))?
+        .collect()
 }
 
 /// What is recorded of a file.

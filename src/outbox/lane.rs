@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::grave;
 use super::history;
 use super::level::stamp_of;
 use super::listing::stored;
@@ -24,8 +25,16 @@ pub fn add_target(connection: &Connection, name: &str) -> rusqlite::Result<i64> 
     // A target that was not there when these items came wants them all, reports first.
     connection.execute(
         "INSERT OR IGNORE INTO delivery (target, item, state)
-         SELECT ?1, id, iif(source IS NULL, ?5, iif(kind = ?2, ?3, ?4)) FROM item",
-        params![target, Kind::Report, State::Due, State::WaitsForReport, State::Vanished],
+         SELECT ?1, id, iif(id IN (SELECT item FROM grave), ?6,
+                            iif(source IS NULL, ?5, iif(kind = ?2, ?3, ?4))) FROM item",
+        params![
+            target,
+            Kind::Report,
+            State::Due,
+            State::WaitsForReport,
+            State::Vanished,
+            State::Dropped
+        ],
     )?;
     Ok(target)
 }
@@ -272,7 +281,10 @@ pub fn conclude(
     settlement: &Settlement,
 ) -> rusqlite::Result<(Settled, Option<Concluded>)> {
     let Settlement { target, item, outcome, .. } = settlement;
+    // It was under way while it was deleted, and nobody knows which came first.
+    let is_buried = grave::buried_ms(connection, *item)?.is_some();
     let is_news = match outcome {
+        _ if is_buried => false,
         Outcome::Parked { .. } => true,
         Outcome::Delivered { version, .. } => connection
             .prepare_cached("SELECT known IS NOT ?3 FROM delivery WHERE target = ?1 AND item = ?2")?
@@ -300,6 +312,9 @@ fn concluded(connection: &Connection, item: i64) -> rusqlite::Result<Concluded> 
 pub fn settle(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<Settled> {
     history::keep(connection, settlement)?;
     let Settlement { target, item, sent_no, at_ms, outcome, .. } = settlement;
+    if grave::buried_ms(connection, *item)?.is_some() {
+        return Ok(Settled::Open);
+    }
     let (failures, error, due_ms, strikes, state) = match outcome {
         Outcome::Delivered { version, fields, taken, public_url, warning } => {
             return delivered(connection, settlement, version, *fields, taken, public_url, warning);

@@ -11,6 +11,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::grave;
 use super::model::{AudioFacts, Finding, Found, Recorded, ReportFacts, Taken, Vanished, Wanted};
 use super::pairing;
 use super::sql::{State, taken_from_text, taken_to_text};
@@ -169,6 +170,18 @@ struct Sum {
     report: Option<(Version, Taken)>,
     /// Of audio.
     seconds: Option<i64>,
+}
+
+impl Sum {
+    /// Digests of all that is said: of the fields, or of the bytes, and of each summary.
+    fn digests(&self) -> Vec<Version> {
+        match &self.report {
+            Some((fields, summaries)) => {
+                [*fields].into_iter().chain(summaries.values().copied()).collect()
+            }
+            None => vec![self.version],
+        }
+    }
 }
 
 /// A row of `file`, as the adding up needs it.
@@ -484,6 +497,10 @@ impl Desk<'_> {
              WHERE id = ?1",
             params![item.id, sum.version, want_no, changed_ms, sum.mtime_ns / 1_000_000],
         )?;
+        // What comes back as it was deleted stays away.
+        if grave::keeps(self.connection, item.id, sum.digests())? {
+            return Ok(());
+        }
         self.make_due(&item, &sum)
     }
 

@@ -152,7 +152,8 @@ fn items(
     let names = filter.targets.as_ref().map(|names| serde_json::json!(names).to_string());
     let rows = connection
         .prepare_cached(
-            "SELECT content, kind, target.name, delivery.state, due_ms, root, file.name, error,
+            "SELECT content, kind, target.name, delivery.state, due_ms, root, file.name,
+                    iif(delivery.state = 5 AND item.id NOT IN (SELECT item FROM grave), NULL, error),
                     failures, changed_ms, acked_ms, warning, item.id, target.id
              FROM item INDEXED BY item_changed
                   CROSS JOIN delivery INDEXED BY delivery_item ON delivery.item = item.id

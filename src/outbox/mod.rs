@@ -4,6 +4,7 @@
 mod account;
 mod fault;
 mod file;
+mod grave;
 mod history;
 mod inspect;
 pub(crate) mod lane;
@@ -41,6 +42,7 @@ use tokio_retry::strategy::FixedInterval;
 use tracing::error;
 
 pub use account::{DeliveryRecord, FileRecord, ItemRecord};
+pub use grave::Burial;
 pub use history::{Attempted, Ended};
 pub use inspect::{Inspected, inspect};
 pub use listing::{Filter, Listed, Page, Place, Standing};
@@ -383,6 +385,12 @@ impl Outbox {
         self.order(move |connection| orders::drop(connection, &scope, now_ms)).await
     }
 
+    /// Records that files are gone that were deleted at the dashboard: their items stay away until a
+    /// file says something new of them, or one is ordered to be sent.
+    pub async fn bury(&self, burials: Vec<Burial>, now_ms: i64) -> Result<(), OutboxError> {
+        self.order(move |connection| grave::bury(connection, &burials, now_ms)).await
+    }
+
     /// Takes what was never acknowledged as delivered; only says what that would be when it is a
     /// `trial`.
     pub async fn adopt(&self, target: Option<String>, trial: bool) -> Result<Ordered, OutboxError> {
@@ -451,6 +459,15 @@ impl Outbox {
     /// Some of the rows that an operator asks for, the latest change first.
     pub async fn page(&self, filter: Filter, limit: usize) -> Result<Page, OutboxError> {
         self.writer.read(move |connection| listing::page(connection, &filter, limit)).await
+    }
+
+    /// The ids that have a report, in their order, from after one on.
+    pub async fn ids(
+        &self,
+        after: Option<ContentId>,
+        limit: usize,
+    ) -> Result<Vec<ContentId>, OutboxError> {
+        self.writer.read(move |connection| account::ids(connection, after.as_ref(), limit)).await
     }
 
     /// Everything that is recorded of an id: its report, and its audio.

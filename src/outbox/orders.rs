@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, ToSql, named_params, params};
 
 use super::level;
 use crate::file::{FileRef, Root};
-use crate::id::ContentId;
+use crate::id::{ContentId, Kind};
 
 /// So many ids are named in an answer at the most.
 const NAMED_MAX: usize = 1000;
@@ -13,6 +13,7 @@ const NAMED_MAX: usize = 1000;
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     pub id: Option<ContentId>,
+    pub kind: Option<Kind>,
     /// A target's name.
     pub target: Option<String>,
     /// Only those whose last failure contains this.
@@ -47,6 +48,9 @@ impl Scope {
         if self.id.is_some() {
             condition.push_str(" AND item.kind IN (0, 1) AND item.content = :id");
         }
+        if self.kind.is_some() {
+            condition.push_str(" AND item.kind = :kind");
+        }
         if self.target.is_some() {
             condition
                 .push_str(" AND delivery.target = (SELECT id FROM target WHERE name = :target)");
@@ -56,6 +60,37 @@ impl Scope {
         }
         condition
     }
+
+    /// The same for what would be sent then. What was deleted at the dashboard is sent when it is
+    /// named, and not among others.
+    fn sendable(&self) -> String {
+        let mut condition = self.condition();
+        condition.push_str(" AND item.source IS NOT NULL");
+        if self.id.is_none() {
+            condition.push_str(" AND item.id NOT IN (SELECT item FROM grave)");
+        }
+        condition
+    }
+}
+
+/// What is named is to be sent, whether it was deleted at the dashboard or not; or as soon as its
+/// file is back.
+fn exhume(connection: &Connection, scope: &Scope) -> rusqlite::Result<()> {
+    let Some(id) = &scope.id else { return Ok(()) };
+    let items = connection
+        .prepare_cached(
+            "DELETE FROM grave WHERE item IN (
+                 SELECT id FROM item WHERE content = ?1 AND kind IN (0, 1)) RETURNING item",
+        )?
+        .query_map([id], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<i64>>>()?;
+    // Why it was not sent is no failure to be told of.
+    let mut forget = connection.prepare_cached(
+        "UPDATE delivery SET error = NULL,
+                state = iif((SELECT source FROM item WHERE id = ?1) IS NULL, 4, state)
+         WHERE item = ?1",
+    )?;
+    items.into_iter().try_for_each(|item| forget.execute([item]).map(std::mem::drop))
 }
 
 /// What an order gives back of a delivery.
@@ -81,13 +116,15 @@ pub fn retry(
         Retry::Parked => "3",
         Retry::Dropped => "5",
     };
+    if matches!(which, Retry::Open | Retry::Dropped) {
+        exhume(connection, scope)?;
+    }
     change(
         connection,
         &format!(
             "UPDATE delivery SET state = {OPEN}, due_ms = :now, failures = 0, strikes = 0
-             FROM item WHERE {} AND item.source IS NOT NULL
-             AND delivery.state IN ({states}) RETURNING {CONTENT}",
-            scope.condition()
+             FROM item WHERE {} AND delivery.state IN ({states}) RETURNING {CONTENT}",
+            scope.sendable()
         ),
         scope,
         now_ms,
@@ -111,14 +148,16 @@ pub fn drop(connection: &Connection, scope: &Scope, now_ms: i64) -> rusqlite::Re
 /// Sends again what a target holds already: what it is known to hold is forgotten, for a dashboard
 /// that lost it, or that was wrongly said to have it.
 pub fn resend(connection: &Connection, scope: &Scope, now_ms: i64) -> rusqlite::Result<Ordered> {
-    // Audio goes after its report, which is not acknowledged any more.
+    exhume(connection, scope)?;
+    // Audio goes after its report, which is not acknowledged any more, unless it goes alone.
+    let state = if scope.kind == Some(Kind::Audio) { OPEN } else { "iif(item.kind = 1, 2, 1)" };
     change(
         connection,
         &format!(
             "UPDATE delivery SET known = NULL, fields = NULL, taken = NULL, failures = 0,
-                    strikes = 0, error = NULL, due_ms = :now, state = iif(item.kind = 1, 2, 1)
-             FROM item WHERE {} AND item.source IS NOT NULL RETURNING {CONTENT}",
-            scope.condition()
+                    strikes = 0, error = NULL, due_ms = :now, state = {state}
+             FROM item WHERE {} RETURNING {CONTENT}",
+            scope.sendable()
         ),
         scope,
         now_ms,
@@ -133,7 +172,8 @@ fn change(
 ) -> rusqlite::Result<Ordered> {
     let mut statement = connection.prepare_cached(sql)?;
     let params = named_params! {
-        ":id": scope.id, ":target": scope.target, ":reason": scope.reason, ":now": now_ms,
+        ":id": scope.id, ":kind": scope.kind, ":target": scope.target,
+        ":reason": scope.reason, ":now": now_ms,
     };
     // Not every order asks for all of them.
     let params: Vec<(&str, &dyn ToSql)> = params

@@ -81,7 +81,8 @@ CREATE TABLE delivery (
     target     INTEGER NOT NULL REFERENCES target (id),
     item       INTEGER NOT NULL REFERENCES item (id),
     state      INTEGER NOT NULL,           -- 0 current, 1 due, 2 waits for its report, 3 parked,
-                                           -- 4 vanished, 5 dropped by order
+                                           -- 4 vanished, 5 dropped by order, or
+                                           -- deleted there
     due_ms     INTEGER NOT NULL DEFAULT 0, -- when to try (state 1); since when (3, 5)
     failures   INTEGER NOT NULL DEFAULT 0, -- in a row, of the version that is wanted now
     strikes    INTEGER NOT NULL DEFAULT 0, -- those of them that speak against the item
@@ -98,6 +99,14 @@ CREATE TABLE delivery (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX delivery_due ON delivery (target, due_ms) WHERE state = 1;
 CREATE INDEX delivery_item ON delivery (item);
+
+-- Items that were deleted at the dashboard. They stay away until a file says something of them that
+-- none of those did that were deleted, or until an operator orders one to be sent.
+CREATE TABLE grave (
+    item      INTEGER PRIMARY KEY REFERENCES item (id),
+    buried_ms INTEGER NOT NULL,
+    held      TEXT    NOT NULL             -- digests of whatever its files said: a JSON array
+) STRICT;
 
 -- What became of the latest attempts, whosever they were: the answer to "why is it not there". The
 -- oldest make room.

@@ -4,9 +4,10 @@
 use rusqlite::Connection;
 use tempfile::TempDir;
 
+use super::grave::Burial;
 use super::model::*;
 use super::orders::{Retry, Scope};
-use super::{file, history, lane, level, orders};
+use super::{file, grave, history, lane, level, orders};
 use crate::file::{FileRef, Root, Stamp};
 use crate::id::{Kind, Version};
 
@@ -130,6 +131,17 @@ impl Bench {
             assert_eq!(self.deliver(&parcel), Settled::Level);
         }
         told
+    }
+
+    /// Deletes what is recorded of an id, as the dashboard asks for it.
+    fn bury(&mut self, id: &str, kinds: &[Kind], files: &[(Root, &str)]) {
+        self.now += 1;
+        let burial = Burial {
+            id: Some(id.parse().unwrap()),
+            kinds: kinds.to_vec(),
+            files: files.iter().map(|(root, name)| FileRef::new(*root, name)).collect(),
+        };
+        grave::bury(&self.connection, &[burial], self.now).unwrap();
     }
 
     fn state(&self, kind: Kind, id: &str) -> String {
@@ -902,6 +914,142 @@ fn audio_that_waits_says_what_is_the_matter_with_its_report() {
     bench.record(&[invalid("slug_aB3.json")]);
     let gone = "waits for its report, whose file is gone or cannot be delivered";
     assert_eq!(reason(&bench), format!("{gone}{culprit}"));
+}
+
+const BOTH: [Kind; 2] = [Kind::Report, Kind::Audio];
+const A_MP3: (Root, &str) = (Root::Exports, "audio_a.mp3");
+const A_JSON: (Root, &str) = (Root::Reports, "a.json");
+
+/// A bench that has delivered a report and its audio.
+fn delivered() -> (Bench, [Finding; 2]) {
+    let mut bench = Bench::new();
+    let files = [report("a.json", "a", 1, "f", TEXT), audio("audio_a.mp3", &["a"], 1, "bytes")];
+    bench.record(&files);
+    bench.deliver_all();
+    (bench, files)
+}
+
+#[test]
+fn what_was_deleted_stays_away_when_its_files_come_back_as_they_were() {
+    let (mut bench, files) = delivered();
+    bench.bury("a", &BOTH, &[A_JSON, A_MP3]);
+    let dropped = |bench: &Bench| {
+        assert!(bench.due().is_empty());
+        for kind in BOTH {
+            assert_eq!(bench.state(kind, "a"), "dropped", "{kind}");
+        }
+    };
+    dropped(&bench);
+    bench.record(&files);
+    dropped(&bench);
+    bench.record(&[report("a.json", "a", 9, "f", TEXT), report("b.json", "a", 10, "f", TEXT)]);
+    dropped(&bench);
+    let ordered = orders::retry(&bench.connection, &Scope::default(), Retry::Open, 1).unwrap();
+    assert_eq!(ordered.changed, 0, "an order for everything is not about what was deleted");
+    let ordered = orders::resend(&bench.connection, &Scope::default(), 1).unwrap();
+    assert_eq!(ordered.changed, 0);
+    dropped(&bench);
+
+    let other = lane::add_target(&bench.connection, "legacy").unwrap();
+    assert!(lane::due(&bench.connection, other, 9).unwrap().is_empty(), "nor at a new target");
+}
+
+#[test]
+fn a_file_with_other_content_opens_the_grave_and_is_sent_whole() {
+    let (mut bench, _) = delivered();
+    bench.bury("a", &BOTH, &[A_JSON, A_MP3]);
+    // Neither the fields nor the summary that was there before are known to be at the target.
+    let two = [("audio", "new"), ("comprehensive", "text")];
+    bench.record(&[report("a.json", "a", 2, "f", &two)]);
+    let parcel = bench.parcel();
+    assert!(!parcel.known && parcel.holds.is_none() && parcel.audio_url.is_none(), "{parcel:?}");
+    assert_eq!(bench.deliver_all(), ["a reports/a.json audio@a comprehensive@a"]);
+    assert_eq!(bench.state(Kind::Audio, "a"), "dropped");
+    bench.record(&[audio("audio_a.mp3", &["a"], 1, "bytes")]);
+    assert!(bench.due().is_empty(), "the audio itself is as it was");
+    bench.record(&[audio("audio_a.mp3", &["a"], 3, "other bytes")]);
+    assert_eq!(bench.deliver_all(), ["a exports/audio_a.mp3 "]);
+    bench.record(&[report("a.json", "a", 4, "f", TEXT)]);
+    assert!(bench.due().is_empty(), "a summary that went away is still no change");
+}
+
+#[test]
+fn one_of_several_files_that_were_deleted_says_nothing_new_alone() {
+    let old = report("old.json", "a", 1, "old", &[("audio", "x"), ("comprehensive", "old")]);
+    let new = report("new.json", "a", 2, "new", &[("comprehensive", "new")]);
+    for back in [&old, &new] {
+        let mut bench = Bench::new();
+        bench.record(&[old.clone(), new.clone()]);
+        bench.deliver_all();
+        bench.bury("a", &BOTH, &[(Root::Reports, "old.json"), (Root::Reports, "new.json")]);
+        bench.record(std::slice::from_ref(back));
+        assert!(bench.due().is_empty(), "{:?}", back.file);
+        bench.record(&[report("new.json", "a", 3, "newer", &[("comprehensive", "new")])]);
+        assert_eq!(bench.due(), ["report a"]);
+    }
+}
+
+#[test]
+fn the_audio_of_a_deleted_report_does_not_go_alone() {
+    let (mut bench, files) = delivered();
+    bench.record(&[audio("audio_a.mp3", &["a"], 2, "other bytes")]);
+    assert_eq!(bench.due(), ["audio a"]);
+    bench.bury("a", &[Kind::Report], &[A_JSON]);
+    assert_eq!(bench.state(Kind::Audio, "a"), "waits");
+    bench.record(&[audio("audio_a.mp3", &["a"], 3, "still other bytes")]);
+    assert!(bench.due().is_empty());
+    bench.record(&files[..1]);
+    let scope = Scope { id: Some("a".parse().unwrap()), ..Scope::default() };
+    bench.now += 1;
+    orders::retry(&bench.connection, &scope, Retry::Open, bench.now).unwrap();
+    let all = ["a reports/a.json comprehensive@a", "a exports/audio_a.mp3 "];
+    assert_eq!(bench.deliver_all(), all, "what is named is sent");
+}
+
+#[test]
+fn a_removal_that_the_intake_sees_itself_changes_nothing_about_a_deletion() {
+    for before in [true, false] {
+        let (mut bench, [_, audio]) = delivered();
+        let changed = report("a.json", "a", 2, "changed", TEXT);
+        bench.record(std::slice::from_ref(&changed));
+        let seen = [gone(A_JSON.0, A_JSON.1), gone(A_MP3.0, A_MP3.1)];
+        if before {
+            bench.record(&seen);
+        }
+        bench.bury("a", &BOTH, &[A_JSON, A_MP3]);
+        if !before {
+            // It was read a moment before it went.
+            bench.record(&[changed, audio]);
+            assert!(bench.record(&seen).is_empty());
+        }
+        assert_eq!(bench.state(Kind::Report, "a"), "dropped", "{before}");
+        bench.bury("a", &BOTH, &[]);
+        assert_eq!(bench.state(Kind::Report, "a"), "dropped");
+    }
+}
+
+#[test]
+fn what_was_under_way_while_it_was_deleted_is_not_taken_for_level() {
+    let mut bench = Bench::new();
+    bench.record(&[report("a.json", "a", 1, "f", TEXT)]);
+    let parcel = bench.parcel();
+    bench.bury("a", &BOTH, &[A_JSON]);
+    assert_eq!(bench.deliver(&parcel), Settled::Open);
+    assert_eq!(bench.state(Kind::Report, "a"), "dropped");
+    let (_, concluded) = lane::conclude(
+        &bench.connection,
+        &Settlement {
+            target: bench.target,
+            item: parcel.item,
+            sent_no: parcel.want_no,
+            at_ms: 1,
+            status: Some(400),
+            outcome: Outcome::Parked { error: "no".to_owned() },
+        },
+    )
+    .unwrap();
+    assert_eq!(concluded, None);
+    assert_eq!(bench.state(Kind::Report, "a"), "dropped");
 }
 
 #[test]

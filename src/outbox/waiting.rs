@@ -15,21 +15,27 @@ pub fn for_its_report(
 ) -> rusqlite::Result<String> {
     let report = connection
         .prepare_cached(
-            "SELECT state, error FROM item JOIN delivery ON delivery.item = item.id
+            "SELECT state, error, item.id IN (SELECT item FROM grave)
+             FROM item JOIN delivery ON delivery.item = item.id
              WHERE kind = ?1 AND content = ?2
              AND delivery.target = (SELECT id FROM target WHERE name = ?3)",
         )?
         .query_row(params![Kind::Report, id, target], |row| {
-            Ok((row.get::<_, State>(0)?, row.get::<_, Option<String>>(1)?))
+            Ok((row.get::<_, State>(0)?, row.get::<_, Option<String>>(1)?, row.get(2)?))
         })
         .optional()?;
     let error = |error: Option<String>| error.map(|error| format!(": {error}")).unwrap_or_default();
     Ok(match report {
-        Some((State::Parked, why)) => {
+        Some((State::Parked, why, _)) => {
             format!("waits for its report, which is parked{}", error(why))
         }
-        Some((State::Dropped, _)) => "waits for its report, which was dropped by order".to_owned(),
-        Some((State::Due, why)) => {
+        Some((State::Dropped, why, true)) => {
+            format!("waits for its report, which was {}", why.as_deref().unwrap_or("deleted"))
+        }
+        Some((State::Dropped, _, false)) => {
+            "waits for its report, which was dropped by order".to_owned()
+        }
+        Some((State::Due, why, _)) => {
             format!("waits for its report, which is not delivered yet{}", error(why))
         }
         _ => {

@@ -124,10 +124,16 @@ impl Writer {
         access: Access,
         run: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, OutboxError> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, mut answer) = oneshot::channel();
         let work = Box::new(Asked { run, result: None, reply });
         self.jobs.send(Job { access, work }).await.map_err(|_| OutboxError::Closed)?;
-        answer.await.map_err(|_| OutboxError::Closed)?
+        tokio::select! {
+            biased;
+            told = &mut answer => told.map_err(|_| OutboxError::Closed)?,
+            // A job that was on its way when the thread ended lies in the queue, and is neither done
+            // nor dropped.
+            () = self.jobs.closed() => answer.try_recv().map_err(|_| OutboxError::Closed)?,
+        }
     }
 }
 

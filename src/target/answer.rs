@@ -9,12 +9,17 @@ use super::fault::transport;
 use crate::delivery::{Answer, Transport, retry_after};
 
 /// Answers are a few hundred bytes. What comes beyond is not read, and proves nothing.
-const BODY_MAX: usize = 1024 * 1024;
+pub const BODY_MAX: usize = 1024 * 1024;
 
 pub async fn fetch(request: RequestBuilder) -> Result<Answer, Transport> {
+    fetch_up_to(request, BODY_MAX).await
+}
+
+/// The same with so many bytes of the body at the most.
+pub async fn fetch_up_to(request: RequestBuilder, limit: usize) -> Result<Answer, Transport> {
     let response = request.send().await.map_err(|error| transport(&error))?;
     let mut answer = head(&response);
-    answer.body = body(response).await?;
+    answer.body = body(response, limit).await?;
     Ok(answer)
 }
 
@@ -33,14 +38,14 @@ fn head(response: &Response) -> Answer {
     }
 }
 
-pub async fn body(mut response: Response) -> Result<Vec<u8>, Transport> {
+pub async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>, Transport> {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) => {
-                let room = BODY_MAX - body.len();
+                let room = limit - body.len();
                 body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-                if body.len() == BODY_MAX {
+                if body.len() == limit {
                     return Ok(body);
                 }
             }

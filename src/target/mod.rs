@@ -1,10 +1,12 @@
 //! A target: one request, one verdict. The only room that knows `reqwest`.
 
 mod answer;
+mod beat;
 mod body;
 mod fault;
 mod probe;
 mod progress;
+mod reading;
 mod throttle;
 mod wire;
 
@@ -16,10 +18,12 @@ use reqwest::multipart::Part;
 use reqwest::{Client, RequestBuilder, redirect};
 use serde::Serialize;
 
+pub use beat::beat;
 pub use body::AudioBody;
 pub use probe::Answered;
 use progress::Broken;
 pub use progress::Progress;
+pub use reading::Unread;
 pub use throttle::Throttle;
 
 use crate::config::Endpoint;

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use reqwest::RequestBuilder;
 use reqwest::header::{CONTENT_LENGTH, DATE};
 
-use super::answer::body;
+use super::answer::{BODY_MAX, body};
 use super::fault::transport;
 use super::{Target, wire};
 use crate::contract::DELETE_PATH;
@@ -61,7 +61,7 @@ impl Target {
             Ok(Answered {
                 status: response.status().as_u16(),
                 date: date.and_then(|date| httpdate::parse_http_date(date).ok()),
-                body: body(response).await?,
+                body: body(response, BODY_MAX).await?,
             })
         };
         tokio::time::timeout(self.report_timeout, answered)

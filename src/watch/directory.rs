@@ -7,7 +7,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fstat, openat, statat};
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, Stat, fstat, mkdirat, openat, renameat,
+    renameat_with, statat, unlinkat,
+};
 use rustix::io::Errno;
 
 use crate::file::Stamp;
@@ -42,6 +45,51 @@ impl Directory {
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Ok(Self { fd: openat(CWD, path, flags, Mode::empty())? })
+    }
+
+    /// Opens a directory in it.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`] when nothing stands there, and others where it is no directory:
+    /// a link to one is none.
+    pub fn below(&self, name: &OsStr) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(Self { fd: openat(&self.fd, name, flags, Mode::empty())? })
+    }
+
+    /// The same, and makes it where nothing stands there.
+    pub fn make_below(&self, name: &OsStr) -> io::Result<Self> {
+        match mkdirat(&self.fd, name, Mode::RWXU | Mode::RWXG) {
+            Ok(()) | Err(Errno::EXIST) => self.below(name),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Moves what stands under a name to another directory of the same file system, and says
+    /// whether it did: what has the other name there already is not replaced.
+    pub fn move_to(&self, name: &OsStr, to: &Directory, other: &OsStr) -> io::Result<bool> {
+        match renameat_with(&self.fd, name, &to.fd, other, RenameFlags::NOREPLACE) {
+            Ok(()) => return Ok(true),
+            Err(Errno::EXIST) => return Ok(false),
+            // Not every network file system can be told not to replace.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if to.look(other)?.is_some() {
+            return Ok(false);
+        }
+        renameat(&self.fd, name, &to.fd, other)?;
+        Ok(true)
+    }
+
+    /// Removes what stands under a name, and is no directory.
+    pub fn remove(&self, name: &OsStr) -> io::Result<()> {
+        Ok(unlinkat(&self.fd, name, AtFlags::empty())?)
+    }
+
+    /// Removes an empty directory in it.
+    pub fn remove_below(&self, name: &OsStr) -> io::Result<()> {
+        Ok(unlinkat(&self.fd, name, AtFlags::REMOVEDIR)?)
     }
 
     /// The names in it that `ours` accepts, in the order of their bytes. One unreadable entry

@@ -1,12 +1,15 @@
 //! A disk that fails, and a kill between two writes: what was not kept is found again on the disk.
 
 use std::fs;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use crate::support::daemon::{Config, Daemon};
 use crate::support::dashboard::Dashboard;
 use crate::support::fixtures;
+use crate::support::http::{exchange, request};
 use crate::{PATIENCE, command, config, holds, put, skip};
 
 /// The calls with which SQLite changes its files.
@@ -121,4 +124,61 @@ fn a_kill_at_any_write_of_the_first_start_leaves_an_outbox_that_can_be_opened() 
         daemon.stop();
     }
     assert!(fired >= 5, "only {fired} kills");
+}
+
+#[test]
+fn what_cannot_be_recorded_as_deleted_is_not_moved() {
+    for (fault, status) in [("ENOSPC", Some(503)), ("EIO", None)] {
+        if !has_strace(&format!("a deletion with {fault}")) {
+            return;
+        }
+        let dashboard = Dashboard::start();
+        let mut config = config(&dashboard)
+            .with_toml("[callback]\nlisten = '127.0.0.1:0'")
+            .with_env("SYNC_SECRET", "s3cret");
+        let reports = fixtures::mixed_reports(60);
+        put(&config, &reports);
+        let daemon = Daemon::start_ready(&config);
+        holds(&dashboard, &reports);
+        daemon.stop();
+
+        // From a write on that a start does not come to.
+        under_strace(&mut config, &format!("pwrite64:error={fault}:when=40+"));
+        let daemon = Daemon::start_ready(&config);
+        let heard = |line: &serde_json::Value| line["message"] == "deletions are heard of here";
+        let line = daemon.wait_for_line(PATIENCE, heard);
+        let address: SocketAddr = line["address"].as_str().unwrap().parse().unwrap();
+        let headers = [("X-Sync-Secret", "s3cret"), ("Connection", "close")];
+        let mut refused = None;
+        for report in &reports {
+            let target = format!("/api/delete/{}", report.expected.id);
+            let reply = exchange(address, &request("DELETE", &target, &headers, b""));
+            let is_there = config.report(&report.file_name).exists();
+            match reply.map(|reply| reply.status) {
+                Ok(200) => assert!(!is_there, "{}", report.expected.id),
+                other => {
+                    assert!(is_there, "{fault}: {other:?}");
+                    refused = Some((report, other.ok()));
+                    break;
+                }
+            }
+        }
+        let (report, answer) = refused.expect("the fault fired");
+        assert!(status.is_none() || answer == status, "{fault}: {answer:?}");
+        drop(daemon);
+        // What the wrapper ran is killed with it, and gone a moment later.
+        let killed = Instant::now();
+        while TcpStream::connect(address).is_ok() {
+            assert!(killed.elapsed() < PATIENCE, "{fault}: it lives");
+        }
+
+        config.wrapper.clear();
+        let daemon = Daemon::start_ready(&config);
+        let line = daemon.wait_for_line(PATIENCE, heard);
+        let address = line["address"].as_str().unwrap().parse().unwrap();
+        let target = format!("/api/delete/{}", report.expected.id);
+        let reply = exchange(address, &request("DELETE", &target, &headers, b"")).unwrap();
+        assert_eq!((reply.status, &reply.json()["deleted_files"]), (200, &1.into()), "{fault}");
+        daemon.stop();
+    }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::daemon::Daemon;
 use crate::support::dashboard::{Dashboard, Fault, Rule};
 use crate::support::fixtures::{self, Report};
-use crate::support::http::exchange_at;
+use crate::support::http::{exchange, exchange_at, request};
 use crate::volume::Volume;
 use crate::{PATIENCE, config, holds, put, skip};
 
@@ -119,5 +119,55 @@ fn a_volume_that_is_full_from_the_start_is_waited_for() {
     daemon.wait_for_line(PATIENCE, waits);
     volume.clear();
     holds(&dashboard, &reports);
+    daemon.stop();
+}
+
+#[test]
+fn on_a_full_volume_a_deletion_is_done_whole_or_not_at_all() {
+    let volume = match Volume::new("tmpfs") {
+        Ok(volume) => volume,
+        Err(why) => return skip("a deletion on a full volume", &why),
+    };
+    let dashboard = Dashboard::start();
+    let outbox = volume.path().join("state/outbox.db");
+    let config = config(&dashboard)
+        .with_toml(&format!("[outbox]\npath = {:?}", outbox.to_str().unwrap()))
+        .with_toml("[callback]\nlisten = '127.0.0.1:0'")
+        .with_env("SYNC_SECRET", "s3cret");
+    let reports = fixtures::mixed_reports(300);
+    put(&config, &reports);
+    let daemon = Daemon::start_ready(&config);
+    holds(&dashboard, &reports);
+    let heard = |line: &serde_json::Value| line["message"] == "deletions are heard of here";
+    let line = daemon.wait_for_line(PATIENCE, heard);
+    let address = line["address"].as_str().unwrap().parse().unwrap();
+    let headers = [("X-Sync-Secret", "s3cret"), ("Connection", "close")];
+    let delete = |ids: &[&str]| {
+        let body = serde_json::json!({ "ids": ids }).to_string();
+        let request = request("POST", "/delete-reports", &headers, body.as_bytes());
+        exchange(address, &request).expect("an answer")
+    };
+    let is_there = |report: &Report| config.report(&report.file_name).exists();
+    volume.fill();
+    for group in reports.chunks(50) {
+        let ids: Vec<&str> = group.iter().map(|report| report.expected.id.as_str()).collect();
+        let reply = delete(&ids);
+        let left = group.iter().filter(|report| is_there(report)).count();
+        match reply.status {
+            200 => assert_eq!(left, 0, "{}", reply.text()),
+            503 => assert_eq!(left, group.len(), "{}", reply.text()),
+            other => panic!("{other}: {}", reply.text()),
+        }
+    }
+    volume.clear();
+    let rest: Vec<&str> = reports
+        .iter()
+        .filter(|report| is_there(report))
+        .map(|report| report.expected.id.as_str())
+        .collect();
+    if !rest.is_empty() {
+        assert_eq!(delete(&rest).json()["deleted"], rest.len());
+    }
+    assert!(!reports.iter().any(is_there));
     daemon.stop();
 }

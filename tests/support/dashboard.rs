@@ -8,6 +8,7 @@ mod connection;
 pub mod fault;
 mod legacy;
 mod listener;
+mod listing;
 mod pyjson;
 mod reads;
 mod record;
@@ -128,6 +129,24 @@ impl Dashboard {
     /// Deletes a row with its summaries and its audio, as a person does in the browser.
     pub fn delete(&self, id: &str) {
         self.with(|state| state.delete(id));
+    }
+
+    /// Changes a row behind everybody's back, as a person at the database does.
+    pub fn change(&self, id: &str, change: impl FnOnce(&mut Record)) {
+        self.with(|state| change(state.rows.get_mut(id).expect("a row")));
+    }
+
+    /// Puts a row there that nobody has delivered.
+    pub fn insert(&self, record: Record) {
+        self.with(|state| state.rows.insert(record.video_id.clone(), record));
+    }
+
+    /// Puts another audio file in the place of an id's, or none.
+    pub fn replace_audio(&self, id: &str, bytes: Option<&[u8]>) {
+        self.with(|state| match bytes {
+            Some(bytes) => state.files.insert(audio::file_name(id), Audio::new(bytes)),
+            None => state.files.remove(&audio::file_name(id)),
+        });
     }
 
     // What it has seen.

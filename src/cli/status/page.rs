@@ -6,7 +6,7 @@ use super::bars::{line_of_bars, progress};
 use super::verdict::{count, total, verdict};
 use crate::cli::amount::{between, bytes, counted, grouped, milliseconds, seconds};
 use crate::cli::layout::{ASIDE, BAD, GOOD, HEADING, NOTED, PLAIN, Page, clean, styled};
-use crate::control::wire::{InFlight, Root, Status, Target};
+use crate::control::wire::{Heartbeat, InFlight, Root, Status, Target, Verified};
 use crate::delivery::ItemState;
 
 /// Requests under way that are shown one by one.
@@ -42,6 +42,7 @@ pub fn page(status: &Status, now: Timestamp, width: usize, view: View) -> String
         target_lines(&mut page, target, columns, now, view);
     }
     waiting_lines(&mut page, status);
+    heartbeat_lines(&mut page, &status.heartbeat, now);
     if !status.reasons.is_empty() {
         heading(&mut page, "what is wrong");
     }
@@ -122,6 +123,10 @@ fn target_lines(page: &mut Page, target: &Target, columns: usize, now: Timestamp
         );
         page.text(&indent, PLAIN, &text);
     }
+    if let Some(verified) = &target.verified {
+        let style = if verified.left > 0 { NOTED } else { PLAIN };
+        page.text(&indent, style, &proof(verified, now));
+    }
     // What failed before the last success is history.
     if let (Some(error), Some(at)) = (&target.last_error, target.last_error_at)
         && target.last_success.is_none_or(|success| success <= at)
@@ -139,6 +144,27 @@ fn target_lines(page: &mut Page, target: &Target, columns: usize, now: Timestamp
     if let Some(more) = target.in_flight.len().checked_sub(FLIGHTS_SHOWN).filter(|n| *n > 0) {
         page.text(&indent, ASIDE, &format!("and {more} more"));
     }
+}
+
+fn proof(verified: &Verified, now: Timestamp) -> String {
+    let Verified { at, checked, differences, .. } = verified;
+    let what = match differences {
+        0 => "level".to_owned(),
+        _ => counted(*differences, "difference", "differences"),
+    };
+    format!("verified {} ago: {what} in {}", between(*at, now), counted(*checked, "id", "ids"))
+}
+
+fn heartbeat_lines(page: &mut Page, heartbeat: &Heartbeat, now: Timestamp) {
+    let Heartbeat { last, state, why } = heartbeat;
+    if state.is_empty() || state == "off" {
+        return;
+    }
+    heading(page, "heartbeat");
+    let last = last.map(|at| format!(", last heard {} ago", between(at, now))).unwrap_or_default();
+    let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    let style = if state == "beating" { GOOD } else { NOTED };
+    page.text("  ", style, &format!("{state}{why}{last}"));
 }
 
 fn counts(target: &Target) -> String {

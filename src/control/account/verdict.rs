@@ -40,6 +40,10 @@ pub fn wait(
                  ytv2d retry {id}"
             ),
         ),
+        ItemState::Dropped if record.buried_ms.is_some() => says(
+            format!("{}: nothing is sent until a file says something new of it", error()),
+            format!("to send it after all: put its file back, and: ytv2d retry {id}"),
+        ),
         ItemState::Dropped => says(
             "dropped by order: nothing is sent until its file changes".to_owned(),
             format!("to send it after all: ytv2d retry {id}"),
@@ -200,6 +204,7 @@ mod tests {
             want: Version::of(b"want"),
             want_no: 7,
             changed_ms: 0,
+            buried_ms: None,
             files: Vec::new(),
             deliveries: Vec::new(),
         }

@@ -4,10 +4,8 @@ use std::collections::VecDeque;
 
 use reqwest::Response;
 
+use super::lines::Lines;
 use crate::journal::Event;
-
-/// A line that grows beyond this many bytes is no event of ours.
-const LINE_MAX: usize = 1 << 20;
 
 /// What happens at the daemon, one after the other.
 #[derive(Debug)]
@@ -50,23 +48,6 @@ fn take(data: &mut String, line: &str) -> Option<Event> {
     None
 }
 
-/// Cuts what comes in pieces into lines.
-#[derive(Debug, Default)]
-struct Lines {
-    rest: Vec<u8>,
-}
-
-impl Lines {
-    /// The lines that are complete now; nothing at all when one grows without an end.
-    fn feed(&mut self, chunk: &[u8]) -> Option<Vec<String>> {
-        self.rest.extend_from_slice(chunk);
-        let end = self.rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let whole: Vec<u8> = self.rest.drain(..end).collect();
-        (self.rest.len() <= LINE_MAX)
-            .then(|| String::from_utf8_lossy(&whole).lines().map(str::to_owned).collect())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,12 +79,5 @@ mod tests {
         for piece in [1, 2, 3, 5, 1000] {
             assert_eq!(read(&text, piece), [event.clone(), event.clone()], "{piece}");
         }
-    }
-
-    #[test]
-    fn a_line_without_an_end_ends_the_stream() {
-        let mut lines = Lines::default();
-        assert!(lines.feed(&vec![b'x'; LINE_MAX]).is_some());
-        assert!(lines.feed(b"x").is_none());
     }
 }

@@ -68,7 +68,9 @@ impl Item {
                     Stored::Due { due_ms } => item.due_at = at(due_ms),
                     Stored::Parked => item.parked_since = at(since_ms),
                     Stored::Dropped => {
-                        item.reason = Some("dropped by order, until its file changes".to_owned());
+                        item.reason.get_or_insert_with(|| {
+                            "dropped by order, until its file changes".to_owned()
+                        });
                     }
                     Stored::Current | Stored::WaitsForReport | Stored::Vanished => {}
                 }

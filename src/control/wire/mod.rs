@@ -6,13 +6,16 @@ mod account;
 mod item;
 mod order;
 mod status;
+mod verify;
 
 pub use account::{Account, AttemptAccount, DeliveryAccount, FileAccount, Thing, VersionAccount};
 pub use item::{Item, Items};
 pub use order::{Done, Fault, PairOutcome, Rescan, Rescanned, ThingOutcome, Upload, Uploaded};
 pub use status::{
-    Amount, Delivered, Health, InFlight, Latency, OldestDue, Outbox, Pending, Root, Status, Target,
+    Amount, Delivered, Health, Heartbeat, InFlight, Latency, OldestDue, Outbox, Pending, Root,
+    Status, Target,
 };
+pub use verify::{Finding, Verified, Verifying};
 
 use jiff::Timestamp;
 

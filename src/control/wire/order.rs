@@ -87,7 +87,7 @@ pub struct ThingOutcome {
 }
 
 /// Whatever was asked wrongly.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fault {
     pub error: String,
     pub hint: String,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Verified;
 pub use crate::delivery::{Amount, Latency};
 use crate::id::Kind;
 
@@ -21,6 +22,18 @@ pub struct Status {
     pub roots: Vec<Root>,
     pub targets: Vec<Target>,
     pub outbox: Outbox,
+    #[serde(default)]
+    pub heartbeat: Heartbeat,
+}
+
+/// Whether a watcher elsewhere is told that all is well.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// When it was told last, since the start.
+    pub last: Option<Timestamp>,
+    /// `off`, `beating`, `held` (not all is well) or `unheard` (it cannot be told).
+    pub state: String,
+    pub why: Option<String>,
 }
 
 /// One watched directory.
@@ -91,6 +104,8 @@ pub struct Target {
     pub delivered: Delivered,
     /// From the change of a file to its acknowledgement, of the latest deliveries.
     pub latency: Option<Latency>,
+    /// What the last verification since the start came to.
+    pub verified: Option<Verified>,
 }
 
 /// The item that has been due the longest.

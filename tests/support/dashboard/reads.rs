@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::listing;
 use super::record::Record;
 use super::state::State;
 use super::wire::Answer;
@@ -24,6 +25,9 @@ pub(super) fn answer(state: &State, method: &str, target: &str) -> Answer {
                 "timestamp": timestamp,
             });
             Answer::json(200, &body)
+        }
+        _ if method == "GET" && !state.old && target.starts_with("/api/reports?") => {
+            listing::answer(state, &target["/api/reports?".len()..])
         }
         _ => match target.strip_prefix("/exports/audio/") {
             Some(name) => file(state, method, name),
@@ -54,10 +58,10 @@ fn record(state: &State, target: &str) -> Answer {
     }
 }
 
-fn body_of(record: &Record) -> Option<Value> {
-    let shown = record.shown()?;
+/// The latest summaries of a record.
+pub(super) fn variants(record: &Record) -> Vec<Value> {
     let latest = record.summaries.iter().filter(|summary| summary.is_latest);
-    let variants: Vec<Value> = latest
+    latest
         .map(|summary| {
             json!({
                 "variant": summary.variant,
@@ -67,7 +71,12 @@ fn body_of(record: &Record) -> Option<Value> {
                 "revision": summary.revision,
             })
         })
-        .collect();
+        .collect()
+}
+
+fn body_of(record: &Record) -> Option<Value> {
+    let shown = record.shown()?;
+    let variants = variants(record);
     let analysis = record.analysis_json.clone().unwrap_or_else(|| json!({}));
     Some(json!({
         "video": {

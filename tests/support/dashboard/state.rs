@@ -97,6 +97,10 @@ impl State {
         self.rows.remove(id);
         self.flat.remove(id);
         self.files.remove(&file_name(id));
+        // What it was before PostgreSQL has other keys for the same.
+        self.flat.remove(id);
+        self.flat.remove(&format!("yt:{id}"));
+        self.files.remove(&format!("{}.mp3", id.rsplit(':').next().unwrap_or(id)));
     }
 
     /// Writes the head of a request into the log.

@@ -1,0 +1,151 @@
+//! What was deleted at the dashboard: it stays away until a file says something new of it.
+//!
+//! A grave remembers what the files of an item said. Of several files that were deleted, any that
+//! comes back says nothing new, alone or beside others.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::level;
+use super::model::{Finding, Found};
+use super::sql::{State, taken_from_text};
+use crate::file::FileRef;
+use crate::id::{ContentId, Kind, Version};
+
+/// What is deleted in one go: an id's report, its audio or both, and the files that are taken away.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Burial {
+    /// Nothing, where no id is known of the files.
+    pub id: Option<ContentId>,
+    pub kinds: Vec<Kind>,
+    pub files: Vec<FileRef>,
+}
+
+/// Records that files are gone, and that their items are not to be sent any more. What targets were
+/// known to hold of them is forgotten, since it was deleted there.
+pub fn bury(connection: &Connection, burials: &[Burial], now_ms: i64) -> rusqlite::Result<()> {
+    for burial in burials {
+        let mut items = Vec::new();
+        for kind in &burial.kinds {
+            let Some(id) = &burial.id else { continue };
+            // While the rows of its files are there to tell.
+            if let Some(item) = item(connection, *kind, id)? {
+                items.push((item, held_by_files(connection, item)?));
+            }
+        }
+        let found = Found::Gone(now_ms);
+        let gone: Vec<Finding> = burial
+            .files
+            .iter()
+            .map(|file| Finding { file: file.clone(), found: found.clone() })
+            .collect();
+        level::record(connection, &gone, false, now_ms)?;
+        for (item, held) in items {
+            dig(connection, item, held, now_ms)?;
+        }
+        if let Some(id) = &burial.id
+            && burial.kinds.contains(&Kind::Report)
+            && !burial.kinds.contains(&Kind::Audio)
+        {
+            orphan_audio(connection, id)?;
+        }
+    }
+    Ok(())
+}
+
+/// Since when an item lies in its grave, in milliseconds since 1970.
+pub fn buried_ms(connection: &Connection, item: i64) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT buried_ms FROM grave WHERE item = ?1")?
+        .query_row([item], |row| row.get(0))
+        .optional()
+}
+
+/// Whether an item was deleted, and all of this lies in its grave. If it was and something of this is
+/// new, the grave is opened.
+pub fn keeps(
+    connection: &Connection,
+    item: i64,
+    digests: impl IntoIterator<Item = Version>,
+) -> rusqlite::Result<bool> {
+    let Some(held) = held(connection, item)? else { return Ok(false) };
+    let keeps = digests.into_iter().all(|digest| held.contains(&digest));
+    if !keeps {
+        connection.prepare_cached("DELETE FROM grave WHERE item = ?1")?.execute([item])?;
+    }
+    Ok(keeps)
+}
+
+fn item(connection: &Connection, kind: Kind, id: &ContentId) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT id FROM item WHERE kind = ?1 AND content = ?2")?
+        .query_row(params![kind, id], |row| row.get(0))
+        .optional()
+}
+
+/// What lies in the grave of an item; nothing, when it has none.
+fn held(connection: &Connection, item: i64) -> rusqlite::Result<Option<BTreeSet<Version>>> {
+    let text: Option<String> = connection
+        .prepare_cached("SELECT held FROM grave WHERE item = ?1")?
+        .query_row([item], |row| row.get(0))
+        .optional()?;
+    Ok(text.map(|text| serde_json::from_str(&text).unwrap_or_default()))
+}
+
+/// What the files of an item say: the fields, or the bytes, and each summary.
+fn held_by_files(connection: &Connection, item: i64) -> rusqlite::Result<BTreeSet<Version>> {
+    let mut held = held(connection, item)?.unwrap_or_default();
+    let mut files =
+        connection.prepare_cached("SELECT digest, variants FROM file WHERE item = ?1")?;
+    let mut rows = files.query([item])?;
+    while let Some(row) = rows.next()? {
+        held.extend(row.get::<_, Option<Version>>(0)?);
+        held.extend(taken_from_text(row.get_ref(1)?.as_str_or_null()?).into_values());
+    }
+    Ok(held)
+}
+
+fn dig(
+    connection: &Connection,
+    item: i64,
+    held: BTreeSet<Version>,
+    now_ms: i64,
+) -> rusqlite::Result<()> {
+    let held = serde_json::to_string(&held).expect("digests are JSON");
+    connection
+        .prepare_cached(
+            "INSERT INTO grave (item, buried_ms, held) VALUES (?1, ?2, ?3)
+             ON CONFLICT (item) DO UPDATE SET held = excluded.held",
+        )?
+        .execute(params![item, now_ms, held])?;
+    let day = jiff::Timestamp::from_millisecond(now_ms)
+        .map_or_else(|_| "an unknown day".to_owned(), |at| at.strftime("%Y-%m-%d").to_string());
+    connection
+        .prepare_cached(
+            "UPDATE delivery SET state = ?2, due_ms = ?3, failures = 0, strikes = 0, error = ?4,
+                    known = NULL, known_no = NULL, acked_ms = NULL, fields = NULL, taken = NULL,
+                    public_url = NULL, warning = NULL
+             WHERE item = ?1",
+        )?
+        .execute(params![
+            item,
+            State::Dropped,
+            now_ms,
+            format!("deleted at the dashboard on {day}")
+        ])
+        .map(drop)
+}
+
+/// The audio of a report that is not there any more goes when, and if, the report does.
+fn orphan_audio(connection: &Connection, id: &ContentId) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE delivery SET state = iif(state IN (0, 1), ?3, state), known = NULL,
+                    known_no = NULL, public_url = NULL, failures = 0, strikes = 0
+             WHERE item = (SELECT id FROM item WHERE kind = ?1 AND content = ?2
+                           AND source IS NOT NULL)",
+        )?
+        .execute(params![Kind::Audio, id, State::WaitsForReport])
+        .map(drop)
+}
