@@ -121,6 +121,7 @@ enum Command {
     #[command(after_help = "Example: ytv2d demo --stay")]
     Demo(demo::Args),
     /// The ingest side, for the demo, which has only this program at hand.
+    #[cfg(feature = "whole")]
     #[command(hide = true)]
     Ingest(crate::server::cli::Args),
 }
@@ -151,6 +152,7 @@ pub fn main() -> ExitCode {
         Command::Convert(args) => convert::main(&args, &at),
         Command::Shim(args) => shim::main(&args),
         Command::Demo(args) => Ok(demo::main(&args)),
+        #[cfg(feature = "whole")]
         Command::Ingest(args) => Ok(crate::server::cli::main(args)),
     };
     outcome.unwrap_or_else(Failure::tell)
