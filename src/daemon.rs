@@ -25,7 +25,7 @@ use crate::control;
 use crate::drain::{Lanes, Targets, add_target};
 use crate::file::Root;
 use crate::heartbeat::{Heart, HeartbeatStatus};
-use crate::intake::{self, Intake, RootStatus};
+use crate::intake::{self, Intake, RootStatus, RowIntake, RowsStatus};
 use crate::journal::Journal;
 use crate::outbox::{self, Outbox, OutboxError};
 use crate::systemd;
@@ -105,6 +105,19 @@ pub async fn run(
         watchers.push(Watcher { name: root.to_string(), steps, hints: hints.clone() });
         reconciled.push(first);
     }
+    let row_hints = Hints::default();
+    let (rows_status, rows) = watch::channel(RowsStatus::default());
+    let (handle, requests) = intake::Handle::new(Root::Rows);
+    intakes.push(handle);
+    let tools = intake::Tools {
+        outbox: outbox.clone(),
+        journal: journal.clone(),
+        settings: setting.clone(),
+        hints: row_hints.clone(),
+        questions: questions.clone(),
+    };
+    let row_intake = RowIntake::new(tools, requests, rows_status);
+    tasks.spawn(row_intake.run(roots.clone(), stop.clone()));
     let [reports, exports] = hints.clone();
     let (statuses, lanes) = watch::channel(Vec::new());
     let place = setting.borrow().control.clone();
@@ -134,6 +147,8 @@ pub async fn run(
         outbox: outbox.clone(),
         counts: control::Counts::new(outbox.clone()),
         hints: [reports.clone(), exports.clone()],
+        row_hints: row_hints.clone(),
+        rows,
         reload: ask_reload,
         roots: roots.clone(),
         intakes,
@@ -171,11 +186,13 @@ pub async fn run(
     });
     let delivering = Lanes {
         outbox: outbox.clone(),
+        only: None,
         targets: targeted,
         journal: journal.clone(),
         settings: setting,
         reports,
         exports,
+        rows: row_hints.clone(),
         questions,
         statuses,
     };
@@ -210,7 +227,7 @@ pub async fn run(
                     systemd::reloading();
                     // What came of it is in the log.
                     if reload(config_path.as_deref(), &settings, &targets, &throttle).is_err() {
-                        hints.iter().for_each(Hints::add_everything);
+                        hints.iter().chain([&row_hints]).for_each(Hints::add_everything);
                     }
                     if is_ready {
                         systemd::ready(&told);
@@ -279,7 +296,7 @@ async fn reason(guard: &mut outbox::Guard, fault: OutboxError) -> OutboxError {
 }
 
 /// The way to every target that is sent to.
-fn build_targets(config: &Config, throttle: &Throttle) -> anyhow::Result<Targets> {
+pub fn build_targets(config: &Config, throttle: &Throttle) -> anyhow::Result<Targets> {
     config
         .targets()
         .filter_map(|name| Some((name, config.endpoint(name)?)))

@@ -4,30 +4,37 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 
-/// One of the two directories that are watched.
+/// Where things to deliver come from: one of the two directories that are watched, or the old content
+/// database, whose rows go by their keys as files do by their names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Root {
     Reports,
     Exports,
+    Rows,
 }
 
 impl Root {
+    /// The directories.
     pub const ALL: [Root; 2] = [Root::Reports, Root::Exports];
+    /// The directories, and the database.
+    pub const SOURCES: [Root; 3] = [Root::Reports, Root::Exports, Root::Rows];
 
     /// The word of the configuration, the log and the status.
     pub fn as_str(self) -> &'static str {
         match self {
             Root::Reports => "reports",
             Root::Exports => "exports",
+            Root::Rows => "database",
         }
     }
 
     /// The ending of the names that are ours in this root, in small letters or in capitals, as a
-    /// share of another machine may have them.
+    /// share of another machine may have them. Rows have none.
     pub fn extension(self) -> &'static str {
         match self {
             Root::Reports => "json",
             Root::Exports => "mp3",
+            Root::Rows => "",
         }
     }
 }
@@ -105,6 +112,9 @@ impl fmt::Display for Printable<'_> {
         Ok(())
     }
 }
+
+/// Stands for the time of change of a file that is to be read again though it did not change.
+pub const READ_ANEW: i64 = 0;
 
 /// What `stat` says of a file that changes whenever its content may have: unchanged, and the file
 /// need not be read again. The device is left out, since a remount may renumber it.

@@ -54,7 +54,9 @@ impl Desk {
             let was_buried = records.iter().all(|record| record.buried_ms.is_some());
             let kinds = records.iter().map(|record| record.kind).collect();
             let files = records.into_iter().flat_map(|record| record.files);
-            let files = files.map(|record| record.file).collect();
+            // A row of the old database is none of ours to move; it does not open the grave either.
+            let files =
+                files.map(|record| record.file).filter(|file| file.root != Root::Rows).collect();
             let burials = vec![Burial { id: Some(id), kinds, files }];
             return Ok(Ok(Claim { burials, was_buried }));
         }

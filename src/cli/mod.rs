@@ -26,6 +26,7 @@ mod shim;
 #[cfg(test)]
 mod snapshot;
 mod status;
+mod sync;
 mod upload;
 mod verify;
 mod why;
@@ -94,6 +95,16 @@ enum Command {
         after_help = "Example: ytv2d upload data/reports/a_video.json exports/a_video.mp3 --wait 30"
     )]
     Upload(upload::Args),
+    /// Bring every target level with all there is, and say what came of it: exit status 0 when
+    /// nothing failed, 2 when something did, 1 when nothing arrived, 3 when ytv2d is not running.
+    #[command(after_help = "Example: ytv2d sync --from database --since 2025-03-01 --dry-run")]
+    Sync(sync::Args),
+    /// The old name of sync.
+    #[command(hide = true)]
+    SyncSqliteDatabase(sync::Args),
+    /// The old name of upload.
+    #[command(hide = true)]
+    UploadToRender(upload::Args),
     /// Try everything that a delivery needs: exit status 0 when nothing failed, 1 when something
     /// did, 78 when the configuration is at fault.
     #[command(after_help = "Example: ytv2d check --write")]
@@ -128,6 +139,7 @@ enum Command {
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
+    core_dump::forbid();
     let Cli { at, command } = Cli::parse();
     let outcome = match command {
         Command::Run => run(&at),
@@ -145,6 +157,15 @@ pub fn main() -> ExitCode {
         Command::Adopt(args) => orders::adopt(&args, &at),
         Command::Events(args) => events::main(&args, &at),
         Command::Upload(args) => upload::main(&args, &at),
+        Command::Sync(args) => sync::main(&args, &at),
+        Command::SyncSqliteDatabase(args) => {
+            deprecated("sync-sqlite-database", "sync");
+            sync::main(&args, &at)
+        }
+        Command::UploadToRender(args) => {
+            deprecated("upload-to-render", "upload");
+            upload::main(&args, &at)
+        }
         Command::Config(command) => config::main(&command, &at),
         Command::Completions(args) => paper::completions(&args),
         Command::Man(args) => paper::man(&args),
@@ -158,8 +179,12 @@ pub fn main() -> ExitCode {
     outcome.unwrap_or_else(Failure::tell)
 }
 
+/// Says which command to use instead of one from the time before ytv2d.
+fn deprecated(old: &str, new: &str) {
+    eprintln!("ytv2d: warning: {old} is deprecated; use: ytv2d {new}");
+}
+
 fn run(at: &At) -> Result<ExitCode, Failure> {
-    core_dump::forbid();
     let path = at.file();
     let config = Config::load(path.as_deref(), &process_environment)?;
     telemetry::init(&config.log);

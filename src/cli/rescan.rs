@@ -13,8 +13,8 @@ use crate::control::wire::{Rescan, Rescanned};
 /// What `rescan` can be told.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only this directory; both without it.
-    #[arg(long, value_name = "ROOT", value_parser = PossibleValuesParser::new(["reports", "exports"]))]
+    /// Only this directory, or the old database; all without it.
+    #[arg(long, value_name = "ROOT", value_parser = PossibleValuesParser::new(["reports", "exports", "database"]))]
     root: Option<String>,
     /// What is missing was deleted on purpose: forget it, even where it is so much that a mount is
     /// more likely to have failed. The dashboard keeps what it has.

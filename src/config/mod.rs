@@ -89,11 +89,12 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Where a root lies.
+    /// Where a root lies. Rows lie in no directory, and are found at no path.
     pub fn path(&self, root: Root) -> &Path {
         match root {
             Root::Reports => &self.reports,
             Root::Exports => &self.exports,
+            Root::Rows => Path::new(""),
         }
     }
 }

@@ -11,12 +11,14 @@ mod tests;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rusqlite::{Connection, OptionalExtension};
 
 pub use error::ContentDbError;
 
-use crate::file::Stamp;
+use crate::config::Config;
+use crate::file::{READ_ANEW, Stamp};
 use crate::id::Version;
 use crate::report::{self, IdPolicy, Problem, Report, Source};
 use layout::Layout;
@@ -45,6 +47,41 @@ pub struct ContentRow {
     pub report: Result<Report, Problem>,
 }
 
+impl ContentRow {
+    /// What stands for the row where the stamp of a file does: its fingerprint, and when its content
+    /// was made. One without a date has that of the stamp that is `known` of the same row, or else
+    /// `now`.
+    pub fn stamp(&self, known: Option<Stamp>, now: Timestamp) -> Stamp {
+        let (inode, size) = self.halves();
+        let made_at = self.report.as_ref().ok().and_then(|report| report.made_at);
+        let ns = |at: Timestamp| i64::try_from(at.as_nanosecond()).unwrap_or(i64::MAX);
+        let made_ns = match (made_at, known) {
+            (Some(at), _) => ns(at),
+            (None, Some(known)) if self.is_print_of(&known) => known.mtime_ns,
+            (None, _) => ns(now),
+        };
+        // Nought is for what is to be read again.
+        let made_ns = if made_ns == READ_ANEW { 1 } else { made_ns };
+        Stamp { size, mtime_ns: made_ns, ctime_ns: made_ns, inode }
+    }
+
+    /// Whether this is the row, unchanged, that was given this stamp, and it need not be taken in
+    /// again.
+    pub fn is_as_of(&self, stamp: &Stamp) -> bool {
+        self.is_print_of(stamp) && stamp.ctime_ns != READ_ANEW
+    }
+
+    /// Whether this row is what it was when it was given this stamp.
+    pub fn is_print_of(&self, stamp: &Stamp) -> bool {
+        self.halves() == (stamp.inode, stamp.size)
+    }
+
+    fn halves(&self) -> (i64, i64) {
+        let bits = u128::from_be_bytes(*self.fingerprint.as_bytes());
+        ((bits >> 64) as i64, bits as i64)
+    }
+}
+
 /// Rows in the order of their keys.
 #[derive(Clone, Debug)]
 pub struct ContentPage {
@@ -69,6 +106,12 @@ impl ContentDb {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The one that a configuration names.
+    pub fn configured(config: &Config) -> Option<Self> {
+        let path = config.content_db.clone()?;
+        Some(Self::new(path, config.watch.timezone.clone(), config.ids))
     }
 
     /// A look from outside, without opening it.

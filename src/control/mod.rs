@@ -14,6 +14,7 @@ mod rescan;
 pub mod routes;
 mod socket;
 mod status;
+mod sync;
 mod upload;
 mod verify;
 pub mod wire;
@@ -46,7 +47,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::drain::{LaneStatus, LaneStatuses};
 use crate::heartbeat::HeartbeatStatus;
-use crate::intake::{Handle, RootStatus};
+use crate::intake::{Handle, RootStatus, RowsStatus};
 use crate::journal::Journal;
 use crate::listener::{self, Bounds};
 use crate::outbox::Outbox;
@@ -80,6 +81,9 @@ pub struct Desk {
     pub counts: Counts,
     /// By the number of their root.
     pub hints: [Hints; 2],
+    /// Those about the rows of the old database.
+    pub row_hints: Hints,
+    pub rows: watch::Receiver<RowsStatus>,
     pub roots: Vec<watch::Receiver<RootStatus>>,
     pub intakes: Vec<Handle>,
     pub lanes: watch::Receiver<LaneStatuses>,
@@ -228,6 +232,10 @@ fn router(desk: Arc<Desk>, feed: Feed, stop: CancellationToken) -> Router {
             post(async move |State(desk): Here, Asked(asked)| {
                 verify::answer(&desk, asked, stop.clone())
             }),
+        )
+        .route(
+            "/sync",
+            post(async |State(desk): Here, Asked(asked)| sync::sync(&desk, asked).await.map(Json)),
         )
         .route(
             "/events",

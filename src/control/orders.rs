@@ -213,7 +213,8 @@ fn checked(desk: &Desk, of: OfTarget) -> Result<Option<String>, Refusal> {
 /// Has the intake read files again.
 fn hint(desk: &Desk, files: &[FileRef]) {
     for file in files {
-        desk.hints[file.root as usize].add(&file.name, Touch::Doubted);
+        let hints = desk.hints.get(file.root as usize).unwrap_or(&desk.row_hints);
+        hints.add(&file.name, Touch::Doubted);
     }
 }
 

@@ -14,7 +14,7 @@ impl Pending {
         Self {
             path: file.file.to_string(),
             kind: match file.file.root {
-                Root::Reports => Kind::Report,
+                Root::Reports | Root::Rows => Kind::Report,
                 Root::Exports => Kind::Audio,
             },
             for_s: waited.as_secs(),

@@ -63,6 +63,14 @@ pub const ROUTES: &[Route] = &[
         gives: "application/x-ndjson",
         what: "compare with what the dashboard says: a line of Verifying for each step",
     },
+    Route {
+        method: "POST",
+        path: "/sync",
+        query: &["from", "since", "force", "dry_run"],
+        takes: None,
+        gives: "Synced",
+        what: "look through the sources, and say how every target stands with them",
+    },
     post("/reload", &[], "read the configuration again"),
     post("/adopt", &["target", "dry_run"], "take what was never acknowledged as delivered"),
     Route {

@@ -13,10 +13,10 @@ use super::wire::{self, Status, at};
 use crate::clock;
 use crate::config::Watch;
 use crate::delivery::ItemState;
-use crate::drain::{InFlight, LaneStatus};
+use crate::drain::{InFlight, LaneStatus, Ledger};
 use crate::heartbeat::{self, HeartbeatStatus};
 use crate::intake::RootStatus;
-use crate::outbox::{OutboxError, Tallied, Tally};
+use crate::outbox::{Ended, OutboxError, Tallied, Tally};
 use crate::verify::Outcome;
 use crate::watch::Sighting;
 
@@ -49,7 +49,18 @@ pub async fn compose(desk: &Desk, now_ms: i64) -> Result<Status, OutboxError> {
         disk_full: desk.outbox.disk_full(),
         counted_at: at(count.at_ms).unwrap_or_else(clock::now),
     };
+    let rows = desk.rows.borrow().clone();
+    let database = rows.path.as_ref().map(|path| wire::Database {
+        path: path.display().to_string(),
+        rows: count.tally.rows,
+        error: rows.error.clone(),
+        held_back: rows.held_back.clone(),
+        last_look: rows.last_look.map(|(at, _)| at),
+        last_look_ms: rows.last_look.map(|(_, took)| took.as_millis() as u64),
+    });
     let mut reasons = reasons(&roots, &lanes, &count.tally, outbox.disk_full);
+    reasons
+        .extend(rows.error.into_iter().chain(rows.held_back).map(|why| format!("database: {why}")));
     reasons.extend(lanes.iter().filter_map(|lane| proof_of(lane.name)).filter_map(unproven));
     let heartbeat = heartbeat_of(&desk.heartbeat.borrow());
     if heartbeat.state == "unheard" {
@@ -65,6 +76,7 @@ pub async fn compose(desk: &Desk, now_ms: i64) -> Result<Status, OutboxError> {
         healthy: reasons.is_empty(),
         reasons,
         roots,
+        database,
         targets,
         outbox,
         heartbeat,
@@ -175,8 +187,19 @@ fn target_of(lane: &LaneStatus, tally: &Tally, pending: usize, now_ms: i64) -> w
             day: ledger.pace.day(now_ms),
             per_minute: ledger.pace.per_minute(MINUTES, now_ms),
         },
+        totals: totals(&ledger),
         latency: ledger.latencies.quantiles(),
         verified: None,
+    }
+}
+
+/// What became of everything that a lane has sent.
+pub fn totals(ledger: &Ledger) -> wire::Totals {
+    let ended = |ended| ledger.attempts.get(&ended).copied().unwrap_or(0);
+    wire::Totals {
+        created: ledger.created,
+        updated: ledger.delivered.count.saturating_sub(ledger.created),
+        failed: ended(Ended::Failed) + ended(Ended::Parked),
     }
 }
 

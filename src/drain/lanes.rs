@@ -11,7 +11,7 @@ use tracing::info;
 
 use super::{Lane, LaneStatus};
 use crate::config::Config;
-use crate::id::TargetName;
+use crate::id::{ContentId, TargetName};
 use crate::journal::Journal;
 use crate::outbox::{Outbox, OutboxError};
 use crate::target::Target;
@@ -26,12 +26,15 @@ pub type LaneStatuses = Vec<watch::Receiver<LaneStatus>>;
 /// Keeps a lane for each target.
 pub struct Lanes {
     pub outbox: Outbox,
+    /// Nothing else is delivered, where it is given.
+    pub only: Option<ContentId>,
     pub journal: Journal,
     pub targets: watch::Receiver<Targets>,
     pub settings: watch::Receiver<Arc<Config>>,
-    /// Where to say that a report, or an audio file, is not what it was.
+    /// Where to say that a report, an audio file, or a row is not what it was.
     pub reports: Hints,
     pub exports: Hints,
+    pub rows: Hints,
     pub questions: Questions,
     /// Where to say how things are.
     pub statuses: watch::Sender<LaneStatuses>,
@@ -103,12 +106,14 @@ impl Lanes {
         let mut lane = Lane {
             row: 0,
             outbox: self.outbox.clone(),
+            only: self.only.clone(),
             journal: self.journal.clone(),
             target,
             targets: self.targets.clone(),
             settings,
             reports: self.reports.clone(),
             exports: self.exports.clone(),
+            rows: self.rows.clone(),
             questions: self.questions.clone(),
             status,
         };

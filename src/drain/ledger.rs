@@ -17,6 +17,8 @@ pub struct Ledger {
     pub attempts: BTreeMap<Ended, u64>,
     /// Everything that was acknowledged.
     pub delivered: Amount,
+    /// How many of these were new to the target.
+    pub created: u64,
     pub pace: Pace,
     pub latencies: Latencies,
     /// How many deliveries took as long as each of the bounds, and no longer; the last, longer than
@@ -31,6 +33,7 @@ impl Default for Ledger {
         Self {
             attempts: Ended::ALL.map(|ended| (ended, 0)).into(),
             delivered: Amount::default(),
+            created: 0,
             pace: Pace::default(),
             latencies: Latencies::default(),
             by_latency: [0; LATENCY_BOUNDS_S.len() + 1],
@@ -43,6 +46,11 @@ impl Ledger {
     /// An attempt came to its end.
     pub fn ended(&mut self, ended: Ended) {
         *self.attempts.entry(ended).or_default() += 1;
+    }
+
+    /// What was acknowledged was new to the target.
+    pub fn created(&mut self) {
+        self.created += 1;
     }
 
     /// So many bytes were acknowledged, of a file that changed at `changed_ms`.

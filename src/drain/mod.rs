@@ -28,6 +28,7 @@ use tracing::{info, warn};
 use crate::clock;
 use crate::config::Config;
 use crate::file::{FileRef, Root};
+use crate::id::{ContentId, Kind};
 use crate::journal::Journal;
 use crate::outbox::{Due, Outbox, OutboxError};
 use crate::target::Target;
@@ -55,14 +56,17 @@ struct Lane {
     /// Its row in the outbox.
     row: i64,
     outbox: Outbox,
+    /// Nothing else is delivered, where it is given.
+    only: Option<ContentId>,
     journal: Journal,
     target: Target,
     /// All targets, as they are after a reload: told before the settings.
     targets: watch::Receiver<Targets>,
     settings: watch::Receiver<Arc<Config>>,
-    /// Where to say that a report, or an audio file, is not what it was.
+    /// Where to say that a report, an audio file, or a row is not what it was.
     reports: Hints,
     exports: Hints,
+    rows: Hints,
     questions: Questions,
     /// Where to say how things are.
     status: watch::Sender<LaneStatus>,
@@ -134,9 +138,14 @@ impl Lane {
                     flights.spawn(async move { Ok(Landed::WarmUp(target.health(WARM_UP).await)) });
                 }
                 Order::Probe => {
+                    let only = self.only.clone();
                     flights.spawn(async move {
                         let health = target.health(LOOK).await;
-                        Ok(Landed::Probe(health, outbox.probe(row).await?))
+                        let item = match only {
+                            None => outbox.probe(row).await?,
+                            Some(id) => outbox.due_of(row, id).await?.into_iter().next(),
+                        };
+                        Ok(Landed::Probe(health, item))
                     });
                 }
                 Order::Attempt(due, progress) => {
@@ -215,6 +224,7 @@ impl Lane {
         let hints = match file.root {
             Root::Reports => &self.reports,
             Root::Exports => &self.exports,
+            Root::Rows => &self.rows,
         };
         hints.add(&file.name, Touch::Doubted);
     }
@@ -223,15 +233,21 @@ impl Lane {
 impl Rows for Lane {
     type Error = OutboxError;
 
-    fn due(&self, limit: usize) -> impl Future<Output = Result<Vec<Due>, OutboxError>> + Send {
-        self.outbox.due(self.row, limit)
+    async fn due(&self, limit: usize) -> Result<Vec<Due>, OutboxError> {
+        match &self.only {
+            None => self.outbox.due(self.row, limit).await,
+            Some(id) => self.outbox.due_of(self.row, id.clone()).await,
+        }
     }
 
-    fn due_reports(
-        &self,
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<Due>, OutboxError>> + Send {
-        self.outbox.due_reports(self.row, limit)
+    async fn due_reports(&self, limit: usize) -> Result<Vec<Due>, OutboxError> {
+        match &self.only {
+            None => self.outbox.due_reports(self.row, limit).await,
+            Some(_) => {
+                let due = self.due(limit).await?;
+                Ok(due.into_iter().filter(|due| due.kind == Kind::Report).collect())
+            }
+        }
     }
 
     fn has_fresh(

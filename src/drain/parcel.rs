@@ -8,9 +8,10 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use crate::config::Config;
+use crate::content_db::ContentDb;
 use crate::contract::ReportPayload;
 use crate::contract::legacy::FlatRow;
-use crate::file::FileRef;
+use crate::file::{FileRef, Root};
 use crate::id::Version;
 use crate::outbox::{FileOf, Parcel, SendVariant, Taken};
 use crate::proof::Texts;
@@ -185,8 +186,11 @@ fn indexed_at(parcel: &Parcel, head: &Report) -> Timestamp {
         .unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// Reads a report file as it was when it was taken in. Blocking.
+/// Reads a report as it was when it was taken in. Blocking.
 pub fn read(of: &FileOf, config: &Config, pulse: &Pulse) -> Result<Report, Unpacked> {
+    if of.file.root == Root::Rows {
+        return read_row(of, config);
+    }
     let opened = open(config.watch.path(of.file.root), of)?;
     let io = |error| Unpacked::Io(of.file.clone(), error);
     let size = usize::try_from(of.stamp.size).unwrap_or(0);
@@ -198,4 +202,15 @@ pub fn read(of: &FileOf, config: &Config, pulse: &Pulse) -> Result<Report, Unpac
     let stem = of.file.stem();
     let source = Source { file_stem: &stem, zone: &config.watch.timezone, ids: config.ids };
     report::read(&bytes, &source).map_err(|_| Unpacked::Changed(of.file.clone()))
+}
+
+fn read_row(of: &FileOf, config: &Config) -> Result<Report, Unpacked> {
+    let changed = || Unpacked::Changed(of.file.clone());
+    let db = ContentDb::configured(config).ok_or_else(changed)?;
+    let row = db
+        .row(of.file.name_bytes())
+        .map_err(|error| Unpacked::Io(of.file.clone(), std::io::Error::other(error)))?
+        .filter(|row| row.is_print_of(&of.stamp))
+        .ok_or_else(changed)?;
+    row.report.map_err(|_| changed())
 }

@@ -9,8 +9,9 @@ use super::attempt::{End, Ended, Flight};
 use super::dispatcher::{Dispatcher, Doubt, News, Next, Rules, Ruling};
 use super::ledger::Ledger;
 use super::parcel::Unpacked;
-use super::report::Reporter;
+use super::report::{Reporter, action};
 use super::status::{InFlight, LaneStatus, Shut};
+use crate::contract::Action;
 use crate::delivery::{Backoff, Health, Jitter};
 use crate::file::FileRef;
 use crate::id::{ContentId, Kind};
@@ -263,9 +264,14 @@ impl Pilot {
         };
         self.reporter.ruled(&parcel, &flight, &ruling);
         match &ruling {
-            Ruling::Delivered(_) => {
+            Ruling::Delivered(receipt) => {
                 self.last_success_ms = Some(now_ms);
-                self.ledger().delivered(flight.bytes, parcel.changed_ms, now_ms);
+                let is_new = action(&parcel, receipt) == Action::Created;
+                let mut ledger = self.ledger();
+                ledger.delivered(flight.bytes, parcel.changed_ms, now_ms);
+                if is_new {
+                    ledger.created();
+                }
             }
             Ruling::Parked { why } | Ruling::Retry { why, .. } | Ruling::Untouched { why, .. } => {
                 self.last_error = Some((now_ms, why.clone()))

@@ -15,6 +15,13 @@ use crate::id::TargetName;
 use crate::journal::{self, Happening, Journal};
 use crate::outbox::Parcel;
 
+/// What a delivery was to the target. One that does not say is believed to have had what it
+/// acknowledged before.
+pub fn action(parcel: &Parcel, receipt: &Receipt) -> Action {
+    let by_memory = if parcel.known { Action::Updated } else { Action::Created };
+    receipt.action.unwrap_or(by_memory)
+}
+
 /// Speaks for the lane of one target.
 #[derive(Clone, Debug)]
 pub struct Reporter {
@@ -144,9 +151,7 @@ impl Reporter {
 
     fn delivered(&self, parcel: &Parcel, flight: &Flight, receipt: &Receipt) {
         let (id, kind, target) = (&parcel.id, parcel.kind, self.target);
-        // A dashboard that does not say is believed to have had what it acknowledged before.
-        let by_memory = if parcel.known { Action::Updated } else { Action::Created };
-        let action = receipt.action.unwrap_or(by_memory).as_str();
+        let action = action(parcel, receipt).as_str();
         let since_change_ms = clock::now_ms() - parcel.changed_ms;
         let (bytes, status) = (flight.bytes, receipt.status);
         info!(%id, %kind, target, action, bytes, status, since_change_ms, "delivered");

@@ -78,7 +78,7 @@ fn problem(found: &Found) -> Option<&str> {
 
 fn kind_of(file: &FileRef) -> Kind {
     match file.root {
-        Root::Reports => Kind::Report,
+        Root::Reports | Root::Rows => Kind::Report,
         Root::Exports => Kind::Audio,
     }
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::look::is_ours;
 use crate::config::Config;
+use crate::content_db::ContentDb;
 use crate::file::{FileRef, Root};
 use crate::outbox::Pairs;
 use crate::report::{self, AudioName, Source, audio_name};
@@ -26,6 +27,9 @@ pub struct Inspection {
 
 /// Looks at a file, and reads it when it is a report of bearable size. Blocking.
 pub fn inspect(file: &FileRef, config: &Config, pairs: &Pairs) -> Inspection {
+    if file.root == Root::Rows {
+        return inspect_row(file, config);
+    }
     let directory = match Directory::open(config.watch.path(file.root)) {
         Ok(directory) => directory,
         Err(error) => return trouble(format!("the directory cannot be opened: {error}")),
@@ -59,6 +63,23 @@ pub fn inspect(file: &FileRef, config: &Config, pairs: &Pairs) -> Inspection {
         }
     }
     inspection
+}
+
+fn inspect_row(file: &FileRef, config: &Config) -> Inspection {
+    let Some(db) = ContentDb::configured(config) else {
+        return trouble("no database is configured any more in content_db.path".to_owned());
+    };
+    match db.row(file.name_bytes()).map(|row| row.map(|row| row.report)) {
+        Ok(None) => Inspection::default(),
+        Ok(Some(Ok(report))) => {
+            let shape = Some(report.shape.as_str());
+            Inspection { exists: true, shape, ..Inspection::default() }
+        }
+        Ok(Some(Err(problem))) => {
+            Inspection { exists: true, ..trouble(format!("{problem}. {}", problem.hint())) }
+        }
+        Err(error) => trouble(error.to_string()),
+    }
 }
 
 fn trouble(problem: String) -> Inspection {

@@ -36,12 +36,20 @@ pub struct Rules {
 impl Rules {
     /// What else than its bytes and its name decides on what is read out of a file, in words.
     pub fn reading(&self) -> String {
-        let zone = self.timezone.iana_name().unwrap_or("unnamed");
         match self.root {
-            Root::Reports => format!("{READING}, ids {:?}, times of {zone}", self.ids),
-            Root::Exports => format!("{READING}, times of {zone}"),
+            Root::Reports | Root::Rows => reading(self.ids, &self.timezone),
+            Root::Exports => format!("{READING}, times of {}", name_of(&self.timezone)),
         }
     }
+}
+
+/// The same of reports, wherever they come from.
+pub fn reading(ids: IdPolicy, timezone: &TimeZone) -> String {
+    format!("{READING}, ids {ids:?}, times of {}", name_of(timezone))
+}
+
+fn name_of(timezone: &TimeZone) -> &str {
+    timezone.iana_name().unwrap_or("unnamed")
 }
 
 /// Why a file is looked at.
@@ -99,7 +107,7 @@ pub fn is_ours(root: Root, name: &OsStr, ignore: &Ignore, pairs: &Pairs) -> bool
     has_ending
         && !ignore.matches(name)
         && match root {
-            Root::Reports => !ignored_report_name(name.as_bytes()),
+            Root::Reports | Root::Rows => !ignored_report_name(name.as_bytes()),
             Root::Exports => {
                 pairs.id_of(name).is_some()
                     || matches!(audio_name(&name.to_string_lossy()), AudioName::Ours { .. })
@@ -171,7 +179,7 @@ pub fn decide(
             settling.touch(name, tick(&stamp), now);
             Looked::Nothing
         }
-        Root::Reports => Looked::Ready,
+        Root::Reports | Root::Rows => Looked::Ready,
         Root::Exports => {
             // The kernel alone sets the time of change, so a scan may believe a quiet that lies in
             // the past, unless the file is being watched for its quiet already.
@@ -224,7 +232,7 @@ pub fn read(directory: &Directory, file: &FileRef, rules: &Rules, pulse: &Pulse)
         Err(error) => return not_opened(directory, file, error),
     };
     let outcome = match rules.root {
-        Root::Reports => report::read(&opened, file, rules, pulse),
+        Root::Reports | Root::Rows => report::read(&opened, file, rules, pulse),
         Root::Exports => audio::read(&opened, file, rules, pulse),
     };
     match opened.is_unchanged() {

@@ -6,10 +6,12 @@ mod announce;
 mod audio;
 mod inspect;
 mod look;
+mod once;
 mod recent;
 mod reconcile;
 mod report;
 mod rescan;
+mod rows;
 mod sight;
 mod status;
 mod taking;
@@ -33,9 +35,11 @@ use crate::outbox::{Outbox, OutboxError};
 use crate::watch::{Deletions, Eye, Hints, Mounts, Questions, Settling, Touch, Vision};
 pub use inspect::{Inspection, inspect};
 use look::{Rules, Trigger};
+pub use once::read_once;
 use recent::Recent;
 pub use rescan::{Handle, NotLooked, Requests, Rescanned};
 use rescan::{Request, Through};
+pub use rows::{RowIntake, RowsStatus};
 pub use status::{Pending, RootStatus};
 
 /// A file that keeps changing is not looked at more often than this, whatever is configured.
@@ -350,7 +354,7 @@ impl Intake {
         Rules {
             root: self.root,
             quiet: match self.root {
-                Root::Reports => config.watch.report_quiet,
+                Root::Reports | Root::Rows => config.watch.report_quiet,
                 Root::Exports => config.watch.audio_quiet,
             }
             .max(QUIET_MIN),

@@ -3,10 +3,21 @@
 use std::io::Read;
 
 use super::look::{Outcome, Rules};
-use crate::file::FileRef;
+use crate::file::{FileRef, Stamp};
 use crate::outbox::{Found, ReportFacts};
-use crate::report::{self, Problem, Source};
+use crate::report::{self, Problem, Report, Source};
 use crate::watch::{OpenedFile, Pulse};
+
+/// What the outbox keeps of a report with this stamp.
+pub fn facts(report: Report, stamp: &Stamp) -> ReportFacts {
+    ReportFacts {
+        made_ms: report.made_at.map_or(stamp.mtime_ns / 1_000_000, |at| at.as_millisecond()),
+        fields: report.fields.digest(),
+        variants: report.variants.iter().map(|v| (v.name.clone(), v.digest())).collect(),
+        id: report.id,
+        remarks: report.remarks,
+    }
+}
 
 pub fn read(opened: &OpenedFile, file: &FileRef, rules: &Rules, pulse: &Pulse) -> Outcome {
     let stamp = opened.stamp;
@@ -25,19 +36,7 @@ pub fn read(opened: &OpenedFile, file: &FileRef, rules: &Rules, pulse: &Pulse) -
     let stem = file.stem();
     let source = Source { file_stem: &stem, zone: &rules.timezone, ids: rules.ids };
     match report::read(&bytes, &source) {
-        Ok(report) => {
-            let made_ms =
-                report.made_at.map_or(stamp.mtime_ns / 1_000_000, |at| at.as_millisecond());
-            let variants = report.variants.iter().map(|v| (v.name.clone(), v.digest())).collect();
-            let facts = ReportFacts {
-                id: report.id,
-                made_ms,
-                fields: report.fields.digest(),
-                variants,
-                remarks: report.remarks,
-            };
-            Outcome::Found(Found::Report(stamp, facts))
-        }
+        Ok(report) => Outcome::Found(Found::Report(stamp, facts(report, &stamp))),
         Err(problem) => {
             let text = format!("{problem}. {}", problem.hint());
             if problem.may_be_unfinished() {

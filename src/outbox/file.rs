@@ -44,7 +44,7 @@ pub fn open(path: &Path) -> Result<Connection, OutboxError> {
     // What was due is due again, and not to be adopted as delivered: not by a later start either,
     // when this one is killed before it has said so.
     if quarantine::has_happened(path) {
-        for root in Root::ALL {
+        for root in Root::SOURCES {
             level::end_first_run(&connection, root)?;
         }
     }
@@ -303,7 +303,7 @@ mod tests {
             fs::remove_file(&path).unwrap();
             fs::remove_file(beside(&path, "-wal")).unwrap();
             let connection = open(&path).unwrap_or_else(|error| panic!("{what}, again: {error}"));
-            for root in Root::ALL {
+            for root in Root::SOURCES {
                 assert!(!level::is_first_run(&connection, root).unwrap(), "{what}: adopts");
             }
         }

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::level;
 use super::model::{Finding, Found};
 use super::sql::{State, taken_from_text};
-use crate::file::FileRef;
+use crate::file::{FileRef, Root};
 use crate::id::{ContentId, Kind, Version};
 
 /// What is deleted in one go: an id's report, its audio or both, and the files that are taken away.
@@ -63,13 +63,21 @@ pub fn buried_ms(connection: &Connection, item: i64) -> rusqlite::Result<Option<
 }
 
 /// Whether an item was deleted, and all of this lies in its grave. If it was and something of this is
-/// new, the grave is opened.
+/// new, the grave is opened. Only a file opens one: the row of an old database may always have said
+/// something else than the file did, and a database that is restored is no word of a person.
 pub fn keeps(
     connection: &Connection,
     item: i64,
+    source: i64,
     digests: impl IntoIterator<Item = Version>,
 ) -> rusqlite::Result<bool> {
     let Some(held) = held(connection, item)? else { return Ok(false) };
+    let is_row: bool = connection
+        .prepare_cached("SELECT root = ?2 FROM file WHERE id = ?1")?
+        .query_row(params![source, Root::Rows], |row| row.get(0))?;
+    if is_row {
+        return Ok(true);
+    }
     let keeps = digests.into_iter().all(|digest| held.contains(&digest));
     if !keeps {
         connection.prepare_cached("DELETE FROM grave WHERE item = ?1")?.execute([item])?;

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::grave;
 use super::history;
-use super::level::stamp_of;
+use super::level::{COUNTS, stamp_of};
 use super::listing::stored;
 use super::model::{
     Concluded, Due, FileOf, Outcome, Parcel, SendVariant, Settled, Settlement, Taken,
@@ -48,6 +48,23 @@ pub fn due(connection: &Connection, target: i64, limit: usize) -> rusqlite::Resu
              ORDER BY delivery.due_ms LIMIT ?2",
         )?
         .query_map(params![target, limit as i64], due_of)?
+        .collect()
+}
+
+/// The same of one id alone.
+pub fn due_of_id(
+    connection: &Connection,
+    target: i64,
+    id: &ContentId,
+) -> rusqlite::Result<Vec<Due>> {
+    connection
+        .prepare_cached(
+            "SELECT item.id, kind, content, due_ms, failures, strikes
+             FROM item JOIN delivery ON delivery.item = item.id
+             WHERE kind IN (0, 1) AND content = ?2 AND delivery.target = ?1
+             AND delivery.state = 1 ORDER BY delivery.due_ms",
+        )?
+        .query_map(params![target, id], due_of)?
         .collect()
 }
 
@@ -168,7 +185,7 @@ fn find(
         .prepare_cached(
             "SELECT file.size, file.mtime_ns, file.ctime_ns, file.inode, file.root, file.name,
                     file.digest, item.kind, item.content, item.want, item.want_no,
-                    item.changed_ms, item.indexed_ms, delivery.known IS NOT NULL,
+                    item.changed_ms, item.indexed_ms, coalesce(delivery.known, acked_ms) IS NOT NULL,
                     delivery.taken, delivery.state, delivery.fields
              FROM delivery JOIN item ON item.id = delivery.item
                            JOIN file ON file.id = item.source
@@ -224,11 +241,11 @@ fn fill(connection: &Connection, parcel: &mut Parcel, taken: &Taken) -> rusqlite
 /// The summaries of a report, with the files that have them.
 fn variants(connection: &Connection, item: i64) -> rusqlite::Result<Vec<SendVariant>> {
     let (files, facts): (Vec<FileOf>, Vec<FileFacts>) = connection
-        .prepare_cached(
+        .prepare_cached(&format!(
             "SELECT size, mtime_ns, ctime_ns, inode, root, name, made_ms, digest, variants,
                     stands_ms IS NOT NULL
-             FROM file WHERE item = ?1",
-        )?
+             FROM file WHERE item = ?1 AND {COUNTS}"
+        ))?
         .query_map(params![item], |row| {
             let (name, stamp): (Vec<u8>, _) = (row.get(5)?, stamp_of(row)?);
             let of = FileOf { file: FileRef::from_bytes(row.get(4)?, &name), stamp };

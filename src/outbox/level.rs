@@ -6,7 +6,8 @@
 //! or becomes older than it was, and no other is as new, then all that lay there before are *left
 //! behind*: who removes a report does not ask for the one before it (issue 4, line 7). A file that
 //! is put there after that, however old, or that changes in more than its owner, rights or links,
-//! is somebody's wish and stands. While none stands, nothing is asked of targets: they keep what
+//! is somebody's wish and stands. A row of the old database counts only while no report file has its
+//! id, and never comes in the place of one that went away. While none stands, nothing is asked of targets: they keep what
 //! was delivered, and what was not has vanished.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -16,7 +17,7 @@ use super::model::{AudioFacts, Finding, Found, Recorded, ReportFacts, Taken, Van
 use super::pairing;
 use super::sql::{State, taken_from_text, taken_to_text};
 use crate::contract::audio_public_url;
-use crate::file::{FileRef, Root, Stamp};
+use crate::file::{FileRef, READ_ANEW, Root, Stamp};
 use crate::id::{ContentId, Kind, Version};
 use crate::report::{FileFacts, Merged, merge};
 
@@ -24,9 +25,6 @@ use crate::report::{FileFacts, Merged, merge};
 const ANOTHER_FILE: i64 = 0;
 const CIRCUMSTANCES: i64 = 1;
 const NOTHING_NEEDED: i64 = 2;
-
-/// Stands for the time of change of a file that is to be read again though it did not change.
-const READ_ANEW: i64 = 0;
 
 /// The version of an item of which nothing was found yet.
 const NOTHING: Version = Version::from_bytes([0; 16]);
@@ -148,6 +146,11 @@ struct Desk<'c> {
     recorded: Recorded,
 }
 
+/// Of the rows of `file` of an item, those that count: a report file wins over a row of the old
+/// database (issue 6).
+pub const COUNTS: &str = "NOT (file.root = 2 AND EXISTS (SELECT 1 FROM file AS other
+     WHERE other.item = file.item AND other.root = 0))";
+
 /// What a row of `item` says before a change.
 struct Item {
     id: i64,
@@ -200,6 +203,7 @@ struct FileRow {
 /// What a row of `file` said before a finding.
 struct Former {
     id: i64,
+    root: Root,
     stamp: Stamp,
     item: Option<i64>,
     made_ms: Option<i64>,
@@ -218,6 +222,7 @@ impl Former {
             digest: row.get(7)?,
             variants: row.get(8)?,
             stands_ms: row.get(9)?,
+            root: row.get(10)?,
         })
     }
 
@@ -340,7 +345,7 @@ impl Desk<'_> {
         self.connection
             .prepare_cached(
                 "SELECT size, mtime_ns, ctime_ns, inode, id, item, made_ms, digest, variants,
-                        stands_ms
+                        stands_ms, root
                  FROM file WHERE id = ?1",
             )?
             .query_row([row], Former::of)
@@ -350,7 +355,7 @@ impl Desk<'_> {
         self.connection
             .prepare_cached(
                 "SELECT size, mtime_ns, ctime_ns, inode, id, item, made_ms, digest, variants,
-                        stands_ms
+                        stands_ms, root
                  FROM file WHERE root = ?1 AND name = ?2",
             )?
             .query_row(params![file.root, file.name_bytes()], Former::of)
@@ -461,18 +466,22 @@ impl Desk<'_> {
     }
 
     /// If a file gave the fields of its item until this moment, and none is as new, those that lay
-    /// there before do not come in its place.
+    /// there before do not come in its place. Rows of the old database never come in that of a file,
+    /// however new.
     fn leave_behind(&self, former: &Former, until_ms: i64) -> rusqlite::Result<()> {
         let (made_ms, mtime_ns) = former.age();
         // What was found later than now was found before the clock was set back.
         self.execute(
             "UPDATE file SET stands_ms = NULL
-             WHERE item = ?1 AND id <> ?2 AND stands_ms NOT BETWEEN ?3 AND ?4
-             AND ?2 = (SELECT source FROM item WHERE id = ?1)
-             AND NOT EXISTS (SELECT 1 FROM file AS heir
-                             WHERE heir.item = ?1 AND heir.id <> ?2 AND heir.stands_ms IS NOT NULL
-                             AND (heir.made_ms, heir.mtime_ns) >= (?5, ?6))",
-            params![former.item, former.id, until_ms, self.now_ms, made_ms, mtime_ns],
+             WHERE item = ?1 AND id <> ?2 AND ?2 = (SELECT source FROM item WHERE id = ?1)
+             AND (?7 <> 2 AND root = 2
+                  OR stands_ms NOT BETWEEN ?3 AND ?4
+                  AND NOT EXISTS (SELECT 1 FROM file AS heir
+                                  WHERE heir.item = ?1 AND heir.id <> ?2
+                                  AND heir.stands_ms IS NOT NULL
+                                  AND (heir.root <> 2 OR ?7 = 2)
+                                  AND (heir.made_ms, heir.mtime_ns) >= (?5, ?6)))",
+            params![former.item, former.id, until_ms, self.now_ms, made_ms, mtime_ns, former.root],
         )
     }
 
@@ -498,7 +507,7 @@ impl Desk<'_> {
             params![item.id, sum.version, want_no, changed_ms, sum.mtime_ns / 1_000_000],
         )?;
         // What comes back as it was deleted stays away.
-        if grave::keeps(self.connection, item.id, sum.digests())? {
+        if grave::keeps(self.connection, item.id, sum.source, sum.digests())? {
             return Ok(());
         }
         self.make_due(&item, &sum)
@@ -522,11 +531,11 @@ impl Desk<'_> {
     fn sum(&self, item: &Item) -> rusqlite::Result<Option<Sum>> {
         let rows: Vec<FileRow> = self
             .connection
-            .prepare_cached(
+            .prepare_cached(&format!(
                 "SELECT id, mtime_ns, ctime_ns, name, made_ms, digest, variants, seconds,
                         stands_ms IS NOT NULL
-                 FROM file WHERE item = ?1",
-            )?
+                 FROM file WHERE item = ?1 AND {COUNTS}"
+            ))?
             .query_map(params![item.id], |row| {
                 Ok(FileRow {
                     id: row.get(0)?,

@@ -203,7 +203,7 @@ fn files(
             "SELECT root, name, problem, ctime_ns, id FROM file INDEXED BY file_odd
              WHERE item IS NULL AND (ctime_ns, id) < (:ns, :id)
              AND iif(problem IS NULL, :unclaimed, :invalid)
-             AND (:kind IS NULL OR root = :kind)
+             AND (:kind IS NULL OR (root = 1) = :kind)
              AND (:text = '' OR instr(CAST(name AS TEXT), :text))
              ORDER BY ctime_ns DESC, id DESC LIMIT :limit",
         )?
@@ -291,7 +291,7 @@ fn file_row(row: &Row<'_>) -> rusqlite::Result<Listed> {
         place: Place { at_ns, is_item: false, id: row.get(4)?, target: 0 },
         id: None,
         kind: match root {
-            Root::Reports => Kind::Report,
+            Root::Reports | Root::Rows => Kind::Report,
             Root::Exports => Kind::Audio,
         },
         target: None,

@@ -329,6 +329,11 @@ impl Outbox {
         self.writer.read(move |connection| lane::due(connection, target, limit)).await
     }
 
+    /// The same of one id alone.
+    pub async fn due_of(&self, target: i64, id: ContentId) -> Result<Vec<Due>, OutboxError> {
+        self.writer.read(move |connection| lane::due_of_id(connection, target, &id)).await
+    }
+
     /// The same of reports alone.
     pub async fn due_reports(&self, target: i64, limit: usize) -> Result<Vec<Due>, OutboxError> {
         self.writer.read(move |connection| lane::due_reports(connection, target, limit)).await
@@ -378,6 +383,14 @@ impl Outbox {
     /// Sends again what targets hold already.
     pub async fn resend(&self, scope: Scope, now_ms: i64) -> Result<Ordered, OutboxError> {
         self.order(move |connection| orders::resend(connection, &scope, now_ms)).await
+    }
+
+    /// How many deliveries are in each state.
+    pub async fn states(
+        &self,
+        scope: Scope,
+    ) -> Result<Vec<(crate::delivery::Stored, usize)>, OutboxError> {
+        self.writer.read(move |connection| orders::states(connection, &scope)).await
     }
 
     /// Forgets what is to be sent until its file changes.

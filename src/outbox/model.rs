@@ -86,7 +86,7 @@ pub struct Parcel {
     /// The date of a report whose file has none, in milliseconds since 1970: it stays the one that
     /// was sent first.
     pub indexed_ms: i64,
-    /// The target has acknowledged an earlier version.
+    /// The target has acknowledged it once, whatever has become of that.
     pub known: bool,
     /// What it surely has of a report: the digest of the fields, or of the whole row, whichever it
     /// is that it is sent.

@@ -3,6 +3,8 @@
 use rusqlite::{Connection, Row, ToSql, named_params, params};
 
 use super::level;
+use super::listing::stored;
+use crate::delivery::Stored;
 use crate::file::{FileRef, Root};
 use crate::id::{ContentId, Kind};
 
@@ -18,6 +20,10 @@ pub struct Scope {
     pub target: Option<String>,
     /// Only those whose last failure contains this.
     pub reason: Option<String>,
+    /// Only what changed at this moment or later, in milliseconds since 1970.
+    pub since_ms: Option<i64>,
+    /// Only what rows of the old database give, or only what files do.
+    pub of_rows: Option<bool>,
 }
 
 /// What an order concerned.
@@ -57,6 +63,15 @@ impl Scope {
         }
         if self.reason.is_some() {
             condition.push_str(" AND instr(coalesce(delivery.error, ''), :reason)");
+        }
+        if self.since_ms.is_some() {
+            condition.push_str(" AND item.changed_ms >= :since");
+        }
+        if let Some(of_rows) = self.of_rows {
+            let not = if of_rows { "" } else { "NOT " };
+            condition.push_str(&format!(
+                " AND {not}EXISTS (SELECT 1 FROM file WHERE file.id = item.source AND file.root = 2)"
+            ));
         }
         condition
     }
@@ -131,6 +146,28 @@ pub fn retry(
     )
 }
 
+/// How many deliveries are in each state.
+pub fn states(connection: &Connection, scope: &Scope) -> rusqlite::Result<Vec<(Stored, usize)>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT state, due_ms, count(*) FROM delivery JOIN item ON {} GROUP BY state",
+        scope.condition()
+    ))?;
+    let params = named_params! {
+        ":id": scope.id, ":target": scope.target, ":reason": scope.reason, ":since": scope.since_ms,
+    };
+    let params: Vec<(&str, &dyn ToSql)> = params
+        .iter()
+        .copied()
+        .filter(|(name, _)| matches!(statement.parameter_index(name), Ok(Some(_))))
+        .collect();
+    statement
+        .query_map(params.as_slice(), |row| {
+            let count: i64 = row.get(2)?;
+            Ok((stored(row.get(0)?, row.get(1)?), count as usize))
+        })?
+        .collect()
+}
+
 /// Forgets what is to be sent until its file changes.
 pub fn drop(connection: &Connection, scope: &Scope, now_ms: i64) -> rusqlite::Result<Ordered> {
     change(
@@ -174,6 +211,7 @@ fn change(
     let params = named_params! {
         ":id": scope.id, ":kind": scope.kind, ":target": scope.target,
         ":reason": scope.reason, ":now": now_ms,
+        ":since": scope.since_ms,
     };
     // Not every order asks for all of them.
     let params: Vec<(&str, &dyn ToSql)> = params

@@ -23,8 +23,8 @@ CREATE INDEX item_bare ON item (substr(content, instr(content, ':') + 1)) WHERE 
 -- A file that was looked at, so that it need not be read again until its stamp changes.
 CREATE TABLE file (
     id       INTEGER PRIMARY KEY,
-    root     INTEGER NOT NULL,             -- 0 reports, 1 exports
-    name     BLOB    NOT NULL,             -- any bytes that the file system allows
+    root     INTEGER NOT NULL,             -- 0 reports, 1 exports, 2 rows of the old database
+    name     BLOB    NOT NULL,             -- any bytes that the file system allows; a row's key
     size     INTEGER NOT NULL,
     mtime_ns INTEGER NOT NULL,
     ctime_ns INTEGER NOT NULL,

@@ -46,6 +46,7 @@ impl ToSql for Root {
         Ok(ToSqlOutput::from(match self {
             Root::Reports => 0_i64,
             Root::Exports => 1,
+            Root::Rows => 2,
         }))
     }
 }
@@ -55,6 +56,7 @@ impl FromSql for Root {
         match value.as_i64()? {
             0 => Ok(Root::Reports),
             1 => Ok(Root::Exports),
+            2 => Ok(Root::Rows),
             other => Err(FromSqlError::OutOfRange(other)),
         }
     }

@@ -16,7 +16,9 @@ pub struct Tally {
     pub oldest_due: Vec<OldestDue>,
     /// Files that are recorded, in the order of [`Root::ALL`].
     pub files: [usize; 2],
-    /// Files of which nothing can be delivered.
+    /// Rows of the old database that are recorded.
+    pub rows: usize,
+    /// Files, and rows, of which nothing can be delivered.
     pub invalid: usize,
     /// Those of them that are none of the files that are delivered: no reason to worry.
     pub not_ours: usize,
@@ -101,7 +103,10 @@ pub fn tally(connection: &Connection, now_ms: i64) -> rusqlite::Result<Tally> {
     let mut rows = files.query([])?;
     while let Some(row) = rows.next()? {
         let (root, count): (Root, usize) = (row.get(0)?, row.get::<_, i64>(2)? as usize);
-        tally.files[root as usize] += count;
+        match tally.files.get_mut(root as usize) {
+            Some(files) => *files += count,
+            None => tally.rows += count,
+        }
         match row.get(1)? {
             1 => tally.invalid += count,
             2 => {

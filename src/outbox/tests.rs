@@ -1067,3 +1067,67 @@ fn what_targets_should_hold_from_now_on_is_told() {
     bench.record(&[gone(Root::Reports, "a.json")]);
     assert_eq!(told(bench.take_in(&written)), ["dashboard report a false"]);
 }
+
+/// A row of the old database, likewise.
+fn row(key: &str, id: &str, made: i64, fields: &str) -> Finding {
+    let Finding { found, .. } = report("", id, made, fields, TEXT);
+    Finding { file: FileRef::new(Root::Rows, key), found }
+}
+
+#[test]
+fn a_report_file_wins_over_the_row_of_its_id_however_new_that_is() {
+    let mut bench = Bench::new();
+    bench.record(&[row("yt:a", "a", 9, "row"), report("a.json", "a", 1, "file", TEXT)]);
+    assert_eq!(bench.deliver_all(), ["a reports/a.json comprehensive@a"]);
+    bench.record(&[row("yt:a", "a", 10, "newer row")]);
+    assert!(bench.due().is_empty());
+    // A row alone is delivered, until a file comes.
+    bench.record(&[row("yt:b", "b", 9, "row")]);
+    assert_eq!(bench.deliver_all(), ["b database/yt:b comprehensive@yt:b"]);
+    bench.record(&[report("b.json", "b", 1, "file", &[("audio", "text")])]);
+    let told = bench.deliver_all();
+    assert!(told[0].starts_with("b reports/b.json audio@b"), "{told:?}");
+    assert!(!told[0].contains("database"), "{told:?}");
+}
+
+#[test]
+fn a_row_does_not_come_in_the_place_of_a_removed_file_until_it_changes() {
+    for made in [1, 9] {
+        let mut bench = Bench::new();
+        bench.record(&[report("a.json", "a", 5, "file", TEXT)]);
+        bench.deliver_all();
+        // Found while the file was on its way out, too.
+        bench.record(&[row("yt:a", "a", made, "row")]);
+        bench.record(&[Finding {
+            file: FileRef::new(Root::Reports, "a.json"),
+            found: Found::Gone(bench.now - 1),
+        }]);
+        assert!(bench.due().is_empty(), "{made}");
+        bench.record(&[row("yt:a", "a", made, "row")]);
+        assert!(bench.due().is_empty(), "{made}");
+        bench.record(&[row("yt:a", "a", 10, "new row")]);
+        assert_eq!(bench.deliver_all(), ["a database/yt:a "]);
+    }
+}
+
+#[test]
+fn a_row_of_the_old_database_does_not_bring_back_what_was_deleted() {
+    let row = |made, fields| {
+        let Finding { found, .. } = report("unused.json", "a", made, fields, TEXT);
+        Finding { file: FileRef::new(Root::Rows, "yt:a"), found }
+    };
+    let mut bench = Bench::new();
+    bench.record(&[report("a.json", "a", 2, "f", TEXT), row(1, "as the row has it")]);
+    bench.deliver_all();
+    let burial = super::grave::Burial {
+        id: "a".parse().ok(),
+        kinds: vec![Kind::Report, Kind::Audio],
+        files: vec![FileRef::new(Root::Reports, "a.json")],
+    };
+    super::grave::bury(&bench.connection, &[burial], bench.now).unwrap();
+    bench.record(&[row(3, "of a restored database")]);
+    assert!(bench.due().is_empty());
+    assert_eq!(bench.state(Kind::Report, "a"), "dropped");
+    bench.record(&[report("a.json", "a", 4, "new", TEXT)]);
+    assert_eq!(bench.deliver_all(), ["a reports/a.json comprehensive@a"]);
+}

@@ -19,6 +19,11 @@ const REST: Duration = Duration::from_secs(2);
 /// So few are always believed.
 const FEW: usize = 2;
 
+/// Whether so many deletions of the `known` things at once are more than anybody means.
+pub fn is_mass_deletion(count: usize, known: usize, limit: Percent) -> bool {
+    count > FEW && count * 100 > known * usize::from(limit.0)
+}
+
 /// What becomes of files that are gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judgement {
@@ -83,7 +88,7 @@ impl Deletions {
         // Those that were believed a moment ago are not among the known any more.
         let before: usize = self.believed.iter().map(|(_, gone)| gone).sum();
         let (all, known) = (count + before, known + before);
-        if count > 0 && all > FEW && all * 100 > known * usize::from(limit.0) {
+        if count > 0 && is_mass_deletion(all, known, limit) {
             return Judgement::Suspicious;
         }
         self.unjudged.clear();

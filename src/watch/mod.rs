@@ -14,11 +14,11 @@ mod settling;
 mod vision;
 
 pub use canary::{CANARY, Canary};
-pub use deletions::{Deletions, Judgement};
+pub use deletions::{Deletions, Judgement, is_mass_deletion};
 pub use directory::{A_LINK, Directory, Entry, OpenedFile};
 pub use eye::{Eye, Sight};
 pub use hints::{Batch, Hints, Touch};
 pub use mounts::Mounts;
-pub use questions::{Pulse, Questions};
+pub use questions::{PATIENCE, Pulse, Questions};
 pub use settling::Settling;
 pub use vision::{Reason, Sighting, Vision};

@@ -22,8 +22,7 @@ const OPENED: usize = 200;
 
 pub async fn check(config: &Config, client: &Client) -> Vec<Line> {
     let mut lines = Vec::new();
-    if let Some(path) = &config.content_db {
-        let db = ContentDb::new(path.clone(), config.watch.timezone.clone(), config.ids);
+    if let Some(db) = ContentDb::configured(config) {
         lines.push(blocking("content database", move || database(&db)).await);
     }
     for root in Root::ALL {
@@ -31,6 +30,7 @@ pub async fn check(config: &Config, client: &Client) -> Vec<Line> {
         let check = match root {
             Root::Reports => "reports",
             Root::Exports => "exports",
+            Root::Rows => continue,
         };
         lines.push(blocking(check, move || directory(check, root, &path)).await);
     }

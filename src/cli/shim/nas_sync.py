@@ -232,52 +232,66 @@ def sync_report_to_render(
     return upload_to_render(report_path, audio_path)
 
 
-def _amounts(status):
-    """How many items are on their way, and what else was counted, to see progress by."""
-    counts = [target.get("counts") or {} for target in status.get("targets") or []]
-    open_items = sum(count.get(state, 0) for count in counts for state in ON_THE_WAY)
+def _on_the_way(status):
+    """How many items are on their way to targets that take any, or are being written."""
     unsettled = sum(root.get("unsettled", 0) for root in status.get("roots") or [])
-    return open_items + unsettled, counts
+    return unsettled + sum(
+        (target.get("counts") or {}).get(state, 0)
+        for target in status.get("targets") or []
+        if target.get("state") not in ("stopped", "paused")
+        for state in ON_THE_WAY
+    )
 
 
 def sync_content_via_api():
-    """Bring every enabled target level with what is on the disk; True when that was done.
+    """Bring every enabled target level with what there is; True when that was done.
 
     The flags (POSTGRES_ONLY, SQLITE_SYNC_ENABLED and the others) are the daemon's to respect.
     """
     try:
-        _ask("POST", "/rescan", timeout=600)
-        seen, since = None, time.monotonic()
+        level = _said_of_sources(_ask("POST", "/sync", timeout=3600))
+        least, since, counted = None, time.monotonic(), None
         while True:
             status = _ask("GET", "/status")
-            left, counts = _amounts(status)
-            if left == 0 and status.get("ready"):
+            left = _on_the_way(status)
+            # The counts may be those of a moment ago: they are to say so twice.
+            counted_at = (status.get("outbox") or {}).get("counted_at")
+            if left == 0 and counted not in (None, counted_at):
                 break
-            if counts != seen:
-                seen, since = counts, time.monotonic()
-            elif time.monotonic() - since > SYNC_PATIENCE:
+            counted = (counted or counted_at) if left == 0 else None
+            if least is None or left < least:
+                least, since = left, time.monotonic()
+            elif left and time.monotonic() - since > SYNC_PATIENCE:
                 raise SyncError(f"{left} items are still on their way; ytv2d status says why")
             time.sleep(0.5)
+        answer = _ask("POST", "/sync?dry_run=true", timeout=3600)
     except SyncError as error:
         logger.error("API sync error: %s", error)
         return False
 
-    targets = status.get("targets") or []
+    targets = answer.get("targets") or {}
     if not targets:
         logger.warning("No active sync targets")
         return False
-    level = True
-    for target in targets:
-        name, count = target.get("name"), target.get("counts") or {}
-        logger.info("%s: %s", name, ", ".join(f"{n} {state}" for state, n in count.items() if n))
-        if target.get("state") != "up":
-            logger.error("%s is %s: %s", name, target.get("state"), target.get("why"))
+    for name, count in sorted(targets.items()):
+        failed = sum(count.get(state, 0) for state in ("due", "waiting", "parked"))
+        logger.info("%s: %s in sync, %s failed", name, count.get("current", 0), failed)
+        if failed:
+            logger.warning("%s lacks %s items; ytv2d list says why", name, failed)
             level = False
-        if count.get("parked"):
-            logger.warning("%s refused %s items; ytv2d list --state parked says why", name,
-                           count["parked"])
+    for target in status.get("targets") or []:
+        if target.get("state") != "up":
+            logger.error("%s is %s: %s", target.get("name"), target.get("state"), target.get("why"))
             level = False
     return level
+
+
+def _said_of_sources(answer):
+    """Says which sources could not be read, and whether all could."""
+    wrong = [source for source in answer.get("sources") or [] if source.get("error")]
+    for source in wrong:
+        logger.error("%s: %s", source.get("root"), source.get("error"))
+    return not wrong
 
 
 def sync_sqlite_database():

@@ -158,7 +158,7 @@ async fn look(files: Vec<FileRef>, config: Arc<Config>, pairs: Pairs) -> Vec<Ins
 
 fn file_account(file: &FileRef, record: Option<&FileRecord>, look: Inspection) -> FileAccount {
     let kind = match file.root {
-        Root::Reports => Kind::Report,
+        Root::Reports | Root::Rows => Kind::Report,
         Root::Exports => Kind::Audio,
     };
     let recorded = record.and_then(|record| record.problem.clone());

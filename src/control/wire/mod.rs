@@ -6,15 +6,17 @@ mod account;
 mod item;
 mod order;
 mod status;
+mod sync;
 mod verify;
 
 pub use account::{Account, AttemptAccount, DeliveryAccount, FileAccount, Thing, VersionAccount};
 pub use item::{Item, Items};
 pub use order::{Done, Fault, PairOutcome, Rescan, Rescanned, ThingOutcome, Upload, Uploaded};
 pub use status::{
-    Amount, Delivered, Health, Heartbeat, InFlight, Latency, OldestDue, Outbox, Pending, Root,
-    Status, Target,
+    Amount, Database, Delivered, Health, Heartbeat, InFlight, Latency, OldestDue, Outbox, Pending,
+    Root, Status, Target, Totals,
 };
+pub use sync::{Sync, Synced, SyncedTarget};
 pub use verify::{Finding, Verified, Verifying};
 
 use jiff::Timestamp;

@@ -20,6 +20,9 @@ pub struct Status {
     /// Why it is not: each says what is wrong and what to do.
     pub reasons: Vec<String>,
     pub roots: Vec<Root>,
+    /// The old content database, where one is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<Database>,
     pub targets: Vec<Target>,
     pub outbox: Outbox,
     #[serde(default)]
@@ -71,6 +74,20 @@ pub struct Root {
     pub pending: Vec<Pending>,
 }
 
+/// The old content database.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Database {
+    pub path: String,
+    /// Rows that are recorded.
+    pub rows: usize,
+    /// Why it cannot be read, and what to do.
+    pub error: Option<String>,
+    /// Why rows that are missing are not forgotten.
+    pub held_back: Option<String>,
+    pub last_look: Option<Timestamp>,
+    pub last_look_ms: Option<u64>,
+}
+
 /// A file that is there, and not taken in yet.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Pending {
@@ -102,6 +119,9 @@ pub struct Target {
     pub last_error_at: Option<Timestamp>,
     /// What was acknowledged since the start, at most.
     pub delivered: Delivered,
+    /// What became of everything that was sent since the start.
+    #[serde(default)]
+    pub totals: Totals,
     /// From the change of a file to its acknowledgement, of the latest deliveries.
     pub latency: Option<Latency>,
     /// What the last verification since the start came to.
@@ -137,6 +157,16 @@ pub struct Delivered {
     pub day: Amount,
     /// Deliveries in each of the last minutes, the present one last.
     pub per_minute: Vec<u64>,
+}
+
+/// Numbers of deliveries, a report and its audio being two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Totals {
+    /// That were new to the target.
+    pub created: u64,
+    pub updated: u64,
+    /// Attempts that came to nothing.
+    pub failed: u64,
 }
 
 /// The outbox's own file.

@@ -4,24 +4,43 @@ use std::path::{Path, PathBuf, absolute};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::ask::{At, block_on};
-use super::failure::Failure;
-use super::layout::clean;
-use super::output;
+mod found;
+
+use serde_json::{Value, json};
+
+use crate::cli::ask::{At, block_on};
+use crate::cli::failure::Failure;
+use crate::cli::layout::clean;
+use crate::cli::output;
+use crate::config::{Config, process_environment};
+use crate::control::client::ClientError;
 use crate::control::wire::{PairOutcome, ThingOutcome, Upload, Uploaded};
+use crate::delivery::ItemState;
 
 /// Some targets hold the pair, and others do not.
 const SOME: u8 = 2;
+/// How many seconds a delivery without the daemon may take.
+const PATIENCE_S: u64 = 60;
 
 /// What `upload` can be told.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The report's file, in the reports directory.
-    #[arg(value_name = "REPORT", allow_hyphen_values = true)]
-    report: PathBuf,
+    #[arg(value_name = "REPORT", allow_hyphen_values = true, required_unless_present = "id")]
+    report: Option<PathBuf>,
     /// The audio's file, in the exports directory.
     #[arg(value_name = "AUDIO", allow_hyphen_values = true)]
     audio: Option<PathBuf>,
+    /// The id of what is to be delivered, in place of its files: they are found in the directories.
+    #[arg(long, value_name = "ID", allow_hyphen_values = true, conflicts_with_all = ["report", "audio", "direct"])]
+    id: Option<String>,
+    /// The files of the id that have this in their names, as 20250901_120000.
+    #[arg(long, value_name = "TIMESTAMP", requires = "id")]
+    at: Option<String>,
+    /// Deliver it without the daemon, which must not run, and wait for the outcome. JSON then has
+    /// the shape of the old sync's result.
+    #[arg(long)]
+    direct: bool,
     /// Wait for the outcome, for so many seconds at the most; 60 without a number. The exit status
     /// is then 0 when all targets hold the pair, 2 when some do, 1 when none does.
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "60")]
@@ -33,18 +52,76 @@ pub struct Args {
 
 /// Succeeds when every target holds the pair, or, without waiting, when it was taken in.
 pub fn main(args: &Args, at: &At) -> Result<ExitCode, Failure> {
+    let (report, audio) = (args.report.as_deref().map(place), args.audio.as_deref().map(place));
+    let (report, audio) = (report.transpose()?, audio.transpose()?);
+    if let Some(report) = report.as_ref().filter(|_| args.direct) {
+        return direct(args, report, audio.as_deref(), at);
+    }
     let client = at.client()?;
-    let audio = args.audio.as_deref().map(place).transpose()?;
-    let order = Upload { report: place(&args.report)?, audio, wait: args.wait };
     let longer = Duration::from_secs(args.wait.unwrap_or(0));
-    let uploaded: Uploaded =
-        block_on(async { Ok(client.post_json(&["upload"], &order, longer).await?) })?;
+    let uploading = async {
+        let (report, audio) = match (report, &args.id) {
+            (Some(report), _) => (report, audio),
+            (None, id) => {
+                found::pair(&client, id.as_deref().unwrap_or_default(), args.at.as_deref()).await?
+            }
+        };
+        let order = Upload { report, audio, wait: args.wait };
+        Ok(client.post_json(&["upload"], &order, longer).await?)
+    };
+    let uploaded: Uploaded = match block_on(uploading) {
+        Err(failure @ Failure::Daemon(ClientError::NotRunning(_))) if args.id.is_none() => {
+            let code = failure.tell();
+            eprintln!("ytv2d: to deliver without it: ytv2d upload --direct");
+            return Ok(code);
+        }
+        uploaded => uploaded?,
+    };
     if args.json {
         output::print_json(&uploaded)?;
     } else {
         output::print(&told(&uploaded))?;
     }
     Ok(if args.wait.is_some() { exit_code(&uploaded) } else { ExitCode::SUCCESS })
+}
+
+/// Delivers it here and now.
+fn direct(args: &Args, report: &Path, audio: Option<&Path>, at: &At) -> Result<ExitCode, Failure> {
+    let config = Config::load(at.file().as_deref(), &process_environment)?;
+    let patience = Duration::from_secs(args.wait.unwrap_or(PATIENCE_S));
+    let uploaded = block_on(async {
+        let uploading = crate::direct::upload(config, report, audio, patience).await;
+        uploading.map_err(|error| std::io::Error::other(format!("{error:#}")).into())
+    })?;
+    if args.json {
+        output::print_json(&old_result(&uploaded))?;
+    } else {
+        output::print(&told(&uploaded))?;
+        if !uploaded.done {
+            eprintln!("ytv2d: what is not delivered stays in the outbox, for ytv2d run");
+        }
+    }
+    Ok(exit_code(&uploaded))
+}
+
+/// The result of the old sync, by its names of the targets: nothing where nothing was delivered.
+fn old_result(uploaded: &Uploaded) -> Value {
+    let id = &uploaded.id;
+    let is_there = |thing: &&ThingOutcome| thing.state == ItemState::Current;
+    let of = |pair: &PairOutcome| {
+        let report = Some(&pair.report).filter(is_there);
+        let report = report.map(|_| json!({ "success": true, "upserted": 1, "video_id": id }));
+        let audio = pair.audio.as_ref().filter(is_there).map(|audio| {
+            let url = &audio.public_url;
+            json!({ "success": true, "saved": true, "video_id": id, "public_url": url })
+        });
+        json!({ "report": report, "audio": audio })
+    };
+    let old_name = |name: &str| match name {
+        "dashboard" => "postgres",
+        _ => "sqlite",
+    };
+    uploaded.targets.iter().map(|(name, pair)| (old_name(name).to_owned(), of(pair))).collect()
 }
 
 /// The daemon runs in another directory. A bare name that is nothing here is one in the roots.
@@ -90,7 +167,6 @@ fn thing(outcome: &ThingOutcome) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn uploaded(done: &[bool]) -> Uploaded {
         let targets: serde_json::Map<_, _> = done
