@@ -132,12 +132,14 @@ enum Command {
     #[command(after_help = "Example: ytv2d demo --stay")]
     Demo(demo::Args),
     /// The ingest side, for the demo, which has only this program at hand.
+    #[cfg(feature = "whole")]
     #[command(hide = true)]
     Ingest(crate::server::cli::Args),
 }
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
+    core_dump::forbid();
     let Cli { at, command } = Cli::parse();
     let outcome = match command {
         Command::Run => run(&at),
@@ -171,6 +173,7 @@ pub fn main() -> ExitCode {
         Command::Convert(args) => convert::main(&args, &at),
         Command::Shim(args) => shim::main(&args),
         Command::Demo(args) => Ok(demo::main(&args)),
+        #[cfg(feature = "whole")]
         Command::Ingest(args) => Ok(crate::server::cli::main(args)),
     };
     outcome.unwrap_or_else(Failure::tell)
@@ -182,7 +185,6 @@ fn deprecated(old: &str, new: &str) {
 }
 
 fn run(at: &At) -> Result<ExitCode, Failure> {
-    core_dump::forbid();
     let path = at.file();
     let config = Config::load(path.as_deref(), &process_environment)?;
     telemetry::init(&config.log);

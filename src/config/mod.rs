@@ -203,7 +203,7 @@ impl Config {
         });
         for (places, path, is_used) in [
             (INGEST_TOKEN, &file.ingest.token_file, ingest.is_some()),
-            (SYNC_SECRET, &file.legacy.secret_file, legacy.is_some()),
+            (SYNC_SECRET, &file.legacy.secret_file, legacy.is_some() || callback.is_some()),
         ] {
             warnings.extend(places.warning(path, environment).filter(|_| is_used));
         }

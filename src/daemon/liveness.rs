@@ -16,11 +16,12 @@ use crate::outbox::Outbox;
 use crate::systemd;
 use crate::watch::Hints;
 
-/// Between two looks, unless the service manager's watchdog is less patient.
-const LOOK: Duration = Duration::from_secs(15);
+/// Between two looks, unless the service manager's watchdog is less patient. Each look wakes every
+/// part, and a daemon with nothing to do shall sleep.
+const LOOK: Duration = Duration::from_secs(300);
 /// So many looks in the time that the watchdog waits: a part may miss one, as while a file system
 /// does not answer, and one that goes on again is seen in time.
-const LOOKS: u32 = 4;
+const LOOKS: u32 = 3;
 /// How much longer a start may take that gets on.
 const LONGER: Duration = Duration::from_secs(120);
 

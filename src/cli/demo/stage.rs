@@ -223,7 +223,22 @@ fn toml_of(sections: &[(&str, &[(&str, &Path)])]) -> String {
 
 /// This same program, with nothing of the caller's environment that could send it elsewhere.
 fn myself(token: &str) -> anyhow::Result<Command> {
-    let mut command = Command::new(std::env::current_exe()?);
+    Ok(program(&std::env::current_exe()?, token))
+}
+
+/// The ingest side: in this program, or in one that lies beside it.
+fn receiver(token: &str) -> anyhow::Result<Command> {
+    let own = std::env::current_exe()?;
+    if cfg!(feature = "whole") {
+        let mut command = program(&own, token);
+        command.arg("ingest");
+        return Ok(command);
+    }
+    Ok(program(&own.with_file_name("ytv2-ingest"), token))
+}
+
+fn program(path: &Path, token: &str) -> Command {
+    let mut command = Command::new(path);
     for name in URL_VARIABLES.into_iter().chain(FLAGS) {
         command.env_remove(name);
     }
@@ -231,14 +246,14 @@ fn myself(token: &str) -> anyhow::Result<Command> {
         command.env_remove(name);
     }
     command.env("INGEST_TOKEN", token).stdin(Stdio::null());
-    Ok(command)
+    command
 }
 
 fn start_ingest(scratch: &Path, token: &str) -> anyhow::Result<(Actor, String)> {
     let mut store = std::ffi::OsString::from("sqlite:");
     store.push(scratch.join("dashboard.db"));
-    let mut child = myself(token)?
-        .args(["ingest", "--listen", "127.0.0.1:0", "--store"])
+    let mut child = receiver(token)?
+        .args(["--listen", "127.0.0.1:0", "--store"])
         .arg(store)
         .arg("--media")
         .arg(scratch.join("media"))
