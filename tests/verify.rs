@@ -223,7 +223,7 @@ fn each_of_ten_planted_differences_is_found_and_named_and_what_can_be_healed_is(
     stage.holds(&report(5));
     idle(&stage);
     let (said, code) = stage.said(&["verify"]);
-    assert_eq!((said.as_str(), code), ("dashboard is level in 11 ids\n", Some(0)));
+    assert_eq!((said.as_str(), code), ("dashboard is level in 11 ids", Some(0)));
     daemon.stop();
 }
 
