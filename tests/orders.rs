@@ -237,7 +237,7 @@ fn why_tells_the_whole_story_of_a_parked_report_and_of_the_audio_that_waits_for_
     assert_eq!(report["deliveries"][0]["state"], "parked");
     assert_eq!(report["deliveries"][0]["waits_for"], "400: video_id required");
     let attempt = &report["deliveries"][0]["attempts"][0];
-    assert_eq!(attempt["outcome"], "parked");
+    assert_eq!((&attempt["outcome"], &attempt["status"]), (&json!("parked"), &json!(400)));
     assert_eq!(attempt["words"], "400: video_id required");
     let waits = audio["deliveries"][0]["waits_for"].as_str().unwrap();
     assert_eq!(waits, "it waits for its report, which is parked: 400: video_id required");

@@ -343,6 +343,11 @@ impl Pilot {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What the attempt for an id that is under way was answered.
+    fn status_of(&self, id: &ContentId) -> Option<u16> {
+        self.in_flight.iter().find(|flight| flight.id == *id)?.progress.status()
+    }
+
     fn settle(&self, parcel: &Parcel, outcome: Outcome, now_ms: i64) -> Order {
         self.ledger().ended(outbox::Ended::from(&outcome));
         let settlement = Settlement {
@@ -350,7 +355,7 @@ impl Pilot {
             item: parcel.item,
             sent_no: parcel.want_no,
             at_ms: now_ms,
-            status: None,
+            status: self.status_of(&parcel.id),
             outcome,
         };
         Order::Settle(parcel.id.clone(), settlement)

@@ -145,7 +145,7 @@ impl Target {
             .body(json);
         let answered = tokio::time::timeout(self.report_timeout, answer::fetch(request));
         match answered.await {
-            Ok(answer) => self.verdict(Kind::Report, answer),
+            Ok(answer) => self.verdict(Kind::Report, answer, progress),
             Err(_) => Transport::Timeout(format!("{:?}", self.report_timeout)).into(),
         }
     }
@@ -169,7 +169,7 @@ impl Target {
         match progress.broken_off() {
             Some(Broken::Changed) => Sent::Changed,
             Some(Broken::Unreadable(error)) => Sent::Unreadable(error),
-            None => Sent::Verdict(self.verdict(Kind::Audio, answer)),
+            None => Sent::Verdict(self.verdict(Kind::Audio, answer, &progress)),
         }
     }
 
@@ -199,9 +199,17 @@ impl Target {
             .header(HeaderName::from_static(VERSION_HEADER), version_no)
     }
 
-    fn verdict(&self, kind: Kind, answer: Result<Answer, Transport>) -> Verdict {
+    fn verdict(
+        &self,
+        kind: Kind,
+        answer: Result<Answer, Transport>,
+        progress: &Progress,
+    ) -> Verdict {
         match answer {
-            Ok(answer) => judge_at(self.name, kind, &answer),
+            Ok(answer) => {
+                progress.answered(answer.status);
+                judge_at(self.name, kind, &answer)
+            }
             Err(fault) => fault.into(),
         }
     }

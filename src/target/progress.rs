@@ -1,7 +1,7 @@
 //! How far a request has come, for those who wait for it and those who watch.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ pub struct Progress {
     done: AtomicU64,
     /// 0 before it is known.
     total: AtomicU64,
+    /// Of the last whole answer; 0 before there is one.
+    status: AtomicU16,
     broken: Mutex<Option<Broken>>,
     /// The file is being read: whatever takes long now is no fault of the target's.
     reading: AtomicBool,
@@ -33,6 +35,7 @@ impl Default for Progress {
         Self {
             done: AtomicU64::new(0),
             total: AtomicU64::new(0),
+            status: AtomicU16::new(0),
             broken: Mutex::new(None),
             reading: AtomicBool::new(false),
             pulse: Pulse::start(),
@@ -49,6 +52,16 @@ impl Progress {
     /// How many bytes there are; nothing before that is known.
     pub fn total(&self) -> Option<u64> {
         Some(self.total.load(Ordering::Relaxed)).filter(|total| *total > 0)
+    }
+
+    /// The HTTP status of the last whole answer, if there was one.
+    pub fn status(&self) -> Option<u16> {
+        Some(self.status.load(Ordering::Relaxed)).filter(|status| *status > 0)
+    }
+
+    /// An answer came whole.
+    pub(super) fn answered(&self, status: u16) {
+        self.status.store(status, Ordering::Relaxed);
     }
 
     /// Why the upload was broken off, if it was.
