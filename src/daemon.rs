@@ -156,6 +156,7 @@ pub async fn run(
         settings: setting.clone(),
         journal: journal.clone(),
         verifier,
+        questions: questions.clone(),
         heartbeat,
         started_ms: clock::now_ms(),
     };

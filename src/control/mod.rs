@@ -52,7 +52,7 @@ use crate::journal::Journal;
 use crate::listener::{self, Bounds};
 use crate::outbox::Outbox;
 use crate::verify::Verifier;
-use crate::watch::Hints;
+use crate::watch::{Hints, Questions};
 use events::Feed;
 use refusal::Refusal;
 
@@ -90,6 +90,7 @@ pub struct Desk {
     pub settings: watch::Receiver<Arc<Config>>,
     pub journal: Journal,
     pub verifier: Verifier,
+    pub questions: Questions,
     pub heartbeat: watch::Receiver<HeartbeatStatus>,
     /// Where the daemon is asked to read its configuration again.
     pub reload: mpsc::Sender<oneshot::Sender<Reloaded>>,
