@@ -2,6 +2,7 @@
 //! whoever watches over the NAS. Who may open it may use it.
 
 mod account;
+mod check;
 pub mod client;
 mod counts;
 mod events;
@@ -237,6 +238,10 @@ fn router(desk: Arc<Desk>, feed: Feed, stop: CancellationToken) -> Router {
         .route(
             "/sync",
             post(async |State(desk): Here, Asked(asked)| sync::sync(&desk, asked).await.map(Json)),
+        )
+        .route(
+            "/check",
+            post(async |State(desk): Here, Asked(asked)| Json(check::answer(&desk, asked).await)),
         )
         .route(
             "/events",
