@@ -12,6 +12,7 @@ mod reload;
 mod secret;
 mod timetable;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -126,12 +127,21 @@ pub struct Verify {
 }
 
 /// Who is told, time and again, that all is well.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Heartbeat {
+    /// Secret: whoever knows it can tell the watcher the same.
     pub url: Url,
     pub every: Duration,
     /// Nobody is told while something has been due for longer.
     pub overdue: Duration,
+}
+
+impl fmt::Debug for Heartbeat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url: _, every, overdue } = self;
+        let mut told = f.debug_struct("Heartbeat");
+        told.field("every", every).field("overdue", overdue).finish_non_exhaustive()
+    }
 }
 
 /// The local socket, and who may open it.
