@@ -11,6 +11,7 @@ mod place;
 mod reload;
 mod secret;
 mod timetable;
+mod unhanded;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -576,7 +577,13 @@ mod tests {
 
     #[test]
     fn an_address_with_a_secret_or_a_query_in_it_is_refused() {
-        for url in ["http://user:pw@host", "http://host/?x=1", "http://host/#x", "nonsense"] {
+        for url in [
+            "'http://host'",
+            "http://user:pw@host",
+            "http://host/?x=1",
+            "http://host/#x",
+            "nonsense",
+        ] {
             let pairs = [("POSTGRES_DASHBOARD_URL", url), ("INGEST_TOKEN", "t")];
             let faults = resolved("", &pairs).expect_err(url);
             assert!(faults[0].starts_with("POSTGRES_DASHBOARD_URL"), "{faults:?}");

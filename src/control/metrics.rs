@@ -247,7 +247,7 @@ impl Sheet<'_> {
             let sum_s = ledger.latency_sum_ms as f64 / 1000.0;
             metric.encode_family(&of(target))?.encode_histogram::<NoLabelSet>(
                 sum_s,
-                ledger.delivered.count,
+                ledger.by_latency.iter().sum(),
                 &buckets,
                 None,
             )?;

@@ -256,7 +256,7 @@ impl Pilot {
                 End::Level(parcel, flight) => {
                     dispatcher.no_verdict(&due, "nothing to send any more", now_ms);
                     self.reporter.held_already(&parcel);
-                    let outcome = delivered(&parcel, flight, None);
+                    let outcome = delivered(&parcel, flight, None, None);
                     orders.push(self.settle(&parcel, outcome, now_ms));
                 }
                 End::Unfit(parcel, why) => {
@@ -301,7 +301,7 @@ impl Pilot {
                 self.last_success_ms = Some(now_ms);
                 let is_new = action(&parcel, receipt) == Action::Created;
                 let mut ledger = self.ledger();
-                ledger.delivered(flight.bytes, parcel.changed_ms, now_ms);
+                ledger.delivered(flight.bytes, parcel.since_change_ms(now_ms), now_ms);
                 if is_new {
                     ledger.created();
                 }
@@ -312,7 +312,10 @@ impl Pilot {
             Ruling::Superseded { .. } | Ruling::AskHealth(_) => {}
         }
         let outcome = match ruling {
-            Ruling::Delivered(receipt) => delivered(&parcel, flight, receipt.public_url),
+            Ruling::Delivered(receipt) => {
+                let action = action(&parcel, &receipt);
+                delivered(&parcel, flight, receipt.public_url, Some(action))
+            }
             Ruling::Superseded { kept_no } => Outcome::Superseded { kept_no },
             Ruling::Parked { why } => Outcome::Parked { error: why },
             Ruling::Retry { why, strikes, due_ms, .. } => {
@@ -398,13 +401,19 @@ impl Pilot {
     }
 }
 
-fn delivered(parcel: &Parcel, flight: Flight, public_url: Option<String>) -> Outcome {
+fn delivered(
+    parcel: &Parcel,
+    flight: Flight,
+    public_url: Option<String>,
+    action: Option<Action>,
+) -> Outcome {
     Outcome::Delivered {
         version: parcel.want,
         fields: (parcel.kind == Kind::Report).then_some(flight.row.unwrap_or(parcel.digest)),
         taken: flight.taken,
         public_url,
         warning: flight.warning,
+        action,
     }
 }
 

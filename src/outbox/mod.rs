@@ -17,6 +17,7 @@ mod pairing;
 mod pairs;
 mod place;
 mod quarantine;
+mod register;
 mod room;
 pub(crate) mod schema;
 mod sql;
@@ -48,8 +49,8 @@ pub use history::{Attempted, Ended};
 pub use inspect::{Inspected, inspect};
 pub use listing::{Filter, Listed, Page, Place, Standing};
 pub use model::{
-    AudioFacts, Concluded, Due, FileOf, Finding, Found, Outcome, Parcel, Recorded, ReportFacts,
-    SendVariant, Settled, Settlement, Taken, Vanished, Wanted,
+    AudioFacts, Concluded, DeletedFile, Due, FileOf, Finding, Found, Outcome, Parcel, Recorded,
+    ReportFacts, SendVariant, Settled, Settlement, Taken, Vanished, Wanted,
 };
 pub use orders::{Ordered, Retry, Scope};
 pub use pairs::Pairs;
@@ -442,7 +443,16 @@ impl Outbox {
     /// Records that files are gone that were deleted at the dashboard: their items stay away until a
     /// file says something new of them, or one is ordered to be sent.
     pub async fn bury(&self, burials: Vec<Burial>, now_ms: i64) -> Result<(), OutboxError> {
-        self.order(move |connection| grave::bury(connection, &burials, now_ms)).await
+        let graves =
+            self.order(move |connection| grave::bury(connection, &burials, now_ms)).await?;
+        let path = Arc::clone(&self.path);
+        let written = tokio::task::spawn_blocking(move || register::add(&path, &graves)).await;
+        written.map_err(|_| OutboxError::Closed)
+    }
+
+    /// The files of a root that were deleted at the dashboard, and are to be moved away.
+    pub async fn deleted(&self, root: Root) -> Result<Vec<DeletedFile>, OutboxError> {
+        self.writer.read(move |connection| level::deleted(connection, root)).await
     }
 
     /// Takes what was never acknowledged as delivered; only says what that would be when it is a

@@ -3,6 +3,7 @@
 //! Which route gives and takes what is listed in [`ROUTES`](super::routes::ROUTES).
 
 mod account;
+mod check;
 mod item;
 mod order;
 mod status;
@@ -10,6 +11,7 @@ mod sync;
 mod verify;
 
 pub use account::{Account, AttemptAccount, DeliveryAccount, FileAccount, Thing, VersionAccount};
+pub use check::Checked;
 pub use item::{Item, Items};
 pub use order::{Done, Fault, PairOutcome, Rescan, Rescanned, ThingOutcome, Upload, Uploaded};
 pub use status::{

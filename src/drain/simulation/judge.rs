@@ -392,7 +392,10 @@ impl Judge {
                     let id = self.meant(&facts.keys[0], was.as_ref());
                     ((Kind::Audio, id), facts.made_ms, stamp)
                 }
-                Found::Problem(..) | Found::Obstacle(..) | Found::NotOurs(..) => {
+                Found::Problem(..)
+                | Found::Obstacle(..)
+                | Found::NotOurs(..)
+                | Found::Deleted(..) => {
                     self.gives_way(was, now, now);
                     self.files.insert(file.clone(), None);
                     continue;
