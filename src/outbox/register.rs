@@ -111,11 +111,11 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("outbox.db");
         let (first, second) = (grave("a", "one"), grave("b", "two"));
-        add(&path, &[first.clone()]);
+        add(&path, std::slice::from_ref(&first));
         // A line that was cut short, and one more about the same.
         fs::write(
             beside(&path, REGISTER),
-            [lines(&[first.clone()]).as_bytes(), b"{\"kind\":\"rep"].concat(),
+            [lines(std::slice::from_ref(&first)).as_bytes(), b"{\"kind\":\"rep"].concat(),
         )
         .unwrap();
         let later = grave("a", "three");
