@@ -229,7 +229,7 @@ fn each_fault_of_the_way_ends_it_and_says_what_to_do() {
     checked.says("encryption", "failed", "secure connection");
     assert!(!checked.has("health") && !checked.has("token"));
 
-    stage.config.url = "http://no-such-host.invalid".to_owned();
+    stage.config.url = "https://no-such-host.invalid".to_owned();
     let checked = check(&stage.config, &[]);
     checked.says("address", "failed", "no-such-host.invalid");
     assert!(!checked.has("connection"));

@@ -55,6 +55,39 @@ pub fn due(connection: &Connection, target: i64, limit: usize) -> rusqlite::Resu
         .collect()
 }
 
+/// The same with the parcels of those that are due by now. One that the target has had before needs
+/// a [note](parcel) first, and has none here.
+pub fn ahead(
+    connection: &Connection,
+    target: i64,
+    limit: usize,
+    now_ms: i64,
+) -> rusqlite::Result<Vec<(Due, Option<Parcel>)>> {
+    let with_parcel = |due: Due| {
+        let parcel = match due.due_ms <= now_ms {
+            true => first_parcel(connection, target, due.item)?,
+            false => None,
+        };
+        Ok((due, parcel))
+    };
+    due(connection, target, limit)?.into_iter().map(with_parcel).collect()
+}
+
+fn first_parcel(
+    connection: &Connection,
+    target: i64,
+    item: i64,
+) -> rusqlite::Result<Option<Parcel>> {
+    let Some((mut parcel, State::Due, taken)) = find(connection, target, item)? else {
+        return Ok(None);
+    };
+    if parcel.known {
+        return Ok(None);
+    }
+    fill(connection, &mut parcel, &taken)?;
+    Ok(Some(parcel))
+}
+
 /// The same of one id alone.
 pub fn due_of_id(
     connection: &Connection,

@@ -15,8 +15,8 @@ pub use check::Checked;
 pub use item::{Item, Items};
 pub use order::{Done, Fault, PairOutcome, Rescan, Rescanned, ThingOutcome, Upload, Uploaded};
 pub use status::{
-    Amount, Database, Delivered, Health, Heartbeat, InFlight, Latency, OldestDue, Outbox, Pending,
-    Root, Status, Target, Totals,
+    Amount, Concurrency, Database, Delivered, Health, Heartbeat, InFlight, Latency, OldestDue,
+    Outbox, Pending, Root, Status, Target, Totals,
 };
 pub use sync::{Sync, Synced, SyncedTarget};
 pub use verify::{Finding, Verified, Verifying};
