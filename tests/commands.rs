@@ -468,12 +468,13 @@ fn the_configuration_is_checked_and_printed_with_where_each_value_comes_from() {
     assert_eq!((json.code, &json.json()["sound"]), (Some(78), &json!(false)));
 
     let mut environment = token.to_vec();
-    environment.push(("RENDER_API_URL", "http://from.the.environment"));
+    environment.push(("RENDER_API_URL", "https://from.the.environment"));
     let printed = with(&["config", "print"], &environment);
     assert_eq!(printed.code, Some(0), "{printed:?}");
     let file = stage.config.file();
     for part in [
-        "url = \"http://from.the.environment\"  # environment variable RENDER_API_URL\n".to_owned(),
+        "url = \"https://from.the.environment\"  # environment variable RENDER_API_URL\n"
+            .to_owned(),
         "# token: hidden  # environment variable INGEST_TOKEN\n".to_owned(),
         "parallel = 4  # default\n".to_owned(),
         format!("# {}:", file.display()),
@@ -485,7 +486,7 @@ fn the_configuration_is_checked_and_printed_with_where_each_value_comes_from() {
     std::fs::write(&file, &printed.out).unwrap();
     let again = with(&["config", "print", "--json"], &token).json();
     let url = again.as_array().unwrap().iter().find(|setting| setting["key"] == "url").unwrap();
-    assert_eq!(url["value"], "http://from.the.environment");
+    assert_eq!(url["value"], "https://from.the.environment");
     assert!(url["origin"]["file"]["line"].is_u64(), "{url}");
 }
 

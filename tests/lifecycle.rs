@@ -96,13 +96,13 @@ fn without_a_url_a_token_or_the_file_it_ends_with_78_and_says_what_to_do() {
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines[0].contains("ingest.url") && lines[0].contains("POSTGRES_DASHBOARD_URL"));
     assert!(lines[1].contains("ingest.token_file") && lines[1].contains("INGEST_TOKEN"));
-    let lines = faults(directory.path(), &run, &[("RENDER_DASHBOARD_URL", "http://x")]);
+    let lines = faults(directory.path(), &run, &[("RENDER_DASHBOARD_URL", "http://127.0.0.1:9")]);
     assert!(lines.len() == 1 && lines[0].contains("INGEST_TOKEN"), "{lines:?}");
     let lines = faults(directory.path(), &run, &[("INGEST_TOKEN", "t")]);
     assert!(lines.len() == 1 && lines[0].contains("ingest.url"), "{lines:?}");
     let lines = faults(directory.path(), &["run", "--config", "none.toml"], &[]);
     assert!(lines.len() == 1 && lines[0].contains("none.toml"), "{lines:?}");
-    let secret = [("INGEST_TOKEN", "two s3cret words"), ("RENDER_API_URL", "http://x")];
+    let secret = [("INGEST_TOKEN", "two s3cret words"), ("RENDER_API_URL", "http://127.0.0.1:9")];
     let lines = faults(directory.path(), &run, &secret);
     assert!(lines.len() == 1 && !lines[0].contains("s3cret"), "{lines:?}");
 }

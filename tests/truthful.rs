@@ -485,7 +485,7 @@ fn the_log_says_which_part_of_the_way_is_broken() {
     let plain = Dashboard::start();
     let cases = [
         (refusing.url(), "the connection was refused"),
-        ("http://no-such-host.invalid".to_owned(), "the name cannot be looked up"),
+        ("https://no-such-host.invalid".to_owned(), "the name cannot be looked up"),
         (format!("https://{}", plain.address()), "the secure connection failed"),
     ];
     side_by_side(&cases, |(url, expected)| {

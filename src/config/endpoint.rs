@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use super::secret::{INGEST_TOKEN, SYNC_SECRET};
-use super::{ConfigFile, Environment, Token};
+use super::secret::{INGEST_TOKEN, SYNC_SECRET, is_quoted};
+use super::{ConfigFile, Environment, Token, Trust, transport};
 use crate::id::TargetName;
 
 /// A target, and how it is spoken to.
@@ -14,6 +14,7 @@ use crate::id::TargetName;
 pub struct Endpoint {
     pub url: Url,
     pub secret: Token,
+    pub trust: Trust,
     /// How many requests may be under way at once.
     pub parallel: usize,
     pub connect_timeout: Duration,
@@ -27,7 +28,7 @@ pub const URL_VARIABLES: [&str; 3] =
 
 /// What the file says of a target.
 struct Section<'a> {
-    name: &'static str,
+    transport: transport::Section<'a>,
     secret_file: &'a Path,
     parallel: usize,
     timeouts: [(&'static str, Duration); 3],
@@ -49,7 +50,12 @@ pub(super) fn resolve(
         TargetName::Dashboard => {
             let file = &file.ingest;
             let section = Section {
-                name: "ingest",
+                transport: transport::Section {
+                    name: "ingest",
+                    allow_insecure: file.allow_insecure,
+                    ca_file: &file.ca_file,
+                    proxy: &file.proxy,
+                },
                 secret_file: &file.token_file,
                 parallel: file.parallel,
                 timeouts: timeouts(file.connect_timeout, file.report_timeout, file.audio_timeout),
@@ -59,7 +65,12 @@ pub(super) fn resolve(
         TargetName::Legacy => {
             let file = &file.legacy;
             let section = Section {
-                name: "legacy",
+                transport: transport::Section {
+                    name: "legacy",
+                    allow_insecure: file.allow_insecure,
+                    ca_file: &file.ca_file,
+                    proxy: &file.proxy,
+                },
                 secret_file: &file.secret_file,
                 parallel: file.parallel,
                 timeouts: timeouts(file.connect_timeout, file.report_timeout, file.audio_timeout),
@@ -67,8 +78,9 @@ pub(super) fn resolve(
             (section, &SYNC_SECRET)
         }
     };
-    let Section { name, parallel, .. } = section;
+    let Section { parallel, transport: transport::Section { name, .. }, .. } = section;
     let url = base_url(name, &candidates(target, file, environment));
+    let trust = Trust::resolve(&section.transport, url.as_ref().ok().map(|(key, url)| (*key, url)));
     let secret = Token::find(places, section.secret_file, environment);
 
     let mut faults = Vec::new();
@@ -81,12 +93,19 @@ pub(super) fn resolve(
         }
     }
     let [(_, connect_timeout), (_, report_timeout), (_, audio_timeout)] = section.timeouts;
-    match (url, secret) {
-        (Ok(url), Ok(secret)) if faults.is_empty() => {
-            Ok(Endpoint { url, secret, parallel, connect_timeout, report_timeout, audio_timeout })
-        }
-        (url, secret) => {
-            Err([url.err(), secret.err()].into_iter().flatten().chain(faults).collect())
+    match (url, secret, trust) {
+        (Ok((_, url)), Ok(secret), Ok(trust)) if faults.is_empty() => Ok(Endpoint {
+            url,
+            secret,
+            trust,
+            parallel,
+            connect_timeout,
+            report_timeout,
+            audio_timeout,
+        }),
+        (url, secret, trust) => {
+            let told = [url.err(), secret.err()].into_iter().flatten();
+            Err(told.chain(trust.err().into_iter().flatten()).chain(faults).collect())
         }
     }
 }
@@ -117,14 +136,21 @@ pub(super) fn candidates(
     places.into_iter().flatten().collect()
 }
 
-/// The strongest address; trimmed, without a trailing slash, http or https (contract I.3, C.1).
-fn base_url(section: &str, candidates: &[(&'static str, String)]) -> Result<Url, String> {
+/// The strongest address, with where it stands; trimmed, without a trailing slash, http or https
+/// (contract I.3, C.1).
+fn base_url(
+    section: &str,
+    candidates: &[(&'static str, String)],
+) -> Result<(&'static str, Url), String> {
     let Some((key, text)) = candidates.first() else {
         let variable = if section == "legacy" { URL_VARIABLES[1] } else { URL_VARIABLES[0] };
         return Err(format!(
             "{section}.url: not set: write the dashboard's address there, or into {variable}"
         ));
     };
+    if is_quoted(text.trim()) {
+        return Err(format!("{key}: the address stands in quotes: write it without them"));
+    }
     let url = Url::parse(text.trim().trim_end_matches('/')).map_err(|error| {
         format!("{key}: {error}: an address looks like https://dashboard.example.org")
     })?;
@@ -137,5 +163,5 @@ fn base_url(section: &str, candidates: &[(&'static str, String)]) -> Result<Url,
     if url.query().is_some() || url.fragment().is_some() {
         return Err(format!("{key}: must not carry a query or a fragment"));
     }
-    Ok(url)
+    Ok((*key, url))
 }

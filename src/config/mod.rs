@@ -11,6 +11,8 @@ mod place;
 mod reload;
 mod secret;
 mod timetable;
+mod transport;
+mod unhanded;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -31,6 +33,7 @@ pub use place::{DEFAULT_PLACES, find};
 pub use secret::Token;
 use secret::{INGEST_TOKEN, SYNC_SECRET};
 pub use timetable::Timetable;
+pub use transport::{Trust, is_this_machine};
 
 use crate::file::Root;
 use crate::id::TargetName;
@@ -468,23 +471,23 @@ mod tests {
 
     #[test]
     fn the_environment_wins_over_the_file_in_the_order_of_the_contract() {
-        let file = "[ingest]\nurl = 'http://file/'";
+        let file = "[ingest]\nurl = 'https://file/'";
         for (pairs, host) in [
             (&[("INGEST_TOKEN", "t")][..], "file"),
-            (&[("INGEST_TOKEN", "t"), ("RENDER_API_URL", "http://api")], "api"),
+            (&[("INGEST_TOKEN", "t"), ("RENDER_API_URL", "https://api")], "api"),
             (
                 &[
                     ("INGEST_TOKEN", "t"),
-                    ("RENDER_API_URL", "http://api"),
-                    ("RENDER_DASHBOARD_URL", " http://render/ "),
+                    ("RENDER_API_URL", "https://api"),
+                    ("RENDER_DASHBOARD_URL", " https://render/ "),
                 ],
                 "render",
             ),
             (
                 &[
                     ("INGEST_TOKEN", "t"),
-                    ("RENDER_DASHBOARD_URL", "http://render"),
-                    ("POSTGRES_DASHBOARD_URL", "http://postgres"),
+                    ("RENDER_DASHBOARD_URL", "https://render"),
+                    ("POSTGRES_DASHBOARD_URL", "https://postgres"),
                 ],
                 "postgres",
             ),
@@ -551,8 +554,9 @@ mod tests {
 
     #[test]
     fn the_old_variables_are_those_of_the_legacy_target_where_its_secret_is_given() {
-        let file = "[ingest]\nurl = 'http://ingest'\n[legacy]\nenabled = true\nurl = 'http://old'";
-        for (api, legacy) in [(None, "old"), (Some("http://api"), "api")] {
+        let file =
+            "[ingest]\nurl = 'https://ingest'\n[legacy]\nenabled = true\nurl = 'https://old'";
+        for (api, legacy) in [(None, "old"), (Some("https://api"), "api")] {
             let mut pairs = vec![("INGEST_TOKEN", "t"), ("SYNC_SECRET", "s")];
             pairs.extend(api.map(|url| ("RENDER_API_URL", url)));
             let config = resolved(file, &pairs).unwrap();
@@ -569,14 +573,20 @@ mod tests {
         let faults = resolved("", &pairs).unwrap_err();
         let keys: Vec<_> = faults.iter().map(|f| f.split(':').next().unwrap()).collect();
         assert_eq!(keys, ["legacy.url", "legacy.secret_file"]);
-        let told = [("RENDER_API_URL", "http://old"), ("SYNC_SECRET", "s")];
+        let told = [("RENDER_API_URL", "https://old"), ("SYNC_SECRET", "s")];
         let config = resolved("", &[&pairs[..], &told[..]].concat()).unwrap();
         assert_eq!(config.targets().collect::<Vec<_>>(), [TargetName::Legacy]);
     }
 
     #[test]
     fn an_address_with_a_secret_or_a_query_in_it_is_refused() {
-        for url in ["http://user:pw@host", "http://host/?x=1", "http://host/#x", "nonsense"] {
+        for url in [
+            "'http://host'",
+            "http://user:pw@host",
+            "http://host/?x=1",
+            "http://host/#x",
+            "nonsense",
+        ] {
             let pairs = [("POSTGRES_DASHBOARD_URL", url), ("INGEST_TOKEN", "t")];
             let faults = resolved("", &pairs).expect_err(url);
             assert!(faults[0].starts_with("POSTGRES_DASHBOARD_URL"), "{faults:?}");

@@ -106,6 +106,9 @@ impl Figures {
         };
         let help = "Whether the target is sent to: not asleep, stopped or paused";
         sheet.gauge("target_up", help, None, each(|target| Some(flag(target.state == "up"))))?;
+        let help = "Requests that it is given at once, at the most, as far as it bears them";
+        let limits = each(|target| Some(target.concurrency.limit as f64));
+        sheet.gauge("concurrency_limit", help, None, limits)?;
         let help = "For how long the oldest due item has been due";
         let ages =
             each(|target| Some(target.oldest_due.as_ref().map_or(0, |due| due.age_s) as f64));
@@ -244,7 +247,7 @@ impl Sheet<'_> {
             let sum_s = ledger.latency_sum_ms as f64 / 1000.0;
             metric.encode_family(&of(target))?.encode_histogram::<NoLabelSet>(
                 sum_s,
-                ledger.delivered.count,
+                ledger.by_latency.iter().sum(),
                 &buckets,
                 None,
             )?;

@@ -71,6 +71,7 @@ fn crowded() -> Bench {
 /// Whatever the drain asks and tells.
 fn drain(bench: &mut Bench) {
     let (target, now) = (bench.target, bench.now);
+    lane::ahead(&bench.connection, target, 100, now).unwrap();
     lane::probe(&bench.connection, target).unwrap();
     lane::has_fresh(&bench.connection, target, 0, now).unwrap();
     lane::resume(&bench.connection, target, now).unwrap();

@@ -33,6 +33,9 @@ pub fn transport(error: &reqwest::Error) -> Transport {
     if says("dns error") || says("failed to lookup address") {
         return Transport::Dns(text);
     }
+    if let Some(words) = io.and_then(certificate_fault) {
+        return Transport::Tls(words);
+    }
     // What rustls finds wrong comes as invalid data: a certificate, an alert, or no TLS at all.
     let invalid = io.is_some_and(|error| error.kind() == io::ErrorKind::InvalidData);
     if error.is_connect() && (invalid || says("handshake")) {
@@ -48,6 +51,38 @@ pub fn transport(error: &reqwest::Error) -> Transport {
         _ if says("connection closed before message completed") => Transport::Truncated(text),
         _ => Transport::Other(text),
     }
+}
+
+/// What is wrong with a certificate, where that is it, and what to do about it.
+fn certificate_fault(error: &io::Error) -> Option<String> {
+    let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    let rustls::Error::InvalidCertificate(fault) = error else { return None };
+    use rustls::CertificateError::{
+        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet,
+        NotValidYetContext, UnknownIssuer,
+    };
+    let advice = match fault {
+        UnknownIssuer => {
+            "nobody who is believed here has signed the dashboard's certificate: if the authority \
+             is your own, name the file of its certificate in ca_file"
+        }
+        Expired | ExpiredContext { .. } => {
+            "the dashboard's certificate has expired: renew it there, or set this machine's clock"
+        }
+        NotValidYet | NotValidYetContext { .. } => {
+            "the dashboard's certificate is not valid yet: set this machine's clock, or wait"
+        }
+        NotValidForName | NotValidForNameContext { .. } => {
+            "the dashboard's certificate is for another name: write that name into the url, or have \
+             a certificate made for this one"
+        }
+        other if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+            "the dashboard shows the certificate of an authority as its own: have one made with \
+             basicConstraints=CA:FALSE"
+        }
+        _ => return Some(error.to_string()),
+    };
+    Some(format!("{advice} ({error})"))
 }
 
 /// What an I/O error was wrapped around, which its `source` passes over.

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::multipart::Part;
-use reqwest::{Client, RequestBuilder, redirect};
+use reqwest::{Certificate, Client, ClientBuilder, Proxy, RequestBuilder, redirect};
 use serde::Serialize;
 
 pub use beat::beat;
@@ -26,7 +26,7 @@ pub use progress::Progress;
 pub use reading::Unread;
 pub use throttle::Throttle;
 
-use crate::config::Endpoint;
+use crate::config::{Endpoint, Trust};
 use crate::contract::VERSION_HEADER;
 use crate::delivery::{Answer, Health, Transport, Verdict, judge_at, judge_health};
 use crate::id::{ContentId, Kind, TargetName};
@@ -69,19 +69,12 @@ impl Target {
     /// When no certificates can be loaded, most likely because the system has none.
     pub fn new(name: TargetName, endpoint: &Endpoint, throttle: Throttle) -> anyhow::Result<Self> {
         let headers = HeaderMap::from_iter([wire::key(name, &endpoint.secret)?]);
-        let mut builder = Client::builder();
-        if endpoint.url.scheme() == "http" {
-            // No certificate will be looked at, and a machine without any must do.
-            builder = builder.tls_certs_only([]);
-        }
-        let client = builder
+        let client = trusting(&endpoint.trust, endpoint.url.scheme())?
             .user_agent(concat!("ytv2d/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
             .connect_timeout(endpoint.connect_timeout)
-            // A redirect would carry the token and the whole body to wherever it points, and a
-            // proxy from the environment would see both (`faults.md` 0.10).
+            // It would carry the token and the whole body to wherever it points (`faults.md` 0.10).
             .redirect(redirect::Policy::none())
-            .no_proxy()
             .referer(false)
             .retry(reqwest::retry::never())
             .pool_idle_timeout(Duration::from_secs(10))
@@ -213,6 +206,25 @@ impl Target {
             Err(fault) => fault.into(),
         }
     }
+}
+
+/// A client that believes whom it is told to believe, and goes by way of nobody but whom it is told.
+fn trusting(trust: &Trust, scheme: &str) -> reqwest::Result<ClientBuilder> {
+    let is_plain = |scheme: &str| scheme == "http";
+    let certificates: Result<Vec<_>, _> =
+        trust.authorities.iter().map(|der| Certificate::from_der(der)).collect();
+    let builder = match &trust.proxy {
+        Some(proxy) => Client::builder().proxy(Proxy::all(proxy.as_str())?),
+        // One from the environment would see the token and the body (`faults.md` 0.10).
+        None => Client::builder().no_proxy(),
+    };
+    let by_way = trust.proxy.as_ref().map_or("http", |proxy| proxy.scheme());
+    Ok(if is_plain(scheme) && is_plain(by_way) {
+        // No certificate will be looked at, and a machine without any must do.
+        builder.tls_certs_only([])
+    } else {
+        builder.tls_certs_merge(certificates?)
+    })
 }
 
 /// The bytes of a body as they go over the wire.

@@ -15,7 +15,7 @@ use crate::id::ContentId;
 /// The most that is read of a record, in bytes.
 const RECORD_MAX: usize = 16 << 20;
 /// The same of a page of them.
-const PAGE_MAX: usize = 64 << 20;
+const PAGE_MAX: usize = 16 << 20;
 
 /// Why a target did not say what it holds.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

@@ -7,18 +7,12 @@ use std::path::Path;
 use crate::ingest::{Home, Server, TOKEN};
 use crate::support::daemon::{Config, Daemon};
 use crate::support::fixtures::{self, Shape, audio_name};
+use crate::support::memory::peak;
 use crate::support::mp3::mp3;
 use crate::support::stage::PATIENCE;
 
 const LARGE: usize = 200 << 20;
 const GROWTH: u64 = 16 << 20;
-
-/// The most memory that a process has held so far, in bytes.
-fn peak(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
-}
 
 /// Writes a sound MP3 of that size: frames repeated, so that its length is read to the end as well.
 fn write_large(path: &Path) -> u64 {

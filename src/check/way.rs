@@ -1,6 +1,6 @@
 //! The way to a target: its name, the connection, and who could listen to it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use reqwest::Url;
@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::line::Line;
+use crate::config::is_this_machine;
 use crate::delivery::Transport;
 use crate::target::Answered;
 
@@ -61,11 +62,7 @@ pub async fn connect(addresses: &[SocketAddr], patience: Duration) -> (Line, boo
 pub fn encryption(url: &Url, first: &Result<Answered, Transport>) -> Line {
     const CHECK: &str = "encryption";
     if url.scheme() == "http" {
-        let is_here = url.host_str().is_some_and(|host| {
-            let host = host.trim_matches(['[', ']']);
-            host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-        });
-        return if is_here {
+        return if is_this_machine(url) {
             Line::ok(CHECK, "none (http), and none needed on this machine")
         } else {
             let advice = "use https, unless every network between is your own";
@@ -75,7 +72,7 @@ pub fn encryption(url: &Url, first: &Result<Answered, Transport>) -> Line {
     match first {
         Err(fault @ Transport::Tls(_)) => {
             let advice = "the certificate must be valid for this name, and its issuer known here \
-                          (ca-certificates; SSL_CERT_FILE names another list); see this machine's \
+                          (ca-certificates, or ca_file in the configuration); see this machine's \
                           date as well, and whether the dashboard speaks https at all";
             Line::failed(CHECK, fault.to_string(), advice)
         }
@@ -87,7 +84,7 @@ pub fn encryption(url: &Url, first: &Result<Answered, Transport>) -> Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::check::line::Outcome;
+    use crate::check::Outcome;
 
     fn answered() -> Answered {
         Answered { status: 200, date: None, body: Vec::new() }
