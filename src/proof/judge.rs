@@ -88,8 +88,8 @@ fn absent(report: &Report, but: Option<&String>, bytes: Option<Option<u64>>) -> 
         _ => "",
     };
     let why = format!(
-        "it was acknowledged, its file has not changed since, and it is not shown any more: it was \
-         deleted there, or hidden, which cannot be told apart from here{audio}"
+        "it was acknowledged, its file has not changed since, and it is shown no more; which of the \
+         two it was, a dashboard does not say{audio}"
     );
     difference(What::Deleted, why, Cure::Nothing)
 }
