@@ -11,6 +11,9 @@ use std::time::Duration;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
+/// Where PostgreSQL listens unless it is told otherwise.
+const PORT: u16 = 5432;
+
 /// Where a database is. Shown without its password.
 #[derive(Clone)]
 pub struct Address {
@@ -89,8 +92,13 @@ impl Address {
 /// Host and database, for a person.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hosts = self.config.get_hosts().iter().map(|host| match host {
-            Host::Tcp(name) => name.clone(),
+        let ports = self.config.get_ports();
+        let hosts = self.config.get_hosts().iter().enumerate().map(|(n, host)| match host {
+            // One port stands for all hosts.
+            Host::Tcp(name) => match ports.get(n).or(ports.first()) {
+                Some(port) if *port != PORT => format!("{name}:{port}"),
+                _ => name.clone(),
+            },
             Host::Unix(path) => path.display().to_string(),
         });
         let hosts = hosts.collect::<Vec<_>>().join(",");
@@ -153,6 +161,8 @@ mod tests {
     fn a_password_is_never_shown() {
         let address = Address::parse("postgres://u:s3cret@db.example.org/d").unwrap();
         assert_eq!(address.to_string(), "postgres://db.example.org/d");
+        let address = Address::parse("postgres://u:s3cret@one:5433,two:5432/d").unwrap();
+        assert_eq!(address.to_string(), "postgres://one:5433,two/d");
         assert_eq!(format!("{address:?}"), "postgres://db.example.org/d");
         for bad in [
             "postgres://u:s3cret@db:port/d",
