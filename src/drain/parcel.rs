@@ -200,7 +200,7 @@ pub fn read(of: &FileOf, config: &Config, pulse: &Pulse) -> Result<Report, Unpac
     }
     let stem = of.file.stem();
     let source = Source { file_stem: &stem, zone: &config.watch.timezone, ids: config.ids };
-    report::read(&bytes, &source).map_err(|_| Unpacked::Changed(of.file.clone()))
+    report::read(bytes, &source).map_err(|_| Unpacked::Changed(of.file.clone()))
 }
 
 fn read_row(of: &FileOf, config: &Config) -> Result<Report, Unpacked> {
