@@ -88,7 +88,7 @@ pub async fn run(
     for (root, hints) in Root::ALL.into_iter().zip(&hints) {
         let (done, first) = oneshot::channel();
         let (status, seen) =
-            watch::channel(RootStatus::new(root, setting.borrow().watch.path(root).to_owned()));
+            watch::channel(RootStatus::new(root, setting.borrow().watch.path(root).to_path_buf()));
         let (handle, requests) = intake::Handle::new(root);
         let tools = intake::Tools {
             outbox: outbox.clone(),

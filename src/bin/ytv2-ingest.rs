@@ -1,5 +1,7 @@
 //! The ingest side's binary.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 use clap::Parser;

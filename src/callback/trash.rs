@@ -6,13 +6,13 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::time::Duration;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::config::RootPath;
 use crate::file::Stamp;
 use crate::watch::{Directory, Entry, Pulse};
 
@@ -43,7 +43,7 @@ pub enum Fate {
 
 impl Trash {
     /// Opens the trash of a root, and makes what is missing of it.
-    pub fn open(root: &Path, day: Date) -> io::Result<Self> {
+    pub fn open(root: &RootPath, day: Date) -> io::Result<Self> {
         let root = Directory::open(root)?;
         let trash = root.make_below(OsStr::new(TRASH))?;
         let day = trash.make_below(OsStr::new(&day.to_string()))?;
@@ -77,7 +77,7 @@ impl Trash {
 
 /// Removes what has been kept for long enough, and says how many files that were.
 pub fn sweep(
-    root: &Path,
+    root: &RootPath,
     keep: Duration,
     zone: &TimeZone,
     now: Timestamp,
@@ -178,7 +178,11 @@ mod tests {
         let outside = tempfile::tempdir().unwrap();
         fs::write(outside.path().join("precious"), "").unwrap();
         let root = tempfile::tempdir().unwrap();
-        assert_eq!(sweep(root.path(), DAY, &TimeZone::UTC, now(), &Pulse::start()).unwrap(), 0);
+        assert_eq!(
+            sweep(&RootPath::from(root.path()), DAY, &TimeZone::UTC, now(), &Pulse::start())
+                .unwrap(),
+            0
+        );
         let trash = root.path().join(TRASH);
         for day in ["2026-01-01", "2026-01-02", "2026-03-31", "photos"] {
             fs::create_dir_all(trash.join(day)).unwrap();
@@ -190,9 +194,13 @@ mod tests {
         symlink(outside.path().join("precious"), trash.join("2026-01-01/link")).unwrap();
         fs::create_dir(trash.join("2026-01-02/theirs")).unwrap();
 
-        let removed = sweep(root.path(), DAY, &TimeZone::UTC, now(), &Pulse::start()).unwrap();
+        let removed =
+            sweep(&RootPath::from(root.path()), DAY, &TimeZone::UTC, now(), &Pulse::start())
+                .unwrap();
         assert_eq!(removed, 3, "two files and a link");
-        let left = Directory::open(&trash).unwrap().names(|name| name != "." && name != "..");
+        let left = Directory::open(&RootPath::from(&*trash))
+            .unwrap()
+            .names(|name| name != "." && name != "..");
         assert_eq!(
             left.unwrap(),
             ["2026-01-02", "2026-01-03", "2026-01-04", "2026-03-31", "photos"]
@@ -204,9 +212,10 @@ mod tests {
         fs::remove_dir_all(&trash).unwrap();
         symlink(outside.path(), &trash).unwrap();
         fs::create_dir(outside.path().join("2026-01-01")).unwrap();
-        sweep(root.path(), DAY, &TimeZone::UTC, now(), &Pulse::start()).unwrap_err();
+        sweep(&RootPath::from(root.path()), DAY, &TimeZone::UTC, now(), &Pulse::start())
+            .unwrap_err();
         assert!(outside.path().join("2026-01-01").exists());
-        assert!(Trash::open(root.path(), "2026-03-31".parse().unwrap()).is_err());
+        assert!(Trash::open(&RootPath::from(root.path()), "2026-03-31".parse().unwrap()).is_err());
     }
 
     #[test]
@@ -220,7 +229,7 @@ mod tests {
         for text in ["one", "two", "three"] {
             fs::write(root.path().join("a.json"), text).unwrap();
             let stamp = seen("a.json");
-            let trash = Trash::open(root.path(), day).unwrap();
+            let trash = Trash::open(&RootPath::from(root.path()), day).unwrap();
             assert!(matches!(trash.take(OsStr::new("a.json"), stamp), Fate::Moved));
             assert!(matches!(trash.take(OsStr::new("a.json"), stamp), Fate::Absent));
         }
@@ -232,7 +241,7 @@ mod tests {
         let outside = tempfile::tempdir().unwrap();
         symlink(outside.path(), root.path().join("link.json")).unwrap();
         fs::create_dir(root.path().join("directory.json")).unwrap();
-        let trash = Trash::open(root.path(), day).unwrap();
+        let trash = Trash::open(&RootPath::from(root.path()), day).unwrap();
         for (name, word) in [("link.json", "a symbolic link"), ("directory.json", "a directory")] {
             let fate = trash.take(OsStr::new(name), seen(name));
             assert!(matches!(fate, Fate::NotAFile(what) if what == word), "{fate:?}");

@@ -57,7 +57,7 @@ fn convert(args: &Args, reading: &Reading) -> anyhow::Result<Value> {
         .unwrap_or_else(clock::now);
     let stem = args.file.file_stem().unwrap_or_default().to_string_lossy();
     let source = Source { file_stem: &stem, zone: &reading.timezone, ids: reading.ids };
-    let report = report::read(&bytes, &source)
+    let report = report::read(bytes, &source)
         .map_err(|problem| anyhow::anyhow!("{problem}. {}", problem.hint()))?;
     Ok(match args.to {
         To::Universal => universal(&report, written_at),

@@ -9,6 +9,7 @@ mod ignore;
 mod origin;
 mod place;
 mod reload;
+mod root_path;
 mod secret;
 mod timetable;
 mod transport;
@@ -30,6 +31,7 @@ pub use flags::FLAGS;
 pub use ignore::Ignore;
 pub use origin::{Origin, Setting, explain};
 pub use place::{DEFAULT_PLACES, find};
+pub use root_path::RootPath;
 pub use secret::Token;
 use secret::{INGEST_TOKEN, SYNC_SECRET};
 pub use timetable::Timetable;
@@ -76,8 +78,8 @@ pub struct Config {
 /// What is watched, and how.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Watch {
-    pub reports: PathBuf,
-    pub exports: PathBuf,
+    pub reports: RootPath,
+    pub exports: RootPath,
     /// How long a report that does not parse may be quiet before it is called malformed.
     pub report_quiet: Duration,
     pub audio_quiet: Duration,
@@ -94,11 +96,12 @@ pub struct Watch {
 
 impl Watch {
     /// Where a root lies. Rows lie in no directory, and are found at no path.
-    pub fn path(&self, root: Root) -> &Path {
+    pub fn path(&self, root: Root) -> &RootPath {
+        static NOWHERE: RootPath = RootPath::nowhere();
         match root {
             Root::Reports => &self.reports,
             Root::Exports => &self.exports,
-            Root::Rows => Path::new(""),
+            Root::Rows => &NOWHERE,
         }
     }
 }
@@ -312,8 +315,8 @@ impl Config {
         };
         Ok(Self {
             watch: Watch {
-                reports: file.watch.reports,
-                exports: file.watch.exports,
+                reports: RootPath::new(file.watch.reports),
+                exports: RootPath::new(file.watch.exports),
                 report_quiet: file.watch.report_quiet,
                 audio_quiet: file.watch.audio_quiet,
                 rescan: file.watch.rescan,

@@ -3,11 +3,10 @@
 
 use std::ffi::OsStr;
 use std::io::Read;
-use std::path::Path;
 
 use jiff::Timestamp;
 
-use crate::config::Config;
+use crate::config::{Config, RootPath};
 use crate::content_db::ContentDb;
 use crate::contract::ReportPayload;
 use crate::contract::legacy::FlatRow;
@@ -62,7 +61,7 @@ pub fn promised(parcel: &Parcel, config: &Config, pulse: &Pulse) -> Result<Repor
 ///
 /// # Errors
 /// In words: that it is not, or cannot be read.
-pub fn is_there(root: &Path, of: &FileOf) -> Result<(), String> {
+pub fn is_there(root: &RootPath, of: &FileOf) -> Result<(), String> {
     open(root, of).map(drop).map_err(|unpacked| told(&unpacked))
 }
 
@@ -74,7 +73,7 @@ fn told(unpacked: &Unpacked) -> String {
 }
 
 /// Opens a file as it was when it was taken in. Blocking.
-pub fn open(root: &Path, of: &FileOf) -> Result<OpenedFile, Unpacked> {
+pub fn open(root: &RootPath, of: &FileOf) -> Result<OpenedFile, Unpacked> {
     let changed = || Unpacked::Changed(of.file.clone());
     let opened = Directory::open(root)
         .and_then(|directory| directory.open_file(OsStr::new(&of.file.name)))
@@ -201,7 +200,7 @@ pub fn read(of: &FileOf, config: &Config, pulse: &Pulse) -> Result<Report, Unpac
     }
     let stem = of.file.stem();
     let source = Source { file_stem: &stem, zone: &config.watch.timezone, ids: config.ids };
-    report::read(&bytes, &source).map_err(|_| Unpacked::Changed(of.file.clone()))
+    report::read(bytes, &source).map_err(|_| Unpacked::Changed(of.file.clone()))
 }
 
 fn read_row(of: &FileOf, config: &Config) -> Result<Report, Unpacked> {

@@ -118,7 +118,7 @@ fn read(directory: &Directory, file: &FileRef, config: &Config) -> Result<&'stat
         .map_err(|error| format!("it cannot be read: {error}"))?;
     let stem = file.stem();
     let source = Source { file_stem: &stem, zone: &config.watch.timezone, ids: config.ids };
-    match report::read(&bytes, &source) {
+    match report::read(bytes, &source) {
         Ok(report) => Ok(report.shape.as_str()),
         Err(problem) => Err(format!("{problem}. {}", problem.hint())),
     }

@@ -19,7 +19,6 @@ mod taking;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::clock;
-use crate::config::{Config, FirstRun};
+use crate::config::{Config, FirstRun, RootPath};
 use crate::file::Root;
 use crate::journal::Journal;
 use crate::outbox::{Outbox, OutboxError};
@@ -50,7 +49,7 @@ const QUIET_MIN: Duration = Duration::from_millis(100);
 /// Watches a root, and takes in what settles in it.
 pub struct Intake {
     root: Root,
-    path: PathBuf,
+    path: RootPath,
     outbox: Outbox,
     journal: Journal,
     settings: watch::Receiver<Arc<Config>>,

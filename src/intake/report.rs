@@ -35,7 +35,7 @@ pub fn read(opened: &OpenedFile, file: &FileRef, rules: &Rules, pulse: &Pulse) -
     }
     let stem = file.stem();
     let source = Source { file_stem: &stem, zone: &rules.timezone, ids: rules.ids };
-    match report::read(&bytes, &source) {
+    match report::read(bytes, &source) {
         Ok(report) => Outcome::Found(Found::Report(stamp, facts(report, &stamp))),
         Err(problem) => {
             let text = format!("{problem}. {}", problem.hint());

@@ -121,7 +121,7 @@ mod tests {
     fn row(root: Value, ids: IdPolicy, audio: &KnownAudio) -> FlatRow {
         let bytes = serde_json::to_vec(&root).unwrap();
         let source = Source { file_stem: "a_stem", zone: &TimeZone::UTC, ids };
-        let report = read(&bytes, &source).unwrap();
+        let report = read(bytes, &source).unwrap();
         let variants: Vec<_> =
             report.variants.iter().map(|v| (v.name.clone(), v.clone())).collect();
         let dates = Dates {

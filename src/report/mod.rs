@@ -44,6 +44,7 @@ pub use merge::{Chosen, FileFacts, Merged, merge};
 pub use names::ignored_report_name;
 pub use problem::Problem;
 pub use shape::Shape;
+pub use tree::{Unread, bounded_json};
 pub use universal::universal;
 pub use variant_name::{is_visible, normalise as variant_name, visible_stand_in};
 pub use variants::Variant;
@@ -92,24 +93,28 @@ pub struct Report {
     pub remarks: Vec<String>,
 }
 
-/// Reads a report file.
-pub fn read(bytes: &[u8], source: &Source<'_>) -> Result<Report, Problem> {
+/// Reads a report file. Whoever hands over the bytes spares their copy, which may be large.
+pub fn read(bytes: impl Into<Vec<u8>>, source: &Source<'_>) -> Result<Report, Problem> {
+    let mut bytes = bytes.into();
     if bytes.is_empty() {
         return Err(Problem::Empty);
     }
-    let decoded = text::decode(bytes);
-    let mended = text::mend_surrogates(&decoded.text);
-    let tree = tree::parse(mended.as_deref().unwrap_or(&decoded.text))?;
+    let was_mended = text::mend_surrogates(&mut bytes);
+    let (tree, remark) = match std::str::from_utf8(text::unmarked(&bytes)) {
+        Ok(text) => (tree::parse(text)?, None),
+        Err(_) => (tree::parse_latin_1(&bytes)?, Some(text::NOT_UTF_8)),
+    };
+    drop(bytes);
 
     let root = &tree.root;
     let shape = shape::recognise(root).ok_or(Problem::NotAReport)?;
     let identity = identity::identify(root, shape.column(), source)?;
     let fields = fields::fields(root, shape, &identity, source);
-    let variants = variants::variants(root, shape.column(), source.zone);
+    let variants = variants::variants(root, shape.column(), source.zone)?;
 
     let remarks = [
-        decoded.remark,
-        mended.is_some().then_some("lone surrogates became U+FFFD"),
+        remark,
+        was_mended.then_some("lone surrogates became U+FFFD"),
         tree.had_nul.then_some("NUL characters left out"),
         identity.case_lost.then_some("the id may have lost its upper case"),
         variants.is_empty().then_some("no summary in it: stored, but not listed"),

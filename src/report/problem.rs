@@ -19,8 +19,10 @@ pub enum Problem {
     BadId { value: String, why: &'static str },
     #[error("JSON nested deeper than 128 levels")]
     TooDeep,
-    #[error("JSON with far more values than any report has")]
+    #[error("JSON with far more in it than any report has")]
     TooComplex,
+    #[error("its summaries take more than 4 MB as text and HTML")]
+    TooLong,
 }
 
 impl Problem {
@@ -41,7 +43,7 @@ impl Problem {
                 "Correct the id: 11 characters for YouTube, else letters, digits, '_' and '-' \
                  after one prefix."
             }
-            Problem::TooDeep | Problem::TooComplex => {
+            Problem::TooDeep | Problem::TooComplex | Problem::TooLong => {
                 "This is no output of the pipeline: find out what wrote it."
             }
         }

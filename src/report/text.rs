@@ -1,70 +1,85 @@
 //! From bytes to text that a JSON parser takes: encodings, and escapes that stand for no character.
+//! Nothing is copied on the way, since a file may be large.
 
-use std::borrow::Cow;
+use std::io::{self, Read};
 
-/// The text of a file, and what was odd about it.
-pub(super) struct Decoded<'a> {
-    pub text: Cow<'a, str>,
-    pub remark: Option<&'static str>,
+/// Whether bytes are UTF-8, and if not, that they are to be read as Latin-1, which takes any
+/// (contract A).
+pub(super) const NOT_UTF_8: &str = "not UTF-8, read as Latin-1";
+
+/// Without a byte order mark.
+pub(super) fn unmarked(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
-/// UTF-8, with or without a byte order mark, else Latin-1, which takes any bytes (contract A).
-pub(super) fn decode(bytes: &[u8]) -> Decoded<'_> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Decoded { text: Cow::Borrowed(text), remark: None },
-        Err(_) => Decoded {
-            text: Cow::Owned(bytes.iter().map(|&byte| char::from(byte)).collect()),
-            remark: Some("not UTF-8, read as Latin-1"),
-        },
+/// Latin-1 as UTF-8, piece by piece.
+pub(super) struct Latin1<'a> {
+    left: &'a [u8],
+    /// The second byte of a character whose first one was given away.
+    second: Option<u8>,
+}
+
+impl<'a> Latin1<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { left: bytes, second: None }
     }
 }
 
-/// Replaces each surrogate escape that has no partner by U+FFFD. Both are six ASCII characters, so
-/// places in the text keep their line and column. `None`: nothing to replace.
-pub(super) fn mend_surrogates(text: &str) -> Option<String> {
-    let lone = lone_surrogates(text.as_bytes());
-    if lone.is_empty() {
-        return None;
+impl Read for Latin1<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        for place in buffer {
+            let byte = match (self.second.take(), self.left.split_first()) {
+                (Some(second), _) => second,
+                (None, Some((&byte, left))) => {
+                    self.left = left;
+                    let mut pair = [0; 2];
+                    let text = char::from(byte).encode_utf8(&mut pair).len();
+                    self.second = (text == 2).then_some(pair[1]);
+                    pair[0]
+                }
+                (None, None) => break,
+            };
+            *place = byte;
+            filled += 1;
+        }
+        Ok(filled)
     }
-    let mut mended = String::with_capacity(text.len());
-    let mut done = 0;
-    for at in lone {
-        mended.push_str(&text[done..at]);
-        mended.push_str("\\ufffd");
-        done = at + ESCAPE;
+}
+
+/// Replaces each surrogate escape that has no partner by U+FFFD, where it stands, and says whether
+/// there was one. Both are six ASCII characters, so places keep their line and column.
+///
+/// A backslash takes the next character with it, so that the second half of an escaped backslash
+/// starts no escape; outside of strings valid JSON has no backslash.
+pub(super) fn mend_surrogates(bytes: &mut [u8]) -> bool {
+    let (mut at, mut mended) = (0, false);
+    while let Some(skip) = bytes[at..].iter().position(|&byte| byte == b'\\') {
+        at += skip;
+        let is_lone = match unicode_escape(&bytes[at..]) {
+            Some(0xD800..=0xDBFF) => {
+                let next = unicode_escape(&bytes[at + ESCAPE..]);
+                let has_partner = matches!(next, Some(0xDC00..=0xDFFF));
+                at += if has_partner { ESCAPE } else { 0 };
+                !has_partner
+            }
+            Some(0xDC00..=0xDFFF) => true,
+            _ => {
+                at += 2.min(bytes.len() - at);
+                continue;
+            }
+        };
+        if is_lone {
+            bytes[at..at + ESCAPE].copy_from_slice(b"\\ufffd");
+            mended = true;
+        }
+        at += ESCAPE;
     }
-    mended.push_str(&text[done..]);
-    Some(mended)
+    mended
 }
 
 /// The length of `\uXXXX`.
 const ESCAPE: usize = 6;
-
-/// Where the lone ones begin. A backslash takes the next character with it, so that the second half
-/// of an escaped backslash starts no escape; outside of strings valid JSON has no backslash.
-fn lone_surrogates(bytes: &[u8]) -> Vec<usize> {
-    let mut lone = Vec::new();
-    let mut at = 0;
-    while let Some(skip) = bytes[at..].iter().position(|&byte| byte == b'\\') {
-        at += skip;
-        at += match unicode_escape(&bytes[at..]) {
-            Some(0xD800..=0xDBFF) => match unicode_escape(&bytes[at + ESCAPE..]) {
-                Some(0xDC00..=0xDFFF) => 2 * ESCAPE,
-                _ => {
-                    lone.push(at);
-                    ESCAPE
-                }
-            },
-            Some(0xDC00..=0xDFFF) => {
-                lone.push(at);
-                ESCAPE
-            }
-            _ => 2.min(bytes.len() - at),
-        };
-    }
-    lone
-}
 
 fn unicode_escape(bytes: &[u8]) -> Option<u16> {
     let digits = bytes.strip_prefix(b"\\u")?.get(..4)?;
@@ -78,17 +93,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_utf_8_with_or_without_a_mark_or_else_latin_1() {
-        for (bytes, text, odd) in [
-            (&b"caf\xc3\xa9"[..], "café", false),
-            (b"\xef\xbb\xbfcaf\xc3\xa9", "café", false),
-            (b"caf\xe9", "café", true),
-            (b"", "", false),
-        ] {
-            let decoded = decode(bytes);
-            assert_eq!(decoded.text, text);
-            assert_eq!(decoded.remark.is_some(), odd);
+    fn latin_1_comes_out_as_utf_8_through_any_buffer() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let expected: String = bytes.iter().map(|&byte| char::from(byte)).collect();
+        for size in [1, 2, 3, 1000] {
+            let mut reader = Latin1::new(&bytes);
+            let (mut found, mut buffer) = (Vec::new(), vec![0; size]);
+            loop {
+                match reader.read(&mut buffer).unwrap() {
+                    0 => break,
+                    read => found.extend_from_slice(&buffer[..read]),
+                }
+            }
+            assert_eq!(String::from_utf8(found).unwrap(), expected, "{size}");
         }
+        assert_eq!(unmarked(b"\xef\xbb\xbfcaf"), b"caf");
+        assert_eq!(unmarked(b"caf"), b"caf");
     }
 
     #[test]
@@ -106,7 +126,9 @@ mod tests {
             (r#""\é""#, None),
             ("{}", None),
         ] {
-            assert_eq!(mend_surrogates(text).as_deref(), mended, "{text}");
+            let mut bytes = text.as_bytes().to_vec();
+            assert_eq!(mend_surrogates(&mut bytes), mended.is_some(), "{text}");
+            assert_eq!(String::from_utf8(bytes).unwrap(), mended.unwrap_or(text));
         }
     }
 }

@@ -2,20 +2,23 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::io::BufReader;
 
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::{Map, Value};
 
 use super::problem::Problem;
+use super::text::Latin1;
 
 /// Root keys that can hold most of a file's bytes and none of a payload's: read over, not built
 /// (contract A.2).
 const UNBUILT: [&str; 3] = ["transcript", "transcript_segments", "chapter_slices"];
 
-/// What the tree may take beyond the bytes of its strings, which the file itself bounds. Real
-/// reports stay far under one MiB.
+/// What the tree may take beyond the bytes of its strings. Real reports stay far under one MiB.
 const BUDGET_BYTES: usize = 8 << 20;
+/// The same of all strings together.
+const TEXT_BYTES: usize = 8 << 20;
 /// A value in a list whose capacity doubled just before.
 const VALUE_BYTES: usize = 2 * size_of::<Value>();
 /// The smallest list allocates room for four.
@@ -32,8 +35,19 @@ pub(super) struct Tree {
 
 /// Reads a whole JSON text whose root is an object. Of a repeated key the last counts.
 pub(super) fn parse(text: &str) -> Result<Tree, Problem> {
+    parse_from(serde_json::Deserializer::from_str(text))
+}
+
+/// The same of bytes that are not UTF-8.
+pub(super) fn parse_latin_1(bytes: &[u8]) -> Result<Tree, Problem> {
+    let reader = BufReader::new(Latin1::new(super::text::unmarked(bytes)));
+    parse_from(serde_json::Deserializer::from_reader(reader))
+}
+
+fn parse_from<'de, R: serde_json::de::Read<'de>>(
+    mut input: serde_json::Deserializer<R>,
+) -> Result<Tree, Problem> {
     let builder = Builder::default();
-    let mut input = serde_json::Deserializer::from_str(text);
     match input.deserialize_any(Root(&builder)).and_then(|root| input.end().map(|()| root)) {
         Ok(root) => Ok(Tree { root, had_nul: builder.had_nul.get() }),
         Err(error) => Err(builder.problem(&error)),
@@ -42,31 +56,69 @@ pub(super) fn parse(text: &str) -> Result<Tree, Problem> {
 
 /// Reads JSON that is kept as text inside of JSON (contract A.5). `None`: it is no JSON.
 pub(super) fn parse_embedded(text: &str) -> Option<Value> {
-    let mended = super::text::mend_surrogates(text);
+    let mut bytes = text.as_bytes().to_vec();
+    super::text::mend_surrogates(&mut bytes);
     let builder = Builder::default();
-    let mut input = serde_json::Deserializer::from_str(mended.as_deref().unwrap_or(text));
+    let mut input = serde_json::Deserializer::from_slice(&bytes);
     let value = builder.deserialize(&mut input).ok()?;
     input.end().ok().map(|()| value)
+}
+
+/// Why a text is no JSON that we take.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unread {
+    /// What the parser says of it.
+    #[error("{0}")]
+    Invalid(String),
+    #[error("far more in it than any report has")]
+    TooMuch,
+}
+
+/// Reads any JSON text just as it is, within the same bounds.
+pub fn bounded_json(text: &str) -> Result<Value, Unread> {
+    let builder = Builder { keeps_nul: true, ..Builder::default() };
+    let mut input = serde_json::Deserializer::from_str(text);
+    let value = builder.deserialize(&mut input).and_then(|value| input.end().map(|()| value));
+    value.map_err(|error| match builder.spent.get() {
+        true => Unread::TooMuch,
+        false => Unread::Invalid(error.to_string()),
+    })
 }
 
 /// Builds values out of what the parser meets, and stops when they cost too much.
 struct Builder {
     left: Cell<usize>,
+    text_left: Cell<usize>,
     spent: Cell<bool>,
     had_nul: Cell<bool>,
+    keeps_nul: bool,
 }
 
 impl Default for Builder {
     fn default() -> Self {
-        Self { left: Cell::new(BUDGET_BYTES), spent: Cell::new(false), had_nul: Cell::new(false) }
+        Self {
+            left: Cell::new(BUDGET_BYTES),
+            text_left: Cell::new(TEXT_BYTES),
+            spent: Cell::new(false),
+            had_nul: Cell::new(false),
+            keeps_nul: false,
+        }
     }
 }
 
 impl Builder {
     fn spend<E: de::Error>(&self, bytes: usize) -> Result<(), E> {
-        match self.left.get().checked_sub(bytes) {
+        self.take_from(&self.left, bytes)
+    }
+
+    fn spend_text<E: de::Error>(&self, text: &str) -> Result<(), E> {
+        self.take_from(&self.text_left, text.len())
+    }
+
+    fn take_from<E: de::Error>(&self, budget: &Cell<usize>, bytes: usize) -> Result<(), E> {
+        match budget.get().checked_sub(bytes) {
             Some(left) => {
-                self.left.set(left);
+                budget.set(left);
                 Ok(())
             }
             None => {
@@ -77,7 +129,7 @@ impl Builder {
     }
 
     fn clean(&self, mut text: String) -> String {
-        if text.contains('\0') {
+        if !self.keeps_nul && text.contains('\0') {
             self.had_nul.set(true);
             text.retain(|character| character != '\0');
         }
@@ -113,6 +165,7 @@ impl Builder {
                 entries.next_value::<IgnoredAny>()?;
                 continue;
             }
+            self.spend_text(&key)?;
             self.spend(if map.is_empty() { MAP_BYTES } else { size_of::<String>() })?;
             let value = entries.next_value_seed(self)?;
             map.insert(self.clean(key), value);
@@ -172,7 +225,8 @@ impl<'de> Visitor<'de> for &Builder {
         Ok(value.into())
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
+        self.spend_text(value)?;
         Ok(Value::String(self.clean(value.to_owned())))
     }
 
@@ -256,6 +310,18 @@ mod tests {
             assert_eq!(parse(&format!("{{\"a\":{flood}}}")).err(), Some(Problem::TooComplex));
             assert_eq!(parse_embedded(&flood), None);
             assert!(parse(&format!("{{\"transcript\":{flood}}}")).is_ok());
+        }
+    }
+
+    #[test]
+    fn any_json_is_read_as_it_is_within_the_same_bounds() {
+        assert_eq!(bounded_json(r#"["a\u0000", {"b": 1}]"#), Ok(json!(["a\0", {"b": 1}])));
+        assert!(matches!(bounded_json("{"), Err(Unread::Invalid(_))));
+        assert!(matches!(bounded_json("1 2"), Err(Unread::Invalid(_))));
+        let zeros = format!("[{}0]", "0,".repeat(5_000_000));
+        let long = format!("\"{}\"", "x".repeat(TEXT_BYTES + 1));
+        for text in [zeros, long] {
+            assert_eq!(bounded_json(&text), Err(Unread::TooMuch));
         }
     }
 

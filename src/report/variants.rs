@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
+use super::problem::Problem;
 use super::table::{Column, Summaries};
 use super::{html, pick, variant_name};
 use crate::contract::truthy;
@@ -31,6 +32,10 @@ impl Variant {
         Version::from_hash(&hash.finalize())
     }
 }
+
+/// What the texts of all summaries and their HTML may take together. Real ones have a hundredth of
+/// it, and what is sent has each of them twice, escaped.
+const TEXTS_BYTES: usize = 4 << 20;
 
 /// Keys of a summary object whose strings are no summaries: the text that has its own rule, and
 /// bookkeeping (contract H.1.1; the last row is what legacy objects keep there as well).
@@ -76,8 +81,8 @@ pub(super) fn variants(
     root: &Map<String, Value>,
     column: &Column,
     zone: &TimeZone,
-) -> Vec<Variant> {
-    let mut found = Found { zone, variants: Vec::new() };
+) -> Result<Vec<Variant>, Problem> {
+    let mut found = Found { zone, variants: Vec::new(), left: Some(TEXTS_BYTES) };
     for list in LISTS {
         found.items(pick::at(root, list));
     }
@@ -97,7 +102,10 @@ pub(super) fn variants(
             }
         }
     }
-    found.variants
+    match found.left {
+        Some(_) => Ok(found.variants),
+        None => Err(Problem::TooLong),
+    }
 }
 
 /// A summary that could not be made: its texts are placeholders (contract A.1.1).
@@ -108,6 +116,8 @@ fn is_failure(object: &Value) -> bool {
 struct Found<'a> {
     zone: &'a TimeZone,
     variants: Vec<Variant>,
+    /// How many more bytes there may be; nothing, when there were too many.
+    left: Option<usize>,
 }
 
 impl Found<'_> {
@@ -165,7 +175,13 @@ impl Found<'_> {
         generated_at: Option<Timestamp>,
     ) {
         let Some(text) = text.and_then(filled) else { return };
-        let html = html.and_then(filled).map_or_else(|| html::from_text(text), str::to_owned);
+        let room = self.left.and_then(|left| left.checked_sub(text.len()));
+        let html = room.and_then(|room| match html.and_then(filled) {
+            Some(html) => (html.len() <= room).then(|| html.to_owned()),
+            None => html::from_text_within(text, room),
+        });
+        self.left = room.zip(html.as_ref()).map(|(room, html)| room - html.len());
+        let Some(html) = html else { return };
         let name = variant_name::normalise(name);
         let new = Variant { name, text: text.to_owned(), html, generated_at };
         match self.variants.iter_mut().find(|known| known.name == new.name) {

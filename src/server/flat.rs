@@ -70,7 +70,10 @@ pub(super) fn read(row: &Value) -> Result<(String, Report), Problem> {
 fn analysis(row: &Value) -> Map<String, Value> {
     let mut analysis = match row.get("analysis") {
         Some(Value::Object(analysis)) => analysis.clone(),
-        Some(Value::String(text)) => serde_json::from_str(text).unwrap_or_default(),
+        Some(Value::String(text)) => match report::bounded_json(text) {
+            Ok(Value::Object(analysis)) => analysis,
+            _ => Map::new(),
+        },
         _ => Map::new(),
     };
     for name in ANALYSIS {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::problem::{Problem, Unstorable};
 use super::store::{AudioClaim, Report, Summary};
 use crate::contract::truthy;
+use crate::report::bounded_json;
 
 type Fields = Map<String, Value>;
 
@@ -118,7 +119,7 @@ fn instant(fields: &Fields, name: &str) -> Result<Option<Timestamp>, Unstorable>
 /// A JSONB column: an object or array, or the text of one; anything else counts as null.
 fn json(fields: &Fields, name: &str) -> Result<Option<Value>, Unstorable> {
     let value = match fields.get(name) {
-        Some(Value::String(text)) => serde_json::from_str(text).unwrap_or(Value::Null),
+        Some(Value::String(text)) => bounded_json(text).unwrap_or(Value::Null),
         Some(value) => value.clone(),
         None => Value::Null,
     };
@@ -147,7 +148,7 @@ fn storable_within(path: &str, value: &Value) -> Result<(), Unstorable> {
 /// What `media` says about audio; text that is no JSON is ignored, as the dashboard does.
 fn audio_claim(fields: &Fields) -> Result<AudioClaim, Unstorable> {
     let media = match fields.get("media") {
-        Some(Value::String(text)) => serde_json::from_str(text).unwrap_or(Value::Null),
+        Some(Value::String(text)) => bounded_json(text).unwrap_or(Value::Null),
         Some(value) => value.clone(),
         None => Value::Null,
     };

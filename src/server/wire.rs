@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::problem::{Problem, Unstorable};
+use crate::report::{Unread, bounded_json};
 
 /// Parses a report's body.
 ///
@@ -15,11 +16,11 @@ pub(super) fn parse(body: &[u8]) -> Result<Value, Problem> {
         let at = error.valid_up_to();
         Unstorable::new("body", format!("must be UTF-8, which it is not at byte {at}"))
     })?;
-    serde_json::from_str(text).or_else(|error| {
-        let halves_as_nul = halves_as_nul(text);
-        halves_as_nul
-            .and_then(|text| serde_json::from_str(&text).ok())
-            .ok_or_else(|| Problem::BadRequest(format!("invalid JSON: {error}")))
+    bounded_json(text).or_else(|error| match error {
+        Unread::TooMuch => Err(Unstorable::new("body", format!("has {error}")).into()),
+        Unread::Invalid(_) => halves_as_nul(text)
+            .and_then(|text| bounded_json(&text).ok())
+            .ok_or_else(|| Problem::BadRequest(format!("invalid JSON: {error}"))),
     })
 }
 

@@ -138,13 +138,14 @@ impl Reading {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::RootPath;
     use crate::file::Root;
     use crate::watch::Directory;
     use std::path::Path;
 
     fn body(root: &Path, digest: Version) -> Reading {
         let file = FileRef::new(Root::Exports, "a.mp3");
-        let opened = Directory::open(root).unwrap().open_file(&file.name).unwrap();
+        let opened = Directory::open(&RootPath::from(root)).unwrap().open_file(&file.name).unwrap();
         AudioBody::new(file, opened, digest, None, Questions::default(), Arc::default())
             .into_reading(Throttle::default())
             .0

@@ -1,13 +1,13 @@
 //! The canary: a hidden file of our own, whose event must come.
 
-use std::fs::OpenOptions;
+use std::ffi::OsStr;
 use std::io;
-use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::{Hints, Questions};
+use super::{Directory, Hints, Questions};
+use crate::config::RootPath;
 use crate::file::Root;
 
 /// The name of the probe file. It begins with a dot, and is gone at once.
@@ -32,19 +32,20 @@ impl Canary {
     /// It proves that this kernel's own writes are told of, and the watch lives. What another
     /// machine writes into a shared directory no canary can prove: that a look finds out, which
     /// sees changes that no event told of.
-    pub async fn send(root: Root, path: &Path, hints: &Hints, questions: &Questions) -> Self {
+    pub async fn send(root: Root, path: &RootPath, hints: &Hints, questions: &Questions) -> Self {
         let mut seen = hints.canary();
         seen.mark_unchanged();
-        let path = path.join(CANARY);
+        let path = path.clone();
         let written = questions.ask(root, None, move |_| {
             // What a killed daemon left behind is in the way; so is whatever somebody put there for
             // us to follow or to wait for.
-            match std::fs::remove_file(&path) {
+            let (directory, name) = (Directory::open(&path)?, OsStr::new(CANARY));
+            match directory.remove(name) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
-            drop(OpenOptions::new().write(true).create_new(true).open(&path)?);
-            std::fs::remove_file(&path)
+            directory.make_file(name)?;
+            directory.remove(name)
         });
         if let Err(error) = written.await {
             return Self::NotWritten(error);
@@ -58,18 +59,20 @@ impl Canary {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::watch::{Eye, Sight};
 
     async fn send(path: &Path, hints: &Hints) -> Canary {
-        Canary::send(Root::Reports, path, hints, &Questions::default()).await
+        Canary::send(Root::Reports, &RootPath::from(path), hints, &Questions::default()).await
     }
 
     #[tokio::test]
     async fn a_canary_is_seen_where_events_come_and_leaves_nothing_behind() {
         let root = tempfile::tempdir().unwrap();
         let hints = Hints::default();
-        let mut eye = Eye::new(root.path(), hints.clone());
+        let mut eye = Eye::new(&RootPath::from(root.path()), hints.clone());
         assert!(matches!(eye.check(true).await, Sight::New));
         assert!(matches!(send(root.path(), &hints).await, Canary::Seen));
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
@@ -82,7 +85,7 @@ mod tests {
             (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
         std::fs::write(&outside, "precious").unwrap();
         let (place, hints) = (root.path().join(CANARY), Hints::default());
-        let mut eye = Eye::new(root.path(), hints.clone());
+        let mut eye = Eye::new(&RootPath::from(root.path()), hints.clone());
         assert!(matches!(eye.check(true).await, Sight::New));
         std::os::unix::fs::symlink(outside.path(), &place).unwrap();
         assert!(matches!(send(root.path(), &hints).await, Canary::Seen));

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::PathBuf;
 
 use rustix::fs::{
     AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, Stat, fstat, mkdirat, openat, renameat,
@@ -13,7 +13,8 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::file::Stamp;
+use crate::config::RootPath;
+use crate::file::{Printable, Stamp};
 
 /// The word for a symbolic link.
 pub const A_LINK: &str = "a symbolic link";
@@ -40,11 +41,25 @@ pub struct OpenedFile {
 }
 
 impl Directory {
-    /// Opens the directory that a path leads to. The path itself is the operator's word, so links
-    /// in it are followed.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self { fd: openat(CWD, path, flags, Mode::empty())? })
+    /// Opens a root, name by name, since openat2(2) is not to be had under RestrictSUIDSGID
+    /// (`faults.md` 7.3).
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotADirectory`], which says so, where a link has taken the place of what was
+    /// none before.
+    pub fn open(root: &RootPath) -> io::Result<Self> {
+        walk(root, OFlags::RDONLY)
+    }
+
+    /// The same, to be asked what it is and for nothing else: no event tells of that.
+    pub fn find(root: &RootPath) -> io::Result<Self> {
+        walk(root, OFlags::PATH)
+    }
+
+    /// Makes an empty file in it. What has the name already, a link or anything else, is an error.
+    pub fn make_file(&self, name: &OsStr) -> io::Result<()> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        Ok(drop(openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)?))
     }
 
     /// Opens a directory in it.
@@ -142,6 +157,39 @@ impl OpenedFile {
     }
 }
 
+/// Goes to a root, and opens it for what `last` says.
+fn walk(root: &RootPath, last: OFlags) -> io::Result<Directory> {
+    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let top = if root.steps().is_empty() { last } else { OFlags::PATH };
+    let mut fd = openat(CWD, "/", flags | top, Mode::empty())?;
+    let mut walked = PathBuf::from("/");
+    for (number, step) in root.steps().iter().enumerate() {
+        let kind = if number + 1 == root.steps().len() { last } else { OFlags::PATH };
+        let links = if step.follow { OFlags::empty() } else { OFlags::NOFOLLOW };
+        walked.push(&step.name);
+        fd = match openat(&fd, &step.name, flags | kind | links, Mode::empty()) {
+            Err(Errno::NOTDIR | Errno::LOOP) if is_link(&fd, &step.name) => {
+                return Err(io::Error::new(
+                    io::ErrorKind::NotADirectory,
+                    format!(
+                        "{} has become a symbolic link, and was none when ytv2d started, so that it \
+                         is not followed: put the directory back, or restart ytv2d if the link is \
+                         yours",
+                        Printable(walked.as_os_str().as_bytes())
+                    ),
+                ));
+            }
+            found => found?,
+        };
+    }
+    Ok(Directory { fd })
+}
+
+fn is_link(directory: &OwnedFd, name: &OsStr) -> bool {
+    statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
+}
+
 fn entry(stat: &Stat) -> Entry {
     let kind = FileType::from_raw_mode(stat.st_mode);
     if kind == FileType::RegularFile {
@@ -180,7 +228,7 @@ mod tests {
         std::os::unix::fs::symlink("nowhere", at("dangling")).unwrap();
         rustix::fs::mknodat(CWD, at("fifo"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
 
-        let directory = Directory::open(root.path()).unwrap();
+        let directory = Directory::open(&RootPath::from(root.path())).unwrap();
         assert!(directory.open_file(name("plain")).unwrap().is_unchanged().unwrap());
         for (other, word) in [
             ("directory", "a directory"),
@@ -199,9 +247,37 @@ mod tests {
     }
 
     #[test]
+    fn a_step_that_has_become_a_link_is_not_taken_and_one_that_was_one_is() {
+        let top = tempfile::tempdir().unwrap();
+        let at = |name: &str| top.path().join(name);
+        for name in ["a/b", "outside/b", "operators"] {
+            std::fs::create_dir_all(at(name)).unwrap();
+        }
+        std::os::unix::fs::symlink("operators", at("link")).unwrap();
+        let below = RootPath::new(at("a/b"));
+        let linked = RootPath::new(at("link"));
+        let open = |root: &RootPath| Directory::open(root).map(drop).and(Directory::find(root));
+        assert!(open(&below).is_ok() && open(&linked).is_ok());
+        std::fs::rename(at("a"), at("moved")).unwrap();
+        assert_eq!(open(&below).unwrap_err().kind(), io::ErrorKind::NotFound);
+        std::os::unix::fs::symlink("outside", at("a")).unwrap();
+        let error = open(&below).unwrap_err();
+        assert!(error.to_string().contains("/a has become a symbolic link"), "{error}");
+        std::fs::remove_file(at("a")).unwrap();
+        std::fs::write(at("a"), "").unwrap();
+        let error = open(&below).unwrap_err();
+        assert!(!error.to_string().contains("link"), "{error}");
+        std::fs::remove_file(at("link")).unwrap();
+        std::os::unix::fs::symlink("outside", at("link")).unwrap();
+        assert!(open(&linked).is_ok());
+        assert!(open(&RootPath::new("/".into())).is_ok());
+    }
+
+    #[test]
     fn what_goes_on_in_what_is_no_file_does_not_make_it_another() {
         let root = tempfile::tempdir().unwrap();
-        let (directory, inside) = (Directory::open(root.path()).unwrap(), root.path().join("x"));
+        let (directory, inside) =
+            (Directory::open(&RootPath::from(root.path())).unwrap(), root.path().join("x"));
         let look = || directory.look(name("x")).unwrap().unwrap();
         std::fs::create_dir(&inside).unwrap();
         let before = look();
@@ -217,7 +293,8 @@ mod tests {
     fn a_change_while_a_file_is_open_is_noticed() {
         let root = tempfile::tempdir().unwrap();
         std::fs::write(root.path().join("f"), "one").unwrap();
-        let opened = Directory::open(root.path()).unwrap().open_file(name("f")).unwrap();
+        let opened =
+            Directory::open(&RootPath::from(root.path())).unwrap().open_file(name("f")).unwrap();
         std::fs::write(root.path().join("f"), "two").unwrap();
         assert!(!opened.is_unchanged().unwrap());
     }
@@ -228,7 +305,7 @@ mod tests {
         for file in ["b.json", "a.json", "c.txt"] {
             std::fs::write(root.path().join(file), "").unwrap();
         }
-        let directory = Directory::open(root.path()).unwrap();
+        let directory = Directory::open(&RootPath::from(root.path())).unwrap();
         let names = directory.names(|name| name.as_bytes().ends_with(b".json")).unwrap();
         assert_eq!(names, ["a.json", "b.json"]);
     }

@@ -2,7 +2,7 @@
 //! path leads to.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use notify::{Config, INotifyWatcher, RecursiveMode, Watcher};
@@ -11,7 +11,8 @@ use rustix::io::Errno;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::Hints;
+use super::{Directory, Hints};
+use crate::config::RootPath;
 use crate::file_system;
 
 /// How long a file system may take to say what lies at a path. A dead mount never does.
@@ -23,7 +24,7 @@ const MNT_ID_UNIQUE: StatxFlags = StatxFlags::from_bits_retain(0x4000);
 
 /// Watches one directory, which may come and go.
 pub struct Eye {
-    path: PathBuf,
+    path: RootPath,
     hints: Hints,
     watching: Option<Watching>,
     /// A question that has not been answered: no second one is asked meanwhile, since each would
@@ -65,8 +66,8 @@ pub enum Sight {
 }
 
 impl Eye {
-    pub fn new(path: &Path, hints: Hints) -> Self {
-        Self { path: path.to_owned(), hints, watching: None, asked: None, doubtful: false }
+    pub fn new(path: &RootPath, hints: Hints) -> Self {
+        Self { path: path.clone(), hints, watching: None, asked: None, doubtful: false }
     }
 
     /// Looks at the root, and places the watch anew where it must be; without `events` there is
@@ -125,7 +126,7 @@ impl Eye {
     }
 
     fn place(&self, watcher: &mut INotifyWatcher) -> notify::Result<()> {
-        watcher.watch(&self.path, RecursiveMode::NonRecursive)
+        watcher.watch(&*self.path, RecursiveMode::NonRecursive)
     }
 
     async fn identity(&mut self) -> io::Result<Identity> {
@@ -150,7 +151,9 @@ impl Eye {
 }
 
 /// Which directory a path leads to, if it may be read. Nothing is opened: that would be an event.
-fn identity(path: &Path) -> io::Result<Identity> {
+fn identity(root: &RootPath) -> io::Result<Identity> {
+    Directory::find(root)?;
+    let path: &Path = root;
     let stat = stat(path)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
         return Err(Errno::NOTDIR.into());
@@ -187,7 +190,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let root = parent.path().join("reports");
         let hints = Hints::default();
-        let mut eye = Eye::new(&root, hints.clone());
+        let mut eye = Eye::new(&RootPath::from(&*root), hints.clone());
         assert!(matches!(eye.check(true).await, Sight::Lost(_)));
         std::fs::write(&root, "a file").unwrap();
         assert!(matches!(eye.check(true).await, Sight::Lost(_)));
@@ -210,7 +213,7 @@ mod tests {
     async fn a_root_is_looked_at_without_an_event_and_without_a_watch_where_none_is_wanted() {
         let root = tempfile::tempdir().unwrap();
         let hints = Hints::default();
-        let mut eye = Eye::new(root.path(), hints.clone());
+        let mut eye = Eye::new(&RootPath::from(root.path()), hints.clone());
         assert!(matches!(eye.check(false).await, Sight::New));
         assert!(matches!(eye.check(false).await, Sight::Steady));
         std::fs::write(root.path().join("unseen.json"), "{}").unwrap();

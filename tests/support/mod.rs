@@ -11,6 +11,7 @@ pub mod daemon;
 pub mod dashboard;
 pub mod ends;
 pub mod fixtures;
+pub mod flipper;
 pub mod http;
 pub mod memory;
 pub mod mp3;

@@ -63,7 +63,7 @@ pub fn locate(path: &Path, config: &Config) -> Result<FileRef, Refusal> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let Some(parent) = parent else { return Ok(FileRef::new(by_ending, name)) };
     let same = |root: &Root| {
-        let root = config.watch.path(*root);
+        let root: &Path = config.watch.path(*root);
         let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| PathBuf::from(path));
         parent == root || real(parent) == real(root)
     };
