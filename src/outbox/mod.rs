@@ -20,6 +20,7 @@ mod quarantine;
 mod room;
 pub(crate) mod schema;
 mod sql;
+mod summaries;
 pub(crate) mod tally;
 mod waiting;
 mod writer;
