@@ -21,6 +21,7 @@ mod register;
 mod room;
 pub(crate) mod schema;
 mod sql;
+mod summaries;
 pub(crate) mod tally;
 mod waiting;
 mod writer;
