@@ -40,7 +40,7 @@ pub struct Concurrency {
 struct Round {
     number: u64,
     answers: usize,
-    /// How many of them came while all the room was in use.
+    /// How many of them came while more waited for room.
     crowded: usize,
     took: Vec<Duration>,
 }
@@ -92,8 +92,8 @@ impl Concurrency {
     }
 
     /// The target took what was sent in a round, or refused it for what it is. `took` is how long
-    /// that lasted, where it says something about the target; `crowded`, whether all the room was in
-    /// use.
+    /// that lasted, where it says something about the target; `crowded`, whether more
+    /// waited for room.
     pub fn answered(&mut self, round: u64, took: Option<Duration>, crowded: bool) {
         if round != self.round.number {
             return;

@@ -160,6 +160,8 @@ pub struct Dispatcher {
     aloft: HashMap<ContentId, Aloft>,
     /// How many of them still have something to do with the target: reports, and audio.
     flying: Flying,
+    /// No room was left when something was last started.
+    crowded: bool,
     /// Counts the reloads, since a token that is refused may be the one before.
     generation: u64,
     /// A look at the health is under way.
@@ -179,6 +181,7 @@ impl Dispatcher {
             jitter,
             aloft: HashMap::new(),
             flying: Flying::default(),
+            crowded: false,
             generation: 0,
             looking: false,
             contact_ms: None,
@@ -223,11 +226,13 @@ impl Dispatcher {
     /// says when the next is due.
     pub fn choose(&mut self, rows: &[Due], now_ms: i64) -> (Vec<Due>, Option<i64>) {
         let mut chosen = Vec::new();
+        self.crowded = false;
         for due in rows {
             if !Self::is_due(due, now_ms) {
                 return (chosen, Some(due.due_ms));
             }
             if !self.has_any_room() {
+                self.crowded = true;
                 break;
             }
             if self.has_room(due.kind) && !self.aloft.contains_key(&due.id) {
@@ -349,7 +354,6 @@ impl Dispatcher {
         let Some(aloft) = self.aloft.get(&due.id).filter(|_| self.breaker.open().is_none()) else {
             return;
         };
-        let crowded = self.flying.all() >= self.concurrency.limit();
         match verdict {
             Verdict::Later { .. } | Verdict::Unreachable(_) => {
                 self.concurrency.overloaded(aloft.round);
@@ -357,7 +361,7 @@ impl Dispatcher {
             Verdict::Accepted(_) | Verdict::Refused(_) | Verdict::Unproven(_) => {
                 // What audio takes says how large it is.
                 let took = (aloft.kind == Kind::Report).then_some(took);
-                self.concurrency.answered(aloft.round, took, crowded);
+                self.concurrency.answered(aloft.round, took, self.crowded);
             }
             // Whatever is wrong there, it is not that there is too much of it.
             Verdict::Erred(_)

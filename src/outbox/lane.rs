@@ -348,7 +348,7 @@ pub fn conclude(
             .query_row(params![target, item, version], |row| row.get(0))?,
         _ => false,
     };
-    let settled = settle(connection, settlement)?;
+    let settled = write_down(connection, settlement, is_buried)?;
     Ok((settled, if is_news { Some(concluded(connection, *item)?) } else { None }))
 }
 
@@ -366,10 +366,19 @@ fn concluded(connection: &Connection, item: i64) -> rusqlite::Result<Concluded> 
     Ok(Concluded { kind, id, at })
 }
 
+#[cfg(test)]
 pub fn settle(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<Settled> {
+    conclude(connection, settlement).map(|(settled, _)| settled)
+}
+
+fn write_down(
+    connection: &Connection,
+    settlement: &Settlement,
+    is_buried: bool,
+) -> rusqlite::Result<Settled> {
     history::keep(connection, settlement)?;
     let Settlement { target, item, sent_no, at_ms, outcome, .. } = settlement;
-    if grave::buried_ms(connection, *item)?.is_some() {
+    if is_buried {
         return Ok(Settled::Open);
     }
     let (failures, error, due_ms, strikes, state) = match outcome {
