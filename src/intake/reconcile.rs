@@ -33,8 +33,8 @@ const SUSPECTS: usize = 100;
 /// A name, and what is recorded of it.
 #[derive(Debug)]
 pub(super) struct Pair {
-    pub name: OsString,
-    pub known: Option<Stamp>,
+    pub(super) name: OsString,
+    pub(super) known: Option<Stamp>,
     /// It is there, and ours: names are sorted out as they are listed.
     is_listed: bool,
 }
