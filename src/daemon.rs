@@ -156,6 +156,7 @@ pub async fn run(
         settings: setting.clone(),
         journal: journal.clone(),
         verifier,
+        questions: questions.clone(),
         heartbeat,
         started_ms: clock::now_ms(),
     };
@@ -164,6 +165,13 @@ pub async fn run(
         answering.await;
         Ok(())
     });
+    let deleting = Arc::new(callback::Desk::new(
+        outbox.clone(),
+        setting.clone(),
+        journal.clone(),
+        questions.clone(),
+        [reports.clone(), exports.clone()],
+    ));
     let callback = setting.borrow().callback.as_ref().map(|callback| callback.listen);
     if let Some(address) = callback {
         let listener = callback::bind(address).await.map_err(|error| match error.kind() {
@@ -171,19 +179,13 @@ pub async fn run(
             std::io::ErrorKind::AddrNotAvailable => anyhow::Error::from(error),
             _ => Misconfigured(error).into(),
         })?;
-        let hints = [reports.clone(), exports.clone()];
-        let desk = callback::Desk::new(outbox.clone(), setting.clone(), questions.clone(), hints);
-        let hearing = callback::serve(listener, desk, stop.clone());
+        let hearing = callback::serve(listener, Arc::clone(&deleting), stop.clone());
         tasks.spawn(async move {
             hearing.await;
             Ok(())
         });
     }
-    let sweeping = callback::sweep(setting.clone(), questions.clone(), stop.clone());
-    tasks.spawn(async move {
-        sweeping.await;
-        Ok(())
-    });
+    tasks.spawn(callback::sweep(deleting, stop.clone()));
     let delivering = Lanes {
         outbox: outbox.clone(),
         only: None,

@@ -28,6 +28,8 @@ pub enum Happening {
     Failed,
     /// Not tried again until its file changes.
     Parked,
+    /// It was deleted at the dashboard, and is not sent any more.
+    Deleted,
     TargetUp,
     TargetDown,
     RootLost,
@@ -37,13 +39,14 @@ pub enum Happening {
 }
 
 impl Happening {
-    pub const ALL: [Happening; 11] = [
+    pub const ALL: [Happening; 12] = [
         Happening::Seen,
         Happening::Due,
         Happening::Started,
         Happening::Delivered,
         Happening::Failed,
         Happening::Parked,
+        Happening::Deleted,
         Happening::TargetUp,
         Happening::TargetDown,
         Happening::RootLost,
@@ -60,6 +63,7 @@ impl Happening {
             Happening::Delivered => "delivered",
             Happening::Failed => "failed",
             Happening::Parked => "parked",
+            Happening::Deleted => "deleted",
             Happening::TargetUp => "target_up",
             Happening::TargetDown => "target_down",
             Happening::RootLost => "root_lost",

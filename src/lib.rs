@@ -30,6 +30,7 @@ pub mod target;
 pub mod watch;
 
 // Work.
+pub mod check;
 pub mod direct;
 pub mod drain;
 pub mod heartbeat;

@@ -579,3 +579,212 @@ fn a_deletion_is_off_unless_it_is_configured() {
     assert!(said.out.contains("listen = \"\"") && said.out.contains("keep = \"30d\""), "{said:?}");
     daemon.stop();
 }
+
+/// Where a daemon keeps today's deleted files of a root.
+fn today(root: &Path) -> PathBuf {
+    let day = jiff::Zoned::now().with_time_zone(jiff::tz::TimeZone::UTC).date();
+    root.join(".ytv2d-trash").join(day.to_string())
+}
+
+/// Keeps a file from being moved to the trash: there is no name left for it there. Gives what is in
+/// the way.
+fn obstruct(path: &Path) -> Vec<PathBuf> {
+    let (day, name) = (today(path.parent().unwrap()), path.file_name().unwrap().to_str().unwrap());
+    fs::create_dir_all(&day).unwrap();
+    let in_the_way: Vec<PathBuf> = (0..1000)
+        .map(|n| if n == 0 { day.join(name) } else { day.join(format!("{name}.{n}")) })
+        .collect();
+    in_the_way.iter().for_each(|path| fs::write(path, "").unwrap());
+    in_the_way
+}
+
+#[test]
+fn what_cannot_be_moved_is_named_stays_away_and_is_moved_at_the_next_start() {
+    let stage = stage();
+    let daemon = stage.start();
+    let report = report(1);
+    let id = &report.expected.id;
+    let [json, audio] = delivered(&stage, &report, 1);
+    let in_the_way = obstruct(&audio);
+    let mark = stage.mark();
+    let (status, answer) = delete(&daemon, id);
+    assert_eq!((status, &answer["deleted_files"]), (200, &json!(1)), "{answer}");
+    assert!(answer["errors"].to_string().contains("cannot be moved to the trash"), "{answer}");
+    assert!(!json.exists() && audio.exists());
+    assert_eq!(states(&stage, id), ["dropped", "dropped"]);
+
+    let name = audio.file_name().unwrap().to_str().unwrap();
+    let is_named = |stage: &Stage| {
+        let listed = stage.json(&["list", "--state", "invalid"]);
+        assert_eq!(listed[0]["path"], format!("exports/{name}"), "{listed:#}");
+        let reason = listed[0]["reason"].as_str().unwrap();
+        assert!(reason.starts_with("deleted at the dashboard, and cannot be moved"), "{reason}");
+        assert_eq!(stage.json(&["status"])["healthy"], false);
+    };
+    is_named(&stage);
+    // Neither a look nor an order makes anything else of it.
+    rescan(&stage);
+    stage.ask(&["retry", "--state", "invalid"]);
+    stage.ask(&["retry", "--all"]);
+    stage.settle();
+    is_named(&stage);
+    daemon.stop();
+    let daemon = stage.start();
+    stage.settle();
+    is_named(&stage);
+    daemon.stop();
+
+    in_the_way.iter().for_each(|path| fs::remove_file(path).unwrap());
+    let daemon = stage.start();
+    daemon.wait_for_line(PATIENCE, |line| {
+        line["message"] == "deleted at the dashboard: moved to the trash"
+    });
+    assert!(!audio.exists());
+    assert_eq!(fs::read(today(&stage.config.exports()).join(name)).unwrap(), mp3(1, 1));
+    stage.settle();
+    assert_eq!(stage.json(&["status"])["healthy"], true);
+    assert_eq!(stage.json(&["list", "--state", "invalid"]), json!([]));
+    assert!(stage.told_after(mark).is_empty(), "{:?}", stage.told_after(mark));
+    daemon.stop();
+}
+
+#[test]
+fn what_could_not_be_moved_and_says_something_new_by_now_is_not_moved_any_more() {
+    let stage = stage();
+    let daemon = stage.start();
+    let report = report(1);
+    let [json, _] = delivered(&stage, &report, 1);
+    let in_the_way = obstruct(&json);
+    assert_eq!(delete(&daemon, &report.expected.id).0, 200);
+    assert!(json.exists());
+    daemon.stop();
+    let newer = fixtures::report_revised(Shape::UniversalYoutube, 1, 1);
+    stage.put(&newer);
+    in_the_way.iter().for_each(|path| fs::remove_file(path).unwrap());
+    let daemon = stage.start();
+    stage.holds(&newer);
+    assert_eq!(fs::read(&json).unwrap(), newer.bytes());
+    daemon.stop();
+}
+
+#[test]
+fn a_kill_between_the_grave_and_the_trash_loses_nothing_and_the_next_start_ends_it() {
+    let strace = std::process::Command::new("strace").args(["-o", "/dev/null", "true"]).output();
+    if !strace.is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: there is no strace here (apt-get install strace)");
+        return;
+    }
+    let mut stage = stage();
+    let trace = stage.config.path().join("trace").display().to_string();
+    // Nothing else in the daemon moves a file in this way.
+    let words = ["strace", "-f", "-qq", "-o", &trace, "-e", "trace=renameat2", "-e"];
+    stage.config.wrapper = words.map(str::to_owned).to_vec();
+    stage.config.wrapper.push("inject=renameat2:signal=SIGKILL:when=1".to_owned());
+    let daemon = stage.start();
+    let report = report(1);
+    let id = &report.expected.id;
+    let paths = delivered(&stage, &report, 1);
+    let headers = [("X-Sync-Secret", SECRET), ("Connection", "close")];
+    let target = format!("/api/delete/{id}");
+    let reply = exchange(address(&daemon), &request("DELETE", &target, &headers, b""));
+    assert!(reply.is_err(), "nobody is left to answer");
+    daemon.wait_exit(PATIENCE);
+    assert!(paths.iter().all(|path| path.exists()));
+
+    stage.config.wrapper.clear();
+    let mark = stage.mark();
+    let daemon = stage.start();
+    stage.settle();
+    let moved = || paths.iter().all(|path| !path.exists());
+    let begun = Instant::now();
+    while !moved() {
+        assert!(begun.elapsed() < PATIENCE, "they are still there");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(trash(&stage.config.reports()), [report.file_name.as_str()]);
+    assert!(stage.told_after(mark).is_empty(), "{:?}", stage.told_after(mark));
+    assert_eq!(states(&stage, id), ["dropped", "dropped"]);
+    assert_eq!(stage.json(&["status"])["healthy"], true);
+    daemon.stop();
+}
+
+#[test]
+fn a_deletion_is_an_event() {
+    let stage = stage();
+    let daemon = stage.start();
+    let report = report(1);
+    delivered(&stage, &report, 1);
+    let events = command::Running::piped(command::command(&stage, &["events", "--json"]));
+    let begun = Instant::now();
+    let mut n = 10;
+    while !stage.dashboard.wait_until(Duration::from_millis(100), |_| events.has_said("seen")) {
+        // It listens from some moment on, which nobody is told.
+        assert!(begun.elapsed() < PATIENCE, "nobody tells of anything");
+        stage.put(&self::report(n));
+        n += 1;
+    }
+    fs::write(stage.config.report("broken.json"), "{").unwrap();
+    stage.settle();
+    assert_eq!(delete(&daemon, &report.expected.id).0, 200);
+    assert_eq!(post(&daemon, &json!({ "files": ["broken"] }))["deleted"], 1);
+    let text = events.wait_for("the events", |text| text.contains("broken.json\",\"words\":\"del"));
+    let told: Vec<Value> = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .filter(|event: &Value| event["event"] == "deleted")
+        .map(|event| json!([event["kind"], event["content"], event["path"]]))
+        .collect();
+    let id = &report.expected.id;
+    let expected = [
+        json!(["report", id, null]),
+        json!(["audio", id, null]),
+        json!([null, null, "reports/broken.json"]),
+    ];
+    assert_eq!(told, expected);
+    daemon.stop();
+}
+
+#[test]
+fn what_was_deleted_stays_away_though_the_outbox_is_lost() {
+    let stage = stage();
+    let daemon = stage.start();
+    let (first, other) = (report(1), report(2));
+    let id = &first.expected.id;
+    let paths = delivered(&stage, &first, 1);
+    delivered(&stage, &other, 2);
+    let saved = [fs::read(&paths[0]).unwrap(), fs::read(&paths[1]).unwrap()];
+    stage.dashboard.delete(id);
+    assert_eq!(delete(&daemon, id).0, 200);
+    daemon.stop();
+    for (path, bytes) in paths.iter().zip(&saved) {
+        fs::write(path, bytes).unwrap();
+    }
+    let outbox = stage.config.outbox();
+    for lost in ["is corrupt", "is gone"] {
+        match lost {
+            "is corrupt" => fs::write(&outbox, vec![b'x'; 8192]).unwrap(),
+            _ => fs::remove_file(&outbox).unwrap(),
+        }
+        let _none = fs::remove_file(outbox.with_extension("db-wal"));
+        let mark = stage.mark();
+        let daemon = stage.start();
+        daemon.wait_for_line(PATIENCE, |line| {
+            line["message"] == "what was deleted at the dashboard before stays deleted"
+        });
+        stage.settle();
+        let told = stage.told_after(mark);
+        assert_eq!(
+            told,
+            [format!("audio {}", other.expected.id), format!("report {}", other.expected.id)]
+        );
+        assert!(stage.dashboard.record(id).is_none(), "{lost}");
+        assert_eq!(states(&stage, id), ["dropped", "dropped"], "{lost}");
+        let (said, _) = stage.said(&["why", id]);
+        assert!(said.contains("deleted at the dashboard on 2"), "{said}");
+        daemon.stop();
+    }
+    let daemon = stage.start();
+    stage.put(&fixtures::report_revised(Shape::UniversalYoutube, 1, 1));
+    stage.holds(&fixtures::report_revised(Shape::UniversalYoutube, 1, 1));
+    daemon.stop();
+}

@@ -309,3 +309,40 @@ fn check_faulty(config: &Config) -> Checked {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     Checked { status: output.status.code(), lines: report["checks"].as_array().unwrap().clone() }
 }
+
+#[test]
+fn what_only_the_daemon_was_handed_is_checked_by_the_daemon() {
+    let stage = Stage::new();
+    let daemon = stage.start();
+    // As systemd does it: the token, and the address, in the service's environment alone.
+    let unhanded = |arguments: &[&str]| {
+        let mut command = command(&stage.config);
+        let text = stage.config.toml().replace(&format!("url = {:?}", stage.config.url), "");
+        fs::write(stage.config.file(), text).unwrap();
+        let output = command.env_remove("INGEST_TOKEN").arg("--json").args(arguments).output();
+        let output = output.unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let lines = report["checks"].as_array().unwrap().clone();
+        Checked { status: output.status.code(), lines }
+    };
+    let checked = unhanded(&["--write"]);
+    assert_eq!(checked.status, Some(0), "{:#?}", checked.lines);
+    checked.says("configuration", "warning", "ingest.url: not set");
+    checked.says("token", "ok", "accepted");
+    checked.says("test record", "ok", "deleted again");
+    checked.says("daemon", "ok", "healthy");
+    checked.says("reports", "ok", "0 .json files");
+    assert_eq!(checked.line("token")["target"], "dashboard");
+
+    stage.dashboard.set_token("another");
+    let checked = unhanded(&[]);
+    assert_eq!(checked.status, Some(1), "{:#?}", checked.lines);
+    checked.says("token", "failed", "authentication failed");
+
+    daemon.stop();
+    let checked = unhanded(&[]);
+    assert_eq!(checked.status, Some(78), "{:#?}", checked.lines);
+    checked.says("configuration", "failed", "not set");
+    let advice = checked.line("configuration")["advice"].as_str().unwrap();
+    assert!(advice.contains("systemctl start ytv2d"), "{advice}");
+}

@@ -68,6 +68,11 @@ fn the_rows_of_both_flavours_are_delivered_and_so_is_a_change_of_one() {
         shows(&stage, "aB-3_xY9zQk", "First");
         let record = stage.dashboard.record("aB-3_xY9zQk").unwrap();
         assert_eq!(record.text("comprehensive"), Some("Words of First"));
+        // That it is years old says nothing of how long it took.
+        wait_for_status(&stage, "counted", |s| s["targets"][0]["delivered"]["day"]["count"] == 1);
+        assert_eq!(stage.json(&["status"])["targets"][0]["latency"], serde_json::Value::Null);
+        let told = daemon.wait_for_line(PATIENCE, |line| line["message"] == "delivered");
+        assert!(told["since_change_ms"].is_null(), "{told}");
 
         insert(&writer, "zZ-3_xY9zQk", "Second");
         shows(&stage, "zZ-3_xY9zQk", "Second");
@@ -196,5 +201,125 @@ fn most_rows_gone_at_once_are_not_forgotten_until_that_is_meant() {
     assert!(stage.ask(&["rescan", "--root", "database", "--accept-removals"]).status.success());
     assert_eq!(stage.json(&["status"])["database"]["rows"], 0);
     assert_eq!(stage.dashboard.records().len(), 10);
+    daemon.stop();
+}
+
+#[test]
+fn rows_that_were_there_before_can_be_taken_as_delivered() {
+    let (mut stage, writer) = stage(MIGRATED);
+    stage.config = stage.config.with_toml("[watch]\nfirst_run = 'adopt'");
+    insert(&writer, "aB-3_xY9zQk", "There before");
+    let daemon = stage.start();
+    wait_for_status(&stage, "looked through", |s| !s["database"]["last_look"].is_null());
+    insert(&writer, "zZ-3_xY9zQk", "Came later");
+    shows(&stage, "zZ-3_xY9zQk", "Came later");
+    daemon.stop();
+    let daemon = stage.start();
+    wait_for_status(&stage, "looked through", |s| !s["database"]["last_look"].is_null());
+    stage.settle();
+    assert!(stage.dashboard.reports_of("aB-3_xY9zQk").is_empty(), "it is taken to be there");
+    writer
+        .execute("UPDATE content SET title = 'Changed' WHERE title = 'There before'", [])
+        .unwrap();
+    shows(&stage, "aB-3_xY9zQk", "Changed");
+    daemon.stop();
+}
+
+#[test]
+fn a_database_that_is_not_named_any_more_takes_nothing_back_and_none_of_it_is_sent_twice() {
+    let (mut stage, writer) = stage(DASHBOARD);
+    insert(&writer, "aB-3_xY9zQk", "First");
+    let daemon = stage.start();
+    shows(&stage, "aB-3_xY9zQk", "First");
+    stage.settle();
+    let mark = stage.mark();
+    assert!(stage.ask(&["pause"]).status.success());
+    insert(&writer, "zZ-3_xY9zQk", "Not sent yet");
+    wait_for_status(&stage, "two rows", |status| status["database"]["rows"] == 2);
+
+    let with = stage.config.extra_toml.clone();
+    let reload = |stage: &Stage| {
+        stage.config.write();
+        let (said, code) = stage.said(&["reload"]);
+        assert_eq!(code, Some(0), "{said}");
+    };
+    stage.config.extra_toml = with.replace("path = \"", "path = \"\" # \"");
+    assert_ne!(stage.config.extra_toml, with);
+    reload(&stage);
+    wait_for_status(&stage, "no database", |status| status["database"].is_null());
+    wait_for_status(&stage, "what was not sent", |status| {
+        status["targets"][0]["counts"]["vanished"] == 1
+            && status["targets"][0]["counts"]["due"] == 0
+    });
+    assert!(stage.ask(&["resume"]).status.success());
+    stage.settle();
+    assert_eq!(stage.told_after(mark), Vec::<String>::new());
+    assert_eq!(stage.dashboard.record("aB-3_xY9zQk").unwrap().title, "First", "it stays");
+    assert_eq!(stage.json(&["status"])["healthy"], true);
+
+    stage.config.extra_toml = with;
+    reload(&stage);
+    shows(&stage, "zZ-3_xY9zQk", "Not sent yet");
+    stage.settle();
+    assert_eq!(stage.told_after(mark), ["report zZ-3_xY9zQk"]);
+    daemon.stop();
+}
+
+/// The most memory that a process has held so far, in KiB.
+fn peak(pid: u32) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// `YTV2D_ROWS=100000` is how many there are (20,000 by itself).
+#[test]
+fn what_the_daemon_holds_does_not_grow_with_the_rows_that_it_takes_in() {
+    let rows: usize =
+        std::env::var("YTV2D_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(20_000);
+    let (stage, writer) = stage(MIGRATED);
+    // They pile up in the outbox.
+    stage.dashboard.refuse(true);
+    writer.pragma_update(None, "synchronous", "OFF").unwrap();
+    let fill = |from: usize, to: usize| {
+        let sql = format!(
+            "BEGIN;
+             WITH RECURSIVE n(i) AS (SELECT {from} UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {to})
+             INSERT INTO content SELECT printf('yt:ab-3_%06d', i), 'Row ' || i,
+                                        printf('aB-3_%06d', i), '2025-03-01T10:00:00Z' FROM n;
+             INSERT INTO content_summaries SELECT id, hex(zeroblob(1000)), 'audio' FROM content
+             WHERE id NOT IN (SELECT content_id FROM content_summaries);
+             COMMIT;"
+        );
+        writer.execute_batch(&sql).unwrap();
+    };
+    let wait_for_rows = |rows: usize| {
+        let mut before = 0;
+        let mut moved = std::time::Instant::now();
+        loop {
+            let now = stage.json(&["status"])["database"]["rows"].as_u64().unwrap() as usize;
+            if now == rows {
+                return;
+            }
+            if now > before {
+                (before, moved) = (now, std::time::Instant::now());
+            }
+            assert!(moved.elapsed() < PATIENCE, "it stopped at {now} of {rows}");
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    };
+    fill(0, rows / 10);
+    let daemon = stage.start();
+    wait_for_rows(rows / 10);
+    let early = peak(daemon.pid());
+    fill(rows / 10, rows);
+    wait_for_rows(rows);
+    let late = peak(daemon.pid());
+    eprintln!("{early} KiB at {} rows, {late} KiB at {rows}", rows / 10);
+    assert!(late - early < 16 << 10, "after {early} KiB it grew to {late} KiB");
+    assert!(late < 128 << 10, "{late} KiB");
+    // Nothing is lost of what came so fast.
+    let account = stage.json(&["why", &format!("aB-3_{:06}", rows - 1)]);
+    assert_eq!(account["files"][0]["exists"], true, "{account:#}");
     daemon.stop();
 }

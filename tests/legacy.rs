@@ -184,6 +184,20 @@ fn a_row_goes_again_only_when_something_in_it_has_changed() {
         .map(|line| line["action"].clone())
         .collect();
     assert_eq!(actions, ["created", "updated"]);
+
+    // The receipt keeps it.
+    let json = |arguments: &[&str]| -> Value {
+        serde_json::from_slice(&ends.ask(arguments).stdout).unwrap()
+    };
+    let account = json(&["why", &both.expected.id, "--json"]);
+    let deliveries = account["things"][0]["deliveries"].as_array().unwrap().clone();
+    let legacy = deliveries.iter().find(|delivery| delivery["target"] == "legacy").unwrap();
+    assert_eq!(legacy["action"], "updated", "{account:#}");
+    let said = String::from_utf8(ends.ask(&["why", &both.expected.id]).stdout).unwrap();
+    assert!(said.contains("acknowledged as updated"), "{said}");
+    let listed = json(&["list", "--json"]);
+    let row = listed.as_array().unwrap().iter().find(|row| row["target"] == "legacy").unwrap();
+    assert_eq!(row["action"], "updated", "{listed:#}");
     daemon.stop();
 }
 
@@ -422,4 +436,65 @@ fn a_target_that_comes_back_while_its_last_request_is_under_way_waits_for_that()
     ends.old_is_level();
     assert_eq!(ends.old.max_in_flight_per_id(), 1);
     daemon.stop();
+}
+
+/// What systemd makes of an environment file, by the program of its own that reads such files for a
+/// user's session; nothing where that is not here.
+fn as_systemd_hands_over(text: &str) -> Option<Vec<(String, String)>> {
+    const READER: &str =
+        "/usr/lib/systemd/user-environment-generators/30-systemd-environment-d-generator";
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join("environment.d")).unwrap();
+    fs::write(home.path().join("environment.d/nas.conf"), text).unwrap();
+    let output = Command::new(READER).env("XDG_CONFIG_HOME", home.path()).output().ok()?;
+    let text = String::from_utf8(output.stdout).unwrap();
+    let pair = |line: &str| {
+        let (name, value) = line.split_once('=').unwrap();
+        let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+        (name.to_owned(), quoted.unwrap_or(value).to_owned())
+    };
+    Some(text.lines().map(pair).filter(|(name, _)| CLEARED.contains(&name.as_str())).collect())
+}
+
+#[test]
+fn an_env_file_of_the_old_sync_is_taken_as_systemd_hands_it_over() {
+    let mut ends = Ends::new();
+    ends.configure(true, false, "");
+    let (url, secret) = (ends.old.url(), ends.old.secret());
+    let text = format!(
+        "# The NAS\r\nDUAL_SYNC=\"true\"  \r\nSQLITE_SYNC_ENABLED='TRUE'\r\n\
+         ; RENDER_API_URL=nowhere\r\nRENDER_DASHBOARD_URL=\"{url}/\"   \r\nSYNC_SECRET='{secret}'\r\n"
+    );
+    let Some(handed) = as_systemd_hands_over(&text) else {
+        eprintln!(
+            "SKIPPED: systemd's reader of environment files is not here (apt install systemd)"
+        );
+        return;
+    };
+    assert_eq!(handed.len(), 4, "{handed:?}");
+    ends.config.env = handed;
+    let daemon = Daemon::start_ready(&ends.config);
+    ends.put(&report(1));
+    ends.new_is_level();
+    ends.old_is_level();
+    assert!(!daemon.lines().iter().any(|line| line["warning"].is_string()));
+    daemon.stop();
+}
+
+#[test]
+fn what_a_container_hands_over_with_its_quotes_is_named() {
+    let mut ends = Ends::new();
+    ends.configure(true, false, "");
+    let url = format!("\"{}\"", ends.new.url());
+    for (variable, value) in [("POSTGRES_DASHBOARD_URL", &*url), ("INGEST_TOKEN", "'test-token'")] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ytv2d"));
+        command.arg("run").arg("--config").arg(ends.config.file()).stdin(Stdio::null());
+        for name in CLEARED {
+            command.env_remove(name);
+        }
+        let output = command.env("INGEST_TOKEN", "t").env(variable, value).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{said}");
+        assert!(said.contains(&format!("{variable}: ")) && said.contains("in quotes"), "{said}");
+    }
 }

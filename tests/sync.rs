@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 use serde_json::Value;
 
+use support::command::{Running, command};
 use support::dashboard::{Fault, Rule};
 use support::fixtures::{self, Shape, audio_name};
 use support::mp3::mp3;
@@ -118,5 +119,94 @@ fn the_old_names_of_the_commands_name_the_new_ones_and_work() {
     let (said, code) = stage.said(&["upload-to-render", path.to_str().unwrap(), "--wait"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("use: ytv2d upload"), "{said}");
+    daemon.stop();
+}
+
+#[test]
+fn a_terminal_shows_how_far_it_is_and_what_was_interrupted_goes_on_with_the_next() {
+    let stage = Stage::new();
+    let reports: Vec<_> = (1..=12).map(|n| fixtures::report(Shape::IngestReady, n)).collect();
+    stage.dashboard.inject(Rule::new(Fault::HoldThenRelease).reports());
+    reports.iter().for_each(|report| stage.put(report));
+    let daemon = stage.start();
+    stage.wait("some are under way", |state| state.held() == 4);
+
+    let mut sync = Running::on_terminal(command(&stage, &["sync"]), 100, 24);
+    let bar = sync.wait_for("a bar", |text| text.contains("] 0 of 12"));
+    assert!(bar.contains("\r[....") && bar.contains("\u{1b}[K"), "it is drawn over: {bar:?}");
+    // All but one that was not begun yet.
+    let begun: Vec<_> =
+        stage.dashboard.requests().into_iter().filter_map(|request| request.video_id).collect();
+    let last = reports.iter().find(|report| !begun.contains(&report.expected.id)).unwrap();
+    stage.dashboard.clear_faults();
+    stage.dashboard.inject(Rule::new(Fault::HoldThenRelease).id(&last.expected.id));
+    stage.dashboard.release();
+    let is_far = |text: &str| {
+        let line = text.rsplit('\r').next().unwrap_or_default();
+        line.contains("] 11 of 12, ") && line.contains(" a second, ") && line.contains(" left")
+    };
+    sync.wait_for("the count, the rate and the time left", is_far);
+    sync.interrupt();
+    assert_eq!(sync.wait_exit().code(), Some(130));
+    let said = sync.wait_for("what to do now", |text| text.contains("ytv2d sync again"));
+    assert!(said.contains("left\u{1b}[K\r\nytv2d: no longer looking on"), "{said:?}");
+
+    stage.dashboard.clear_faults();
+    stage.dashboard.release();
+    let outcome = stage.json(&["sync"]);
+    assert_eq!(outcome["done"], true, "{outcome:#}");
+    let [created, updated, unchanged, failed] = numbers(&outcome);
+    assert_eq!((created + updated + unchanged, failed), (12, 0), "{outcome:#}");
+    for report in &reports {
+        assert_eq!(stage.dashboard.reports_of(&report.expected.id).len(), 1, "each went once");
+    }
+    daemon.stop();
+}
+
+#[test]
+fn a_dry_run_looks_at_the_disk_and_the_database_and_takes_nothing_in() {
+    let mut stage = stage();
+    // Audio is taken in when it has been quiet for long, and the database looked at seldom.
+    stage.config.audio_quiet = "1h".to_owned();
+    let daemon = stage.start();
+    stage.wait("all reports", |state| state.records().count() == 3);
+    stage.wait("nothing in flight", |state| state.in_flight() == 0);
+    let path = stage.config.path().join("ytv2_content.db");
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch(
+            "UPDATE content SET title = 'Another';
+             INSERT INTO content VALUES ('yt:yy-3_xy9zqk', 'New', 'yY-3_xY9zQk', '2024-03-01T10:00:00Z');
+             INSERT INTO content_summaries VALUES ('yt:yy-3_xy9zqk', 'Words', 'comprehensive');",
+        )
+        .unwrap();
+    let mark = stage.mark();
+    let foretold = stage.json(&["sync", "--dry-run"]);
+    let of = |name: &str| {
+        let sources = foretold["sources"].as_array().unwrap();
+        let source = sources.iter().find(|source| source["root"] == name).unwrap().clone();
+        ["files", "new", "changed", "gone"].map(|key| source[key].as_u64().unwrap())
+    };
+    assert_eq!(of("reports"), [2, 0, 0, 0], "{foretold:#}");
+    assert_eq!(of("exports"), [1, 1, 0, 0], "{foretold:#}");
+    assert_eq!(of("database"), [2, 1, 1, 0], "{foretold:#}");
+    let (said, code) = stage.said(&["sync", "--dry-run"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("database: 2 rows, 1 new, 1 changed, 0 gone"), "{said}");
+    assert!(said.contains("0 would be sent, and up to 3 more"), "{said}");
+    let late = stage.json(&["sync", "--dry-run", "--from", "database", "--since", "2025-01-01"]);
+    assert_eq!(
+        (&late["sources"][0]["new"], &late["sources"][0]["changed"]),
+        (&0.into(), &1.into())
+    );
+    assert_eq!(stage.told_after(mark), Vec::<String>::new());
+    assert_eq!(stage.json(&["status"])["database"]["rows"], 1, "nothing was taken in");
+
+    std::fs::write(&path, vec![b'x'; 8192]).unwrap();
+    let (said, code) = stage.said(&["sync", "--dry-run"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("database: not looked through") && said.contains("reports: 2 files"));
+    let (said, code) = stage.said(&["sync", "--dry-run", "--from", "database"]);
+    assert_eq!(code, Some(1), "{said}");
     daemon.stop();
 }

@@ -57,7 +57,7 @@ impl Desk {
             // A row of the old database is none of ours to move; it does not open the grave either.
             let files =
                 files.map(|record| record.file).filter(|file| file.root != Root::Rows).collect();
-            let burials = vec![Burial { id: Some(id), kinds, files }];
+            let burials = vec![Burial { id: Some(id), kinds, files, standing: Vec::new() }];
             return Ok(Ok(Claim { burials, was_buried }));
         }
         Ok(Err(format!("{shown}: nothing is known of this id")))
@@ -87,7 +87,7 @@ impl Desk {
         for file in files.into_iter().filter(|file| !ignore.matches(&file.name)) {
             match self.outbox.file_record(file.clone()).await? {
                 Some(record) => {
-                    let mut burial = Burial { id: None, kinds: Vec::new(), files: vec![file] };
+                    let mut burial = unknown(file);
                     if let Some((kind, id)) = record.item {
                         burial.kinds.push(kind);
                         if kind == Kind::Report && with_audio {
@@ -102,7 +102,7 @@ impl Desk {
                     burials.push(burial);
                 }
                 None if self.stands(&file).await? => {
-                    burials.push(Burial { id: None, kinds: Vec::new(), files: vec![file] });
+                    burials.push(unknown(file));
                 }
                 None => {}
             }
@@ -152,4 +152,9 @@ impl Desk {
         });
         looked.await.map_err(|error| Trouble::Root { root, error })
     }
+}
+
+/// A file of which no id is known.
+fn unknown(file: FileRef) -> Burial {
+    Burial { id: None, kinds: Vec::new(), files: vec![file], standing: Vec::new() }
 }

@@ -5,12 +5,12 @@ use std::io;
 use std::mem;
 
 use jiff::Timestamp;
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::Desk;
-use super::trash::{Fate, Trash};
-use crate::file::{FileRef, Root};
-use crate::outbox::{Finding, Found, OutboxError};
+use crate::file::{FileRef, Root, Stamp};
+use crate::journal::{Happening, News};
+use crate::outbox::{Burial, DeletedFile, OutboxError};
 use crate::watch::Entry;
 
 /// So many are deleted between two commits.
@@ -97,101 +97,63 @@ impl Desk {
             deleted.before += usize::from(claim.was_buried && !stands);
             burials.extend(claim.burials);
         }
-        let mut ready = Vec::new();
         for burial in &mut burials {
             for file in mem::take(&mut burial.files) {
                 match looks.get(&file) {
                     Some(Entry::Other(what, _)) => deleted.errors.push(not_a_file(&file, what)),
-                    Some(Entry::File(_)) => {
-                        ready.push(file.clone());
-                        burial.files.push(file);
-                    }
+                    Some(Entry::File(stamp)) => burial.standing.push((file, *stamp)),
                     None => burial.files.push(file),
                 }
             }
         }
+        let standing: Vec<(FileRef, Stamp)> =
+            burials.iter().flat_map(|burial| burial.standing.clone()).collect();
         // Before anything is recorded, since this is what a full or a read-only disk refuses.
-        let trashes = self.open_trashes(&ready, now).await?;
-        self.outbox.bury(burials, now.as_millisecond()).await?;
-        self.move_away(trashes, ready, deleted).await;
+        let mut trashes = Vec::new();
+        for root in Root::ALL.into_iter().filter(|root| standing.iter().any(|f| f.0.root == *root))
+        {
+            let opened = self.open_trash(root, now).await;
+            trashes.push((root, opened.map_err(|error| Trouble::Trash { root, error })?));
+        }
+        self.outbox.bury(burials.clone(), now.as_millisecond()).await?;
+        self.tell(&burials, now);
+        for (root, trash) in trashes {
+            let of_root = standing.iter().filter(|(file, _)| file.root == root);
+            let files: Vec<DeletedFile> = of_root
+                .map(|(file, stamp)| DeletedFile {
+                    file: file.clone(),
+                    stamp: *stamp,
+                    why: String::new(),
+                })
+                .collect();
+            let moved = self.move_away(root, trash, files).await;
+            deleted.moved += moved.count;
+            deleted.errors.extend(moved.errors);
+        }
         Ok(())
     }
 
-    /// The trash of each root that files are to be moved in.
-    async fn open_trashes(
-        &self,
-        files: &[FileRef],
-        now: Timestamp,
-    ) -> Result<Vec<(Root, Trash)>, Trouble> {
-        let day = now.to_zoned(self.settings.borrow().watch.timezone.clone()).date();
-        let mut trashes = Vec::new();
-        for root in Root::ALL.into_iter().filter(|root| files.iter().any(|f| f.root == *root)) {
-            let path = self.settings.borrow().watch.path(root).to_owned();
-            let opened = self.questions.ask(root, None, move |_| Trash::open(&path, day)).await;
-            trashes.push((root, opened.map_err(|error| Trouble::Trash { root, error })?));
-        }
-        Ok(trashes)
-    }
-
-    async fn move_away(
-        &self,
-        trashes: Vec<(Root, Trash)>,
-        files: Vec<FileRef>,
-        deleted: &mut Deleted,
-    ) {
-        let mut gone = Vec::new();
-        for (root, trash) in trashes {
-            let files: Vec<FileRef> = files.iter().filter(|f| f.root == root).cloned().collect();
-            let moving = self.questions.ask(root, None, move |pulse| {
-                let take = |file: FileRef| {
-                    pulse.beat();
-                    let fate = trash.take(&file.name);
-                    (file, fate)
-                };
-                Ok(files.into_iter().map(take).collect::<Vec<_>>())
-            });
-            match moving.await {
-                Ok(fates) => {
-                    for (file, fate) in fates {
-                        match fate {
-                            Fate::Moved => {
-                                info!(%file, "deleted at the dashboard: moved to the trash");
-                                deleted.moved += 1;
-                                gone.push(file);
-                            }
-                            Fate::Absent => gone.push(file),
-                            Fate::NotAFile(what) => deleted.errors.push(not_a_file(&file, what)),
-                            Fate::Failed(error) => self.stays(root, &file, &error, deleted),
-                        }
-                    }
+    /// An event for each thing that was deleted; for each file, where nobody knows what it was.
+    fn tell(&self, burials: &[Burial], now: Timestamp) {
+        for Burial { id, kinds, files, standing } in burials {
+            let news = || News {
+                content: id.as_ref().map(ToString::to_string),
+                words: Some("deleted at the dashboard".to_owned()),
+                ..News::new(Happening::Deleted)
+            };
+            for kind in kinds {
+                self.journal.tell(News { kind: Some(*kind), ..news() }, now);
+            }
+            if kinds.is_empty() {
+                for file in files.iter().chain(standing.iter().map(|(file, _)| file)) {
+                    let (root, path) = (Some(file.root.to_string()), Some(file.to_string()));
+                    self.journal.tell(News { root, path, ..news() }, now);
                 }
-                Err(error) => self.stays(root, &root, &error, deleted),
             }
         }
-        // Whoever looked between the two may have found them. Where this fails, the next look
-        // finds them gone.
-        let until = crate::clock::now_ms();
-        let found = |file| Finding { file, found: Found::Gone(until) };
-        let gone: Vec<Finding> = gone.into_iter().map(found).collect();
-        if !gone.is_empty() {
-            let _found_by_the_intake = self.outbox.record(gone, false, until).await;
-        }
-    }
-
-    /// What could not be moved is there, and is to be recorded again: as something that is not sent.
-    fn stays(
-        &self,
-        root: Root,
-        what: &dyn std::fmt::Display,
-        error: &io::Error,
-        deleted: &mut Deleted,
-    ) {
-        warn!(file = %what, %error, "deleted at the dashboard, and cannot be moved to the trash");
-        deleted.errors.push(format!("{what}: cannot be moved to the trash: {error}"));
-        self.hints[root as usize].add_everything();
     }
 }
 
-fn not_a_file(file: &FileRef, what: &str) -> String {
+pub(super) fn not_a_file(file: &FileRef, what: &str) -> String {
     format!("{file}: is {what}; only regular files are deleted")
 }

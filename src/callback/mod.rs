@@ -1,6 +1,7 @@
 //! The delete callbacks: whoever shows the secret may say that something was deleted at the
 //! dashboard. Its files go to the trash, and it is not sent again.
 
+mod away;
 mod claim;
 mod delete;
 mod door;
@@ -31,6 +32,7 @@ use tracing::info;
 pub use sweeper::sweep;
 
 use crate::config::Config;
+use crate::journal::Journal;
 use crate::listener::{self, Bounds};
 use crate::outbox::Outbox;
 use crate::watch::{Hints, Questions};
@@ -56,6 +58,7 @@ const BOUNDS: Bounds = Bounds {
 pub struct Desk {
     outbox: Outbox,
     settings: watch::Receiver<Arc<Config>>,
+    journal: Journal,
     questions: Questions,
     /// By the number of their root.
     hints: [Hints; 2],
@@ -67,11 +70,12 @@ impl Desk {
     pub fn new(
         outbox: Outbox,
         settings: watch::Receiver<Arc<Config>>,
+        journal: Journal,
         questions: Questions,
         hints: [Hints; 2],
     ) -> Self {
         let (limiter, turn) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self { outbox, settings, questions, hints, limiter, turn }
+        Self { outbox, settings, journal, questions, hints, limiter, turn }
     }
 }
 
@@ -94,7 +98,7 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Answers until told to stop.
-pub async fn serve(listener: TcpListener, desk: Desk, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, desk: Arc<Desk>, stop: CancellationToken) {
     match listener.local_addr() {
         Ok(address) => info!(%address, "deletions are heard of here"),
         Err(error) => info!(%error, "deletions are heard of"),
@@ -102,13 +106,13 @@ pub async fn serve(listener: TcpListener, desk: Desk, stop: CancellationToken) {
     listener::serve(listener, router(desk), BOUNDS, stop.cancelled_owned()).await;
 }
 
-fn router(desk: Desk) -> Router {
+fn router(desk: Arc<Desk>) -> Router {
     Router::new()
         .route("/delete-reports", post(delete_reports))
         .route("/api/delete/{id}", delete(delete_item))
         .method_not_allowed_fallback(async || Refusal::WrongMethod)
         .fallback(async || Refusal::NotFound)
-        .with_state(Arc::new(desk))
+        .with_state(desk)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(RequestBodyTimeoutLayer::new(BODY_WAIT))
 }

@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::RootPath;
+use crate::file::Stamp;
 use crate::watch::{Directory, Entry, Pulse};
 
 /// Hidden, so that nobody takes it for a part of the archive.
@@ -33,6 +34,8 @@ pub enum Fate {
     Moved,
     /// Nothing stands there.
     Absent,
+    /// It is another one, or says something else by now.
+    Changed,
     /// It is no regular file; what it is, in a word.
     NotAFile(&'static str),
     Failed(io::Error),
@@ -47,10 +50,11 @@ impl Trash {
         Ok(Self { root, day })
     }
 
-    /// Moves a file there.
-    pub fn take(&self, name: &OsStr) -> Fate {
+    /// Moves a file there that was once seen like this. Its owner, rights or links may have changed.
+    pub fn take(&self, name: &OsStr, seen: Stamp) -> Fate {
         match self.root.look(name) {
-            Ok(Some(Entry::File(_))) => {}
+            Ok(Some(Entry::File(now))) if (Stamp { ctime_ns: seen.ctime_ns, ..now }) == seen => {}
+            Ok(Some(Entry::File(_))) => return Fate::Changed,
             Ok(Some(Entry::Other(what, _))) => return Fate::NotAFile(what),
             Ok(None) => return Fate::Absent,
             Err(error) => return Fate::Failed(error),
@@ -218,11 +222,19 @@ mod tests {
     fn what_has_the_name_of_another_lies_beside_it_and_only_files_are_taken() {
         let root = tempfile::tempdir().unwrap();
         let day = "2026-03-31".parse().unwrap();
+        let seen = |name: &str| match Directory::open(&RootPath::from(root.path()))
+            .unwrap()
+            .look(OsStr::new(name))
+        {
+            Ok(Some(Entry::File(stamp) | Entry::Other(_, stamp))) => stamp,
+            other => panic!("{other:?}"),
+        };
         for text in ["one", "two", "three"] {
             fs::write(root.path().join("a.json"), text).unwrap();
+            let stamp = seen("a.json");
             let trash = Trash::open(&RootPath::from(root.path()), day).unwrap();
-            assert!(matches!(trash.take(OsStr::new("a.json")), Fate::Moved));
-            assert!(matches!(trash.take(OsStr::new("a.json")), Fate::Absent));
+            assert!(matches!(trash.take(OsStr::new("a.json"), stamp), Fate::Moved));
+            assert!(matches!(trash.take(OsStr::new("a.json"), stamp), Fate::Absent));
         }
         let kept = |name: &str| fs::read_to_string(root.path().join(TRASH).join(name)).unwrap();
         assert_eq!(kept("2026-03-31/a.json"), "one");
@@ -234,8 +246,14 @@ mod tests {
         fs::create_dir(root.path().join("directory.json")).unwrap();
         let trash = Trash::open(&RootPath::from(root.path()), day).unwrap();
         for (name, word) in [("link.json", "a symbolic link"), ("directory.json", "a directory")] {
-            let fate = trash.take(OsStr::new(name));
+            let fate = trash.take(OsStr::new(name), seen(name));
             assert!(matches!(fate, Fate::NotAFile(what) if what == word), "{fate:?}");
         }
+
+        fs::write(root.path().join("b.json"), "as it was seen").unwrap();
+        let stamp = seen("b.json");
+        fs::write(root.path().join("b.json"), "something new").unwrap();
+        assert!(matches!(trash.take(OsStr::new("b.json"), stamp), Fate::Changed));
+        assert!(root.path().join("b.json").exists());
     }
 }

@@ -86,7 +86,7 @@ fn line(event: &Event, now: &Zoned) -> String {
     let news = &event.news;
     let style = match news.event {
         Happening::Delivered | Happening::TargetUp | Happening::RootFound => GOOD,
-        Happening::Failed | Happening::Missed => NOTED,
+        Happening::Failed | Happening::Deleted | Happening::Missed => NOTED,
         Happening::Parked | Happening::TargetDown | Happening::RootLost => BAD,
         Happening::Seen | Happening::Due | Happening::Started => PLAIN,
     };

@@ -186,7 +186,7 @@ mod tests {
             (finding(What::Stale, Some("ytv2d verify --fix"), false), "v  stale: a\\nb"),
             (
                 finding(What::Deleted, Some("ytv2d resend v"), false),
-                "v  deleted there: a\\nb; to send it again all the same: ytv2d resend v",
+                "v  deleted or hidden there: a\\nb; to send it again all the same: ytv2d resend v",
             ),
         ] {
             assert_eq!(line(&finding), text);
@@ -207,7 +207,7 @@ mod tests {
             lost: false,
             unlisted: None,
         };
-        assert_eq!(summary(&level), "dashboard is level in 1,200 ids: 1 deleted there\n");
+        assert_eq!(summary(&level), "dashboard is level in 1,200 ids: 1 deleted or hidden there\n");
         let found = [(What::Stale, 2), (What::Extra, 1)].into();
         let differs =
             Verified { differences: 3, left: 2, found, checked: 1, sampled: true, ..level };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use super::secret::{INGEST_TOKEN, SYNC_SECRET};
+use super::secret::{INGEST_TOKEN, SYNC_SECRET, is_quoted};
 use super::{ConfigFile, Environment, Token, Trust, transport};
 use crate::id::TargetName;
 
@@ -148,6 +148,9 @@ fn base_url(
             "{section}.url: not set: write the dashboard's address there, or into {variable}"
         ));
     };
+    if is_quoted(text.trim()) {
+        return Err(format!("{key}: the address stands in quotes: write it without them"));
+    }
     let url = Url::parse(text.trim().trim_end_matches('/')).map_err(|error| {
         format!("{key}: {error}: an address looks like https://dashboard.example.org")
     })?;

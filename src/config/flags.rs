@@ -45,7 +45,7 @@ impl Flags {
             if !is_true && !value.eq_ignore_ascii_case("false") {
                 warnings.push(format!(
                     "{name}: {value:?} is neither true nor false, and counts as false, as it did \
-                     for the old sync; write one of the two, without quotes"
+                     for the old sync; write one of the two, without quotes or a remark behind it"
                 ));
             }
             Some(is_true)

@@ -120,6 +120,12 @@ fn overrule(setting: &mut Setting, file: &ConfigFile, environment: Environment<'
             }
             return;
         }
+        // Whoever knows it can keep the watcher from raising the alarm.
+        ("heartbeat", "url") => {
+            let is_blank = |value: &Value| value.as_str().is_some_and(|url| url.trim().is_empty());
+            setting.value = setting.value.take().filter(is_blank);
+            return;
+        }
         ("outbox", "path") => "STATE_DIRECTORY",
         ("control", "socket") => "RUNTIME_DIRECTORY",
         _ => return,
@@ -242,6 +248,17 @@ mod tests {
     fn a_password_in_an_address_is_not_shown() {
         let settings = explained("[ingest]\nurl = 'http://u:pw@host'", &[]);
         assert_eq!(told(&settings, "ingest", "url"), "hidden from ytv2d.toml:2");
+    }
+
+    #[test]
+    fn the_address_of_the_watcher_is_not_shown() {
+        for (text, expected) in [
+            ("[heartbeat]\nurl = 'https://hc.example.org/s3cret'", "hidden from ytv2d.toml:2"),
+            ("[heartbeat]\nurl = ''", "\"\" from ytv2d.toml:2"),
+            ("", "\"\" from default"),
+        ] {
+            assert_eq!(told(&explained(text, &[]), "heartbeat", "url"), expected);
+        }
     }
 
     #[test]

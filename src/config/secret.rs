@@ -61,6 +61,12 @@ impl Places {
     }
 }
 
+/// Whether a value has kept the quotes that a shell, or systemd, would have taken away.
+pub(super) fn is_quoted(text: &str) -> bool {
+    let within = |quote| text.len() > 1 && text.starts_with(quote) && text.ends_with(quote);
+    within('"') || within('\'')
+}
+
 /// Whether a credential says anything: a blank one stands for none, which is what an optional one
 /// looks like (SetCredential=).
 fn is_filled(path: &Path) -> bool {
@@ -105,6 +111,9 @@ impl Token {
         let text = text.trim();
         if text.is_empty() {
             return Err(format!("{key}: the secret is empty"));
+        }
+        if is_quoted(text) {
+            return Err(format!("{key}: the secret stands in quotes: write it without them"));
         }
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(format!(
@@ -207,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_token_that_does_not_fit_a_header_is_refused_without_being_shown() {
-        for text in ["", "two words", "naïve", "a\u{7f}"] {
+        for text in ["", "two words", "naïve", "a\u{7f}", "\"quoted\"", "'quoted'"] {
             let error = Token::parse("INGEST_TOKEN", text).unwrap_err();
             assert!(error.starts_with("INGEST_TOKEN: "), "{error}");
             assert!(text.is_empty() || !error.contains(text), "{error}");

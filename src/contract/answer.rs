@@ -15,6 +15,9 @@ pub enum Action {
 }
 
 impl Action {
+    pub const ALL: [Action; 4] =
+        [Action::Created, Action::Updated, Action::Unchanged, Action::Superseded];
+
     /// The word on the wire and in the log.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -9,8 +9,9 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text::encode};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::wire::{Root, Status, Target};
+use super::wire::{Heartbeat, Root, Status, Target, Verified};
 use crate::drain::{LATENCY_BOUNDS_S, LaneStatus, Ledger};
+use crate::proof::What;
 
 /// What [`text`] is.
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -43,6 +44,8 @@ impl Collector for Figures {
         self.daemon(&mut sheet)?;
         self.roots(&mut sheet)?;
         self.targets(&mut sheet)?;
+        self.proof(&mut sheet)?;
+        self.heartbeat(&mut sheet)?;
         self.ledgers(&mut sheet)
     }
 }
@@ -103,6 +106,9 @@ impl Figures {
         };
         let help = "Whether the target is sent to: not asleep, stopped or paused";
         sheet.gauge("target_up", help, None, each(|target| Some(flag(target.state == "up"))))?;
+        let help = "Requests that it is given at once, at the most, as far as it bears them";
+        let limits = each(|target| Some(target.concurrency.limit as f64));
+        sheet.gauge("concurrency_limit", help, None, limits)?;
         let help = "For how long the oldest due item has been due";
         let ages =
             each(|target| Some(target.oldest_due.as_ref().map_or(0, |due| due.age_s) as f64));
@@ -116,6 +122,45 @@ impl Figures {
             })
         });
         sheet.gauge("items", "Items, by how they stand with the target", None, items)
+    }
+
+    /// Nothing of a target that was not verified since the start.
+    fn proof(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
+        let proofs = || {
+            let targets = self.status.targets.iter();
+            targets.filter_map(|target| Some((target.name.as_str(), target.verified.as_ref()?)))
+        };
+        let each = |value: fn(&Verified) -> f64| {
+            proofs().map(move |(target, verified)| (of(target), value(verified)))
+        };
+        let help = "When the target was last compared with what it ought to hold, since the start";
+        let at = each(|verified| verified.at.as_millisecond() as f64 / 1000.0);
+        sheet.gauge("verified_timestamp", help, Some(Unit::Seconds), at)?;
+        let help = "Ids that were looked at then";
+        sheet.gauge("verified_ids", help, None, each(|verified| verified.checked as f64))?;
+        let help = "Differences that were found then, by kind";
+        let differences = proofs().flat_map(|(target, verified)| {
+            What::ALL.map(|what| {
+                let count = verified.found.get(&what).copied().unwrap_or(0);
+                (vec![("target", target), ("kind", what.as_str())], count as f64)
+            })
+        });
+        sheet.gauge("verified_differences", help, None, differences)?;
+        let help = "Differences that were found then, and do not mend themselves";
+        sheet.gauge("verified_left", help, None, each(|verified| verified.left as f64))
+    }
+
+    /// Nothing where no watcher is to be told.
+    fn heartbeat(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
+        let Heartbeat { last, state, .. } = &self.status.heartbeat;
+        let is_on = state != "off";
+        let help = "Whether the watcher is told that all is well, and hears it";
+        let beating = is_on.then(|| (Vec::new(), flag(state == "beating")));
+        sheet.gauge("heartbeat_beating", help, None, beating)?;
+        let help = "When the watcher last heard it, since the start";
+        let last = last.filter(|_| is_on);
+        let last = last.map(|at| (Vec::new(), at.as_millisecond() as f64 / 1000.0));
+        sheet.gauge("heartbeat_last_success_timestamp", help, Some(Unit::Seconds), last)
     }
 
     fn ledgers(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
@@ -202,7 +247,7 @@ impl Sheet<'_> {
             let sum_s = ledger.latency_sum_ms as f64 / 1000.0;
             metric.encode_family(&of(target))?.encode_histogram::<NoLabelSet>(
                 sum_s,
-                ledger.delivered.count,
+                ledger.by_latency.iter().sum(),
                 &buckets,
                 None,
             )?;

@@ -2,6 +2,7 @@
 //! whoever watches over the NAS. Who may open it may use it.
 
 mod account;
+mod check;
 pub mod client;
 mod counts;
 mod events;
@@ -52,7 +53,7 @@ use crate::journal::Journal;
 use crate::listener::{self, Bounds};
 use crate::outbox::Outbox;
 use crate::verify::Verifier;
-use crate::watch::Hints;
+use crate::watch::{Hints, Questions};
 use events::Feed;
 use refusal::Refusal;
 
@@ -90,6 +91,7 @@ pub struct Desk {
     pub settings: watch::Receiver<Arc<Config>>,
     pub journal: Journal,
     pub verifier: Verifier,
+    pub questions: Questions,
     pub heartbeat: watch::Receiver<HeartbeatStatus>,
     /// Where the daemon is asked to read its configuration again.
     pub reload: mpsc::Sender<oneshot::Sender<Reloaded>>,
@@ -236,6 +238,10 @@ fn router(desk: Arc<Desk>, feed: Feed, stop: CancellationToken) -> Router {
         .route(
             "/sync",
             post(async |State(desk): Here, Asked(asked)| sync::sync(&desk, asked).await.map(Json)),
+        )
+        .route(
+            "/check",
+            post(async |State(desk): Here, Asked(asked)| Json(check::answer(&desk, asked).await)),
         )
         .route(
             "/events",

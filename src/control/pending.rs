@@ -38,6 +38,7 @@ impl Pending {
             due_at: None,
             changed_at: None,
             acknowledged_at: None,
+            action: None,
             parked_since: None,
             warning: None,
         }

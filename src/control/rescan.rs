@@ -53,7 +53,7 @@ pub async fn through(
     Ok(found)
 }
 
-fn told(root: Root, looked: Result<intake::Rescanned, NotLooked>) -> Rescanned {
+pub fn told(root: Root, looked: Result<intake::Rescanned, NotLooked>) -> Rescanned {
     let root = root.to_string();
     match looked {
         Err(why) => Rescanned { root, error: Some(why.to_string()), ..Rescanned::default() },

@@ -71,6 +71,14 @@ pub const ROUTES: &[Route] = &[
         gives: "Synced",
         what: "look through the sources, and say how every target stands with them",
     },
+    Route {
+        method: "POST",
+        path: "/check",
+        query: &["write"],
+        takes: None,
+        gives: "Checked",
+        what: "go the way to every target, with a test record on request",
+    },
     post("/reload", &[], "read the configuration again"),
     post("/adopt", &["target", "dry_run"], "take what was never acknowledged as delivered"),
     Route {

@@ -13,7 +13,7 @@ use super::wire::{self, Status, at};
 use crate::clock;
 use crate::config::Watch;
 use crate::delivery::ItemState;
-use crate::drain::{InFlight, LaneStatus, Ledger};
+use crate::drain::{AtOnce, InFlight, LaneStatus, Ledger};
 use crate::heartbeat::{self, HeartbeatStatus};
 use crate::intake::RootStatus;
 use crate::outbox::{Ended, OutboxError, Tallied, Tally};
@@ -178,6 +178,10 @@ fn target_of(lane: &LaneStatus, tally: &Tally, pending: usize, now_ms: i64) -> w
             })
         }),
         in_flight: lane.in_flight.iter().filter_map(flight).collect(),
+        concurrency: {
+            let AtOnce { now, limit, most } = lane.at_once;
+            wire::Concurrency { now, limit, most }
+        },
         last_success: lane.last_success_ms.and_then(at),
         last_error: lane.last_error.as_ref().map(|(_, why)| why.clone()),
         last_error_at: lane.last_error.as_ref().and_then(|(ms, _)| at(*ms)),

@@ -3,6 +3,8 @@
 
 use std::sync::PoisonError;
 
+use jiff::Timestamp;
+
 use super::Desk;
 use super::refusal::Refusal;
 use super::rescan;
@@ -11,6 +13,7 @@ use super::wire::{Rescanned, Sync, Synced, SyncedTarget, Totals};
 use crate::clock;
 use crate::delivery::Stored;
 use crate::file::Root;
+use crate::intake::Surveyor;
 use crate::outbox::Scope;
 
 /// Answers when everything was looked through.
@@ -25,7 +28,7 @@ pub async fn sync(desk: &Desk, asked: Sync) -> Result<Synced, Refusal> {
         })
         .collect();
     let sources: Vec<Rescanned> = match asked.dry_run {
-        true => Vec::new(),
+        true => survey(desk, &roots, asked.since).await,
         false => rescan::through(desk, &roots, false).await?,
     };
     let mut synced = Synced {
@@ -51,6 +54,18 @@ pub async fn sync(desk: &Desk, asked: Sync) -> Result<Synced, Refusal> {
         synced.targets.insert(target, found);
     }
     Ok(synced)
+}
+
+/// How the sources differ from what is recorded of them. Nothing is taken in.
+async fn survey(desk: &Desk, roots: &[Root], since: Option<Timestamp>) -> Vec<Rescanned> {
+    let config = desk.settings.borrow().clone();
+    let (outbox, questions) = (&desk.outbox, &desk.questions);
+    let surveyor = Surveyor { outbox, questions, config: &config, since };
+    let mut found = Vec::new();
+    for root in roots {
+        found.push(rescan::told(*root, surveyor.survey(*root).await));
+    }
+    found
 }
 
 async fn counted(desk: &Desk, scope: Scope) -> Result<SyncedTarget, Refusal> {

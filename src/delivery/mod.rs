@@ -3,6 +3,7 @@
 
 mod backoff;
 mod breaker;
+mod concurrency;
 mod evidence;
 mod health;
 mod latency;
@@ -13,6 +14,7 @@ mod verdict;
 
 pub use backoff::Backoff;
 pub use breaker::{Breaker, BreakerSettings, Cause, Gate, Jitter, LONGEST};
+pub use concurrency::Concurrency;
 pub use evidence::{Blame, Evidence, strikes_after};
 pub use health::{Health, judge_health};
 pub use latency::{Latencies, Latency};

@@ -1,7 +1,11 @@
 //! One attempt at one item: pack it and send it. What it means is for the dispatcher to say.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::Instant;
+
+use super::ahead::Prepared;
 use super::parcel::{Packed, Unpacked, open, pack, pack_row, read};
 use super::persist;
 use super::report::Reporter;
@@ -19,6 +23,7 @@ use crate::watch::{Pulse, Questions};
 /// Everything that one attempt needs.
 pub struct Attempt {
     pub due: Due,
+    pub prepared: Option<Prepared>,
     /// The target's row in the outbox.
     pub row: i64,
     pub outbox: Outbox,
@@ -60,6 +65,8 @@ pub struct Flight {
     pub row: Option<Version>,
     /// What it acknowledged without doing.
     pub warning: Option<String>,
+    /// From the request to the end of its answer; of several requests, the last.
+    pub took: Duration,
 }
 
 impl Attempt {
@@ -67,8 +74,12 @@ impl Attempt {
     ///
     /// # Errors
     /// Only those of the outbox.
-    pub async fn run(self) -> Result<Ended, OutboxError> {
-        let parcel = persist(|| self.outbox.parcel(self.row, self.due.item)).await?;
+    pub async fn run(mut self) -> Result<Ended, OutboxError> {
+        let prepared = self.prepared.take().filter(|known| known.era == self.outbox.era());
+        let parcel = match prepared {
+            Some(prepared) => Some(prepared.parcel),
+            None => persist(|| self.outbox.parcel(self.row, self.due.item)).await?,
+        };
         let end = match parcel {
             None => End::Moot,
             Some(parcel) => {
@@ -92,13 +103,13 @@ impl Attempt {
         let first = self.pack(parcel, 0).await?;
         let (mut bytes, offered) = (first.json.len() as u64, first.sent.len());
         let texts = first.texts;
-        let mut verdict = self.deliver(parcel, Load::Report(first.json)).await?;
+        let (mut verdict, mut took) = self.deliver(parcel, Load::Report(first.json)).await?;
         if took_fewer(&verdict, offered) {
             let again = self.pack(parcel, clock::now().as_second()).await?;
             bytes += again.json.len() as u64;
-            verdict = self.deliver(parcel, Load::Report(again.json)).await?;
+            (verdict, took) = self.deliver(parcel, Load::Report(again.json)).await?;
         }
-        let mut flight = Flight { bytes, taken: first.sent, ..Flight::default() };
+        let mut flight = Flight { bytes, taken: first.sent, took, ..Flight::default() };
         if took_fewer(&verdict, offered) {
             let warning = format!(
                 "the dashboard holds the record, but took fewer than the {offered} summaries sent: \
@@ -118,11 +129,13 @@ impl Attempt {
         let (json, digest) = self
             .ask(&parcel.source, move |pulse| pack_row(&of, |of| read(of, &config, pulse)))
             .await?;
-        let flight = Flight { bytes: json.len() as u64, row: Some(digest), ..Flight::default() };
+        let mut flight =
+            Flight { bytes: json.len() as u64, row: Some(digest), ..Flight::default() };
         if parcel.holds == Some(digest) {
             return Ok(End::Level(Arc::clone(parcel), flight));
         }
-        let verdict = self.deliver(parcel, Load::Report(json)).await?;
+        let (verdict, took) = self.deliver(parcel, Load::Report(json)).await?;
+        flight.took = took;
         Ok(End::Judged(Arc::clone(parcel), flight, verdict))
     }
 
@@ -153,7 +166,8 @@ impl Attempt {
             return Ok(End::Unfit(Arc::clone(parcel), why));
         }
         let mut flight = Flight { bytes: body.size(), ..Flight::default() };
-        let verdict = self.deliver(parcel, Load::Audio(body)).await?;
+        let (verdict, took) = self.deliver(parcel, Load::Audio(body)).await?;
+        flight.took = took;
         if self.is_looked_at(parcel, &verdict) {
             flight.warning = second_look::at_audio(&self.target, &parcel.id, flight.bytes).await;
         }
@@ -169,11 +183,13 @@ impl Attempt {
             && second_look::is_chosen(self.config.verify.mode, parcel.want)
     }
 
-    async fn deliver(&self, parcel: &Parcel, load: Load) -> Result<Verdict, Unpacked> {
+    /// Makes a request, and says how long it took.
+    async fn deliver(&self, parcel: &Parcel, load: Load) -> Result<(Verdict, Duration), Unpacked> {
+        let began = Instant::now();
         match self.target.deliver(&parcel.id, parcel.want_no, load, &self.progress).await {
             Sent::Changed => Err(Unpacked::Changed(parcel.source.file.clone())),
             Sent::Unreadable(error) => Err(Unpacked::Io(parcel.source.file.clone(), error)),
-            Sent::Verdict(verdict) => Ok(verdict),
+            Sent::Verdict(verdict) => Ok((verdict, began.elapsed())),
         }
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::config::{Breaker as BreakerConfig, Retry};
 use crate::contract::Action;
 use crate::delivery::{
-    Backoff, Blame, Breaker, BreakerSettings, Cause, Evidence, Gate, Health, Jitter, LONGEST,
-    Receipt, Verdict, strikes_after,
+    Backoff, Blame, Breaker, BreakerSettings, Cause, Concurrency, Evidence, Gate, Health, Jitter,
+    LONGEST, Receipt, Verdict, strikes_after,
 };
 use crate::id::{ContentId, Kind};
 use crate::outbox::Due;
@@ -24,6 +24,8 @@ const UNREADABLE: Backoff =
 const COLD_AFTER_MS: i64 = 10 * 60 * 1000;
 /// So many acknowledgements without proof, and it is not asked again.
 const UNPROVEN_MAX: u32 = 5;
+/// So many attempts may wait to be written down before nothing more is started: a few commits' worth.
+const UNWRITTEN_MAX: usize = 256;
 
 /// What a lane was told, as far as its decisions go.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -103,17 +105,61 @@ pub enum News {
     },
 }
 
+/// An attempt that is not settled.
+#[derive(Clone, Copy, Debug)]
+struct Aloft {
+    kind: Kind,
+    /// Which configuration it began with.
+    generation: u64,
+    /// Which round of the concurrency it began in.
+    round: u64,
+    /// All is over but the writing down.
+    landed: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Flying {
+    reports: usize,
+    audio: usize,
+}
+
+impl Flying {
+    fn all(self) -> usize {
+        self.reports + self.audio
+    }
+
+    fn of(&mut self, kind: Kind) -> &mut usize {
+        match kind {
+            Kind::Report => &mut self.reports,
+            Kind::Audio => &mut self.audio,
+        }
+    }
+}
+
+/// How many requests there are at a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AtOnce {
+    pub now: usize,
+    /// What the target bears, as far as is known.
+    pub limit: usize,
+    /// What it is given at the most.
+    pub most: usize,
+}
+
 /// Decides for one lane.
 #[derive(Debug)]
 pub struct Dispatcher {
     rules: Rules,
     breaker: Breaker,
+    concurrency: Concurrency,
     evidence: Evidence,
     jitter: Jitter,
-    /// Ids with an attempt under way, and which configuration it began with. Two attempts for one
-    /// id would race each other: a report that lands after its audio without knowing of it takes
-    /// the audio off the record (contract 0.2).
-    aloft: HashMap<ContentId, (Kind, u64)>,
+    /// Ids with an attempt under way, or one to be written down. Two attempts for one id would race
+    /// each other: a report that lands after its audio without knowing of it takes the audio off the
+    /// record (contract 0.2).
+    aloft: HashMap<ContentId, Aloft>,
+    /// How many of them still have something to do with the target: reports, and audio.
+    flying: Flying,
     /// Counts the reloads, since a token that is refused may be the one before.
     generation: u64,
     /// A look at the health is under way.
@@ -128,9 +174,11 @@ impl Dispatcher {
         Self {
             rules,
             breaker: Breaker::new(breaker_settings(&rules)),
+            concurrency: Concurrency::new(rules.parallel),
             evidence: Evidence::default(),
             jitter,
             aloft: HashMap::new(),
+            flying: Flying::default(),
             generation: 0,
             looking: false,
             contact_ms: None,
@@ -142,6 +190,7 @@ impl Dispatcher {
     pub fn reload(&mut self, rules: Rules, now_ms: i64) {
         self.rules = rules;
         self.breaker.set(breaker_settings(&rules));
+        self.concurrency.set(rules.parallel);
         self.breaker.nudge(now_ms);
         self.generation += 1;
     }
@@ -164,45 +213,61 @@ impl Dispatcher {
         self.contact_ms.is_none_or(|at| now_ms - at > COLD_AFTER_MS)
     }
 
-    /// How many rows of the outbox to look at, in order to fill what room there is.
-    pub fn window(&self) -> usize {
+    /// How many rows of the outbox to look at, in order to find so many that may be started.
+    pub fn window(&self, wanted: usize) -> usize {
         // Each id under way may have two rows, which must be passed over.
-        self.rules.parallel + 2 * self.aloft.len() + 1
+        wanted.max(self.concurrency.limit()) + 2 * self.aloft.len() + 1
     }
 
     /// Takes from the rows, which come in the order in which they are due, those that start now;
     /// says when the next is due.
-    pub fn choose(&mut self, rows: Vec<Due>, now_ms: i64) -> (Vec<Due>, Option<i64>) {
+    pub fn choose(&mut self, rows: &[Due], now_ms: i64) -> (Vec<Due>, Option<i64>) {
         let mut chosen = Vec::new();
         for due in rows {
-            if due.due_ms > now_ms && due.due_ms - now_ms <= LONGEST {
+            if !Self::is_due(due, now_ms) {
                 return (chosen, Some(due.due_ms));
             }
-            if !self.has_room(Kind::Report) && !self.has_room(Kind::Audio) {
+            if !self.has_any_room() {
                 break;
             }
             if self.has_room(due.kind) && !self.aloft.contains_key(&due.id) {
-                self.takes_off(&due);
-                chosen.push(due);
+                self.takes_off(due);
+                chosen.push(due.clone());
             }
         }
         (chosen, None)
     }
 
+    /// Whether something may be tried by now, or waits for a moment that another clock has named.
+    pub fn is_due(due: &Due, now_ms: i64) -> bool {
+        due.due_ms <= now_ms || due.due_ms - now_ms > LONGEST
+    }
+
+    /// Whether an id has an attempt that is not settled.
+    pub fn is_aloft(&self, id: &ContentId) -> bool {
+        self.aloft.contains_key(id)
+    }
+
     /// Whether there is room for one of a kind. While there is a limit, audio leaves room for a
     /// report, and one report goes beside audio that has the only room there is.
     fn has_room(&self, kind: Kind) -> bool {
-        let room = self.aloft.len() < self.rules.parallel;
+        let (flying, limit) = (self.flying, self.concurrency.limit());
+        if self.aloft.len() - flying.all() >= UNWRITTEN_MAX {
+            return false;
+        }
+        let room = flying.all() < limit;
         if !self.rules.limited {
             return room;
         }
-        let reports = self.aloft.values().filter(|(kind, _)| *kind == Kind::Report).count();
         match kind {
-            Kind::Report => room || reports == 0,
-            Kind::Audio => {
-                room && self.aloft.len() - reports < self.rules.parallel.saturating_sub(1).max(1)
-            }
+            Kind::Report => room || flying.reports == 0,
+            Kind::Audio => room && flying.audio < limit.saturating_sub(1).max(1),
         }
+    }
+
+    /// Whether there is room for anything.
+    pub fn has_any_room(&self) -> bool {
+        self.has_room(Kind::Report) || self.has_room(Kind::Audio)
     }
 
     /// Whether reports must be asked for alone, lest audio that comes before them hides them.
@@ -266,7 +331,49 @@ impl Dispatcher {
     }
 
     fn takes_off(&mut self, due: &Due) {
-        self.aloft.insert(due.id.clone(), (due.kind, self.generation));
+        let (generation, round) = (self.generation, self.concurrency.round());
+        let aloft = Aloft { kind: due.kind, generation, round, landed: false };
+        self.aloft.insert(due.id.clone(), aloft);
+        *self.flying.of(due.kind) += 1;
+    }
+
+    /// How many requests there are at a time, and may be.
+    pub fn at_once(&self) -> AtOnce {
+        let concurrency = &self.concurrency;
+        AtOnce { now: self.flying.all(), limit: concurrency.limit(), most: concurrency.most() }
+    }
+
+    /// Learns from the end of a request, which took so long, how many the target bears at once.
+    pub fn learn(&mut self, due: &Due, verdict: &Verdict, took: Duration) {
+        // A target that is only probed is not overloaded by us.
+        let Some(aloft) = self.aloft.get(&due.id).filter(|_| self.breaker.open().is_none()) else {
+            return;
+        };
+        let crowded = self.flying.all() >= self.concurrency.limit();
+        match verdict {
+            Verdict::Later { .. } | Verdict::Unreachable(_) => {
+                self.concurrency.overloaded(aloft.round);
+            }
+            Verdict::Accepted(_) | Verdict::Refused(_) | Verdict::Unproven(_) => {
+                // What audio takes says how large it is.
+                let took = (aloft.kind == Kind::Report).then_some(took);
+                self.concurrency.answered(aloft.round, took, crowded);
+            }
+            // Whatever is wrong there, it is not that there is too much of it.
+            Verdict::Erred(_)
+            | Verdict::Denied(_)
+            | Verdict::Misdirected(_)
+            | Verdict::Retired(_) => {}
+        }
+    }
+
+    /// What was under way for an id is over, but for the writing down: another may go.
+    pub fn landed(&mut self, id: &ContentId) {
+        if let Some(aloft) = self.aloft.get_mut(id)
+            && !std::mem::replace(&mut aloft.landed, true)
+        {
+            *self.flying.of(aloft.kind) -= 1;
+        }
     }
 
     /// Why nothing is sent but probes, and until when.
@@ -283,6 +390,7 @@ impl Dispatcher {
 
     /// What was under way for an id is settled.
     pub fn settled(&mut self, id: &ContentId) {
+        self.landed(id);
         self.aloft.remove(id);
     }
 
@@ -404,7 +512,7 @@ impl Dispatcher {
     fn stopped(&mut self, due: &Due, cause: Cause, now_ms: i64) -> Ruling {
         self.contact_ms = Some(now_ms);
         let why = cause.why().to_owned();
-        if self.aloft.get(&due.id).is_some_and(|(_, began)| *began < self.generation) {
+        if self.aloft.get(&due.id).is_some_and(|aloft| aloft.generation < self.generation) {
             // It was sent before the reload, which may have mended just this.
             return Ruling::Untouched { why, due_ms: None };
         }
@@ -516,13 +624,13 @@ mod tests {
         let audio = Due { kind: Kind::Audio, item: 11, ..due(1) };
         let later = Due { due_ms: 9, ..due(4) };
         let rows = vec![due(1), audio, due(2), due(3), later];
-        let (chosen, _) = dispatcher.choose(rows.clone(), 5);
+        let (chosen, _) = dispatcher.choose(&rows, 5);
         assert_eq!(chosen, [due(1), due(2)]);
         dispatcher.settled(&due(2).id);
-        let (chosen, _) = dispatcher.choose(rows[3..].to_vec(), 5);
+        let (chosen, _) = dispatcher.choose(&rows[3..], 5);
         assert_eq!(chosen, [due(3)]);
         dispatcher.settled(&due(1).id);
-        assert_eq!(dispatcher.choose(rows[4..].to_vec(), 5), (vec![], Some(9)));
+        assert_eq!(dispatcher.choose(&rows[4..], 5), (vec![], Some(9)));
     }
 
     #[test]
@@ -538,16 +646,16 @@ mod tests {
             let mut dispatcher = dispatcher();
             dispatcher.reload(Rules { parallel, limited, ..RULES }, 0);
             let rows: Vec<_> = (1..=4).map(audio).chain([due(5), due(6)]).collect();
-            assert_eq!(dispatcher.choose(rows.clone(), 0).0, chosen, "{parallel} {limited}");
-            assert_eq!(dispatcher.choose(rows, 0).0, [], "{parallel} {limited}");
+            assert_eq!(dispatcher.choose(&rows, 0).0, chosen, "{parallel} {limited}");
+            assert_eq!(dispatcher.choose(&rows, 0).0, [], "{parallel} {limited}");
         }
         // The only room is a report's: audio does not go beside it.
         let mut dispatcher = dispatcher();
         dispatcher.reload(Rules { parallel: 1, limited: true, ..RULES }, 0);
-        assert_eq!(dispatcher.choose(vec![due(1), audio(2), due(3)], 0).0, [due(1)]);
+        assert_eq!(dispatcher.choose(&[due(1), audio(2), due(3)], 0).0, [due(1)]);
         assert!(!dispatcher.wants_reports());
         dispatcher.settled(&due(1).id);
-        dispatcher.choose(vec![audio(2)], 0);
+        dispatcher.choose(&[audio(2)], 0);
         assert!(dispatcher.wants_reports());
     }
 
@@ -555,7 +663,7 @@ mod tests {
     fn a_clock_that_was_set_back_keeps_nothing_waiting() {
         let mut dispatcher = dispatcher();
         let rows = vec![Due { due_ms: LONGEST + 1, ..due(1) }];
-        assert_eq!(dispatcher.choose(rows.clone(), 0).0, rows);
+        assert_eq!(dispatcher.choose(&rows, 0).0, rows);
     }
 
     #[test]
@@ -679,7 +787,7 @@ mod tests {
     #[test]
     fn a_refusal_that_was_meant_for_the_old_token_says_nothing_of_the_new_one() {
         let mut dispatcher = dispatcher();
-        dispatcher.choose(vec![due(1), due(2)], 0);
+        dispatcher.choose(&[due(1), due(2)], 0);
         dispatcher.ruling(&due(1), Verdict::Denied("401".into()), 0);
         dispatcher.reload(RULES, 1);
         let ruling = dispatcher.ruling(&due(2), Verdict::Denied("401".into()), 2);

@@ -53,12 +53,13 @@ impl Ledger {
         self.created += 1;
     }
 
-    /// So many bytes were acknowledged, of a file that changed at `changed_ms`.
-    pub fn delivered(&mut self, bytes: u64, changed_ms: i64, now_ms: i64) {
+    /// So many bytes were acknowledged, so long after their file had changed, where that is known.
+    pub fn delivered(&mut self, bytes: u64, since_change_ms: Option<i64>, now_ms: i64) {
         self.delivered.add(bytes);
         self.pace.add(bytes, now_ms);
+        let Some(took_ms) = since_change_ms else { return };
         // A file's time may lie in the future.
-        let took_ms = u64::try_from(now_ms.saturating_sub(changed_ms)).unwrap_or(0);
+        let took_ms = u64::try_from(took_ms).unwrap_or(0);
         self.latencies.add(took_ms);
         let within = LATENCY_BOUNDS_S.iter().position(|bound| took_ms <= bound * 1000);
         self.by_latency[within.unwrap_or(LATENCY_BOUNDS_S.len())] += 1;
@@ -73,15 +74,16 @@ mod tests {
     #[test]
     fn a_delivery_is_entered_under_the_time_that_it_took() {
         let mut ledger = Ledger::default();
-        for (changed_ms, place) in
-            [(0, 4), (30_000, 0), (29_000, 0), (28_999, 1), (-100_000_000, 12)]
+        for (took_ms, place) in
+            [(30_000, 4), (0, 0), (1000, 0), (1001, 1), (100_030_000, 12), (-1000, 0)]
         {
             let before = ledger.by_latency[place];
-            ledger.delivered(7, changed_ms, 30_000);
-            assert_eq!(ledger.by_latency[place], before + 1, "{changed_ms}");
+            ledger.delivered(7, Some(took_ms), 30_000);
+            assert_eq!(ledger.by_latency[place], before + 1, "{took_ms}");
         }
-        ledger.delivered(7, 31_000, 30_000);
-        assert_eq!(ledger.delivered, Amount { count: 6, bytes: 42 });
+        // What does not tell when it changed is counted all the same.
+        ledger.delivered(7, None, 30_000);
+        assert_eq!(ledger.delivered, Amount { count: 7, bytes: 49 });
         assert_eq!(ledger.latencies.quantiles().map(|l| (l.p50_ms, l.of)), Some((1000, 6)));
         assert_eq!(ledger.latency_sum_ms, 30_000 + 1000 + 1001 + 100_030_000);
     }

@@ -1,5 +1,6 @@
 //! The drain: for each target who is due, one attempt, one settlement, as many at once as allowed.
 
+mod ahead;
 mod attempt;
 mod dispatcher;
 mod lanes;
@@ -30,7 +31,7 @@ use crate::config::Config;
 use crate::file::{FileRef, Root};
 use crate::id::{ContentId, Kind};
 use crate::journal::Journal;
-use crate::outbox::{Due, Outbox, OutboxError};
+use crate::outbox::{Due, Outbox, OutboxError, Parcel};
 use crate::target::Target;
 use crate::watch::{Hints, Questions, Touch};
 use attempt::Attempt;
@@ -40,7 +41,7 @@ pub use ledger::{LATENCY_BOUNDS_S, Ledger};
 pub use parcel::{is_there, payload, promised};
 use pilot::{Landed, Order, Pilot, Rows};
 use report::Reporter;
-pub use status::{InFlight, LaneStatus, Shut};
+pub use status::{AtOnce, InFlight, LaneStatus, Shut};
 
 /// How long attempts may take to end once the daemon is told to stop.
 pub const STOP_DEADLINE: Duration = Duration::from_secs(10);
@@ -80,12 +81,12 @@ impl Lane {
     /// # Errors
     /// Only those of the outbox; those of the target are what the outbox is for.
     async fn run(mut self, stop: CancellationToken) -> Result<(), OutboxError> {
-        let mut changes = self.outbox.changes();
+        let mut work = self.outbox.work();
         let mut pilot = Pilot::new(self.reporter(), self.row, self.rules(), jitter);
         let mut flights = Flights::new();
         loop {
             // Before asking, so that what changes meanwhile is not missed.
-            changes.mark_unchanged();
+            work.mark_unchanged();
             let paused_ms = self.outbox.paused_since(self.row);
             let (orders, wake) = match paused_ms {
                 // Word of the end of a pause comes as a change.
@@ -100,15 +101,19 @@ impl Lane {
             let wait = wake.map(|at| (at - clock::now_ms()).max(0).unsigned_abs());
             tokio::select! {
                 () = stop.cancelled() => break,
-                _ = changes.changed() => {}
+                _ = work.changed() => {}
                 _ = self.settings.changed() => {
                     self.renew_target();
                     pilot.reload(self.rules(), clock::now_ms());
                 }
                 Some(done) = flights.join_next(), if !flights.is_empty() => {
-                    let going_on = paused_ms.is_none();
-                    let orders = pilot.land(whole(done)?, clock::now_ms(), going_on);
-                    self.carry_out(orders, &mut flights);
+                    let (mut landed, going_on) = (Some(done), paused_ms.is_none());
+                    // Whatever else has landed by now, so that it is thought over once for all.
+                    while let Some(done) = landed {
+                        let orders = pilot.land(whole(done)?, clock::now_ms(), going_on);
+                        self.carry_out(orders, &mut flights);
+                        landed = flights.try_join_next();
+                    }
                 }
                 () = tokio::time::sleep(Duration::from_millis(wait.unwrap_or_default())),
                     if wait.is_some() => {}
@@ -148,11 +153,20 @@ impl Lane {
                         Ok(Landed::Probe(health, item))
                     });
                 }
-                Order::Attempt(due, progress) => {
+                Order::Attempt(due, prepared, progress) => {
                     let config = self.settings.borrow().clone();
                     let (reporter, questions) = (self.reporter(), self.questions.clone());
-                    let attempt =
-                        Attempt { due, row, outbox, target, config, reporter, progress, questions };
+                    let attempt = Attempt {
+                        due,
+                        prepared,
+                        row,
+                        outbox,
+                        target,
+                        config,
+                        reporter,
+                        progress,
+                        questions,
+                    };
                     flights.spawn(async move { attempt.run().await.map(Landed::Attempt) });
                 }
                 Order::AskHealth(in_doubt) => {
@@ -232,6 +246,21 @@ impl Lane {
 
 impl Rows for Lane {
     type Error = OutboxError;
+
+    fn era(&self) -> u64 {
+        self.outbox.era()
+    }
+
+    async fn ahead(
+        &self,
+        limit: usize,
+        now_ms: i64,
+    ) -> Result<Vec<(Due, Option<Parcel>)>, OutboxError> {
+        match &self.only {
+            None => self.outbox.ahead(self.row, limit, now_ms).await,
+            Some(_) => Ok(self.due(limit).await?.into_iter().map(|due| (due, None)).collect()),
+        }
+    }
 
     async fn due(&self, limit: usize) -> Result<Vec<Due>, OutboxError> {
         match &self.only {

@@ -5,6 +5,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::ahead::{Ahead, Prepared};
 use super::attempt::{End, Ended, Flight};
 use super::dispatcher::{Dispatcher, Doubt, News, Next, Rules, Ruling};
 use super::ledger::Ledger;
@@ -26,7 +27,18 @@ const CHANGED: Backoff = Backoff { first: Duration::from_secs(1), max: Duration:
 pub trait Rows {
     type Error;
 
-    /// The next deliveries in the order in which they are due, later ones included.
+    /// See [`Outbox::era`](crate::outbox::Outbox::era).
+    fn era(&self) -> u64;
+
+    /// The next deliveries in the order in which they are due, later ones included; with what there
+    /// is to know of those that are due by now.
+    fn ahead(
+        &self,
+        limit: usize,
+        now_ms: i64,
+    ) -> impl Future<Output = Result<Vec<(Due, Option<Parcel>)>, Self::Error>> + Send;
+
+    /// The same without that.
     fn due(&self, limit: usize) -> impl Future<Output = Result<Vec<Due>, Self::Error>> + Send;
 
     /// The same of reports alone.
@@ -50,7 +62,7 @@ pub enum Order {
     WarmUp,
     /// Look at the health, and for an item to go on with.
     Probe,
-    Attempt(Due, Arc<Progress>),
+    Attempt(Due, Option<Prepared>, Arc<Progress>),
     /// Look at the health, since whose fault an attempt was depends on it.
     AskHealth(Box<InDoubt>),
     /// Write down what an attempt for this id came to.
@@ -88,6 +100,7 @@ pub struct Pilot {
     /// The target's row in the outbox.
     row: i64,
     dispatcher: Dispatcher,
+    ahead: Ahead,
     in_flight: Vec<InFlight>,
     ledger: Arc<Mutex<Ledger>>,
     last_success_ms: Option<i64>,
@@ -101,6 +114,7 @@ impl Pilot {
             reporter,
             row,
             dispatcher,
+            ahead: Ahead::default(),
             in_flight: Vec::new(),
             ledger: Arc::default(),
             last_success_ms: None,
@@ -117,6 +131,7 @@ impl Pilot {
             until_ms,
         });
         status.in_flight.clone_from(&self.in_flight);
+        status.at_once = self.dispatcher.at_once();
         status.ledger = Arc::clone(&self.ledger);
         status.last_success_ms = self.last_success_ms;
         status.last_error.clone_from(&self.last_error);
@@ -146,17 +161,29 @@ impl Pilot {
         loop {
             match dispatcher.next(now_ms) {
                 Next::Land => return wait(None),
+                // Whatever lands makes room.
+                Next::Flow if !dispatcher.has_any_room() => return wait(None),
                 Next::Flow => {
-                    let all = rows.due(dispatcher.window()).await?;
-                    let (mut chosen, mut next) = dispatcher.choose(all, now_ms);
+                    // Before asking, so that what changes meanwhile is asked for anew.
+                    let (era, mut next) = (rows.era(), None);
+                    self.ahead.enter(era);
+                    let mut orders = self.start_from_ahead(now_ms);
+                    let dispatcher = &mut self.dispatcher;
+                    if self.ahead.rows().is_empty() && dispatcher.has_any_room() {
+                        let window = dispatcher.window(self.ahead.batch());
+                        let fetched = rows.ahead(window, now_ms).await?;
+                        let is_due = |due: &Due| Dispatcher::is_due(due, now_ms);
+                        next = self.ahead.refill(fetched, is_due, |id| dispatcher.is_aloft(id));
+                        orders.extend(self.start_from_ahead(now_ms));
+                    }
+                    let dispatcher = &mut self.dispatcher;
                     if dispatcher.wants_reports() {
-                        let reports = rows.due_reports(dispatcher.window()).await?;
-                        let (more, earliest) = dispatcher.choose(reports, now_ms);
-                        chosen.extend(more);
+                        let reports = rows.due_reports(dispatcher.window(1)).await?;
+                        let (more, earliest) = dispatcher.choose(&reports, now_ms);
+                        orders.extend(more.into_iter().map(|due| self.attempt(due, now_ms)));
                         next = [next, earliest].into_iter().flatten().min();
                     }
-                    let orders = chosen.into_iter().map(|due| self.attempt(due, now_ms));
-                    return Ok((orders.collect(), next));
+                    return Ok((orders, next));
                 }
                 Next::WarmUp => {
                     // Nobody is woken for nothing.
@@ -183,6 +210,11 @@ impl Pilot {
                 }
             }
         }
+    }
+
+    fn start_from_ahead(&mut self, now_ms: i64) -> Vec<Order> {
+        let (chosen, _) = self.dispatcher.choose(self.ahead.rows(), now_ms);
+        chosen.into_iter().map(|due| self.attempt(due, now_ms)).collect()
     }
 
     /// Takes in what has come to its end, and says what follows from it. While stopping, that is
@@ -224,7 +256,7 @@ impl Pilot {
                 End::Level(parcel, flight) => {
                     dispatcher.no_verdict(&due, "nothing to send any more", now_ms);
                     self.reporter.held_already(&parcel);
-                    let outcome = delivered(&parcel, flight, None);
+                    let outcome = delivered(&parcel, flight, None, None);
                     orders.push(self.settle(&parcel, outcome, now_ms));
                 }
                 End::Unfit(parcel, why) => {
@@ -237,6 +269,7 @@ impl Pilot {
                     ));
                 }
                 End::Judged(parcel, flight, verdict) => {
+                    dispatcher.learn(&due, &verdict, flight.took);
                     let ruling = dispatcher.ruling(&due, verdict, now_ms);
                     orders.push(self.ruled(parcel, flight, ruling, now_ms));
                 }
@@ -268,7 +301,7 @@ impl Pilot {
                 self.last_success_ms = Some(now_ms);
                 let is_new = action(&parcel, receipt) == Action::Created;
                 let mut ledger = self.ledger();
-                ledger.delivered(flight.bytes, parcel.changed_ms, now_ms);
+                ledger.delivered(flight.bytes, parcel.since_change_ms(now_ms), now_ms);
                 if is_new {
                     ledger.created();
                 }
@@ -279,7 +312,10 @@ impl Pilot {
             Ruling::Superseded { .. } | Ruling::AskHealth(_) => {}
         }
         let outcome = match ruling {
-            Ruling::Delivered(receipt) => delivered(&parcel, flight, receipt.public_url),
+            Ruling::Delivered(receipt) => {
+                let action = action(&parcel, &receipt);
+                delivered(&parcel, flight, receipt.public_url, Some(action))
+            }
             Ruling::Superseded { kept_no } => Outcome::Superseded { kept_no },
             Ruling::Parked { why } => Outcome::Parked { error: why },
             Ruling::Retry { why, strikes, due_ms, .. } => {
@@ -331,7 +367,8 @@ impl Pilot {
             since_ms: now_ms,
             progress: Arc::clone(&progress),
         });
-        Order::Attempt(due, progress)
+        let prepared = self.ahead.take(&due);
+        Order::Attempt(due, prepared, progress)
     }
 
     fn settled(&mut self, id: &ContentId) {
@@ -348,8 +385,9 @@ impl Pilot {
         self.in_flight.iter().find(|flight| flight.id == *id)?.progress.status()
     }
 
-    fn settle(&self, parcel: &Parcel, outcome: Outcome, now_ms: i64) -> Order {
+    fn settle(&mut self, parcel: &Parcel, outcome: Outcome, now_ms: i64) -> Order {
         self.ledger().ended(outbox::Ended::from(&outcome));
+        self.dispatcher.landed(&parcel.id);
         let settlement = Settlement {
             target: self.row,
             item: parcel.item,
@@ -358,17 +396,24 @@ impl Pilot {
             status: self.status_of(&parcel.id),
             outcome,
         };
+        self.in_flight.retain(|flight| flight.id != parcel.id);
         Order::Settle(parcel.id.clone(), settlement)
     }
 }
 
-fn delivered(parcel: &Parcel, flight: Flight, public_url: Option<String>) -> Outcome {
+fn delivered(
+    parcel: &Parcel,
+    flight: Flight,
+    public_url: Option<String>,
+    action: Option<Action>,
+) -> Outcome {
     Outcome::Delivered {
         version: parcel.want,
         fields: (parcel.kind == Kind::Report).then_some(flight.row.unwrap_or(parcel.digest)),
         taken: flight.taken,
         public_url,
         warning: flight.warning,
+        action,
     }
 }
 

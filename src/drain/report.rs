@@ -152,7 +152,7 @@ impl Reporter {
     fn delivered(&self, parcel: &Parcel, flight: &Flight, receipt: &Receipt) {
         let (id, kind, target) = (&parcel.id, parcel.kind, self.target);
         let action = action(parcel, receipt).as_str();
-        let since_change_ms = clock::now_ms() - parcel.changed_ms;
+        let since_change_ms = parcel.since_change_ms(clock::now_ms());
         let (bytes, status) = (flight.bytes, receipt.status);
         info!(%id, %kind, target, action, bytes, status, since_change_ms, "delivered");
         if let Some(warning) = &flight.warning {
@@ -161,7 +161,7 @@ impl Reporter {
         let news = journal::News {
             words: Some(action.to_owned()),
             bytes: Some(bytes),
-            since_change_ms: Some(since_change_ms),
+            since_change_ms,
             ..journal::News::new(Happening::Delivered)
         };
         self.tell(parcel, news);

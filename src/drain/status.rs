@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+pub use super::dispatcher::AtOnce;
 use super::ledger::Ledger;
 use crate::id::{ContentId, Kind};
 use crate::target::Progress;
@@ -17,6 +18,7 @@ pub struct LaneStatus {
     pub paused_ms: Option<i64>,
     /// What is under way.
     pub in_flight: Vec<InFlight>,
+    pub at_once: AtOnce,
     pub last_success_ms: Option<i64>,
     pub last_error: Option<(i64, String)>,
     pub ledger: Arc<Mutex<Ledger>>,

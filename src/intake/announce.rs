@@ -69,9 +69,10 @@ fn seen(Finding { file, found }: &Finding) -> News {
 
 fn problem(found: &Found) -> Option<&str> {
     match found {
-        Found::Problem(_, problem) | Found::Obstacle(_, problem) | Found::NotOurs(_, problem) => {
-            Some(problem)
-        }
+        Found::Problem(_, problem)
+        | Found::Obstacle(_, problem)
+        | Found::NotOurs(_, problem)
+        | Found::Deleted(_, problem) => Some(problem),
         Found::Report(..) | Found::Audio(..) | Found::Gone(_) => None,
     }
 }

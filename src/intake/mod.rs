@@ -14,6 +14,7 @@ mod rescan;
 mod rows;
 mod sight;
 mod status;
+mod survey;
 mod taking;
 
 use std::collections::HashMap;
@@ -40,6 +41,7 @@ pub use rescan::{Handle, NotLooked, Requests, Rescanned};
 use rescan::{Request, Through};
 pub use rows::{RowIntake, RowsStatus};
 pub use status::{Pending, RootStatus};
+pub use survey::Surveyor;
 
 /// A file that keeps changing is not looked at more often than this, whatever is configured.
 const QUIET_MIN: Duration = Duration::from_millis(100);

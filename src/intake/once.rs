@@ -31,7 +31,10 @@ pub fn read_once(file: &FileRef, config: &Arc<Config>, pairs: &Pairs) -> Result<
         .map_err(|error| failed(format!("its directory cannot be read: {error}")))?;
     match look::read(&directory, file, &rules, &Pulse::start()) {
         Outcome::Found(
-            Found::Problem(_, why) | Found::Obstacle(_, why) | Found::NotOurs(_, why),
+            Found::Problem(_, why)
+            | Found::Obstacle(_, why)
+            | Found::NotOurs(_, why)
+            | Found::Deleted(_, why),
         )
         | Outcome::Unfinished(_, why) => Err(failed(why)),
         Outcome::Found(found) => Ok(Finding { file: file.clone(), found }),

@@ -229,7 +229,7 @@ fn should_have_been_told(known: Option<Stamp>, now: Stamp, now_ms: i64) -> bool 
 
 /// The next pairs of a name and what is recorded of it, in order: names that are listed, recorded,
 /// or both, as far as `upto`.
-fn walk(
+pub(super) fn walk(
     names: &mut Peekable<impl Iterator<Item = OsString>>,
     known: &mut Peekable<impl Iterator<Item = (FileRef, Stamp)>>,
     upto: Option<&[u8]>,

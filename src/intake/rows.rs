@@ -21,11 +21,11 @@ use crate::clock;
 use crate::config::{FirstRun, Percent};
 use crate::content_db::{ContentDb, ContentDbError, ContentPage, ContentRow, DbStamp};
 use crate::file::{FileRef, Root, Stamp};
-use crate::outbox::{Finding, Found, OutboxError};
+use crate::outbox::{Finding, Found, Outbox, OutboxError};
 use crate::watch::{PATIENCE, is_mass_deletion};
 
 /// How many rows are compared at a time.
-const PAGE: usize = 500;
+pub(super) const PAGE: usize = 500;
 /// When a database is tried again that cannot be read, unless it is looked at sooner anyway.
 const RETRY: Duration = Duration::from_secs(60);
 
@@ -211,8 +211,12 @@ impl RowIntake {
                 self.ask(db, move |db| db.page(from.as_deref(), PAGE)).await?
             };
             from.clone_from(&page.next);
-            let findings = self.compare(page, after.take(), &mut counts, &mut gone).await?;
-            self.record(findings).await?;
+            let differing = compare(&self.tools.outbox, page, after.take()).await?;
+            counts.known += differing.known;
+            counts.new += differing.new.len();
+            counts.changed += differing.changed.len();
+            gone.extend(differing.gone);
+            self.record(differing.changed.into_iter().chain(differing.new).collect()).await?;
             after.clone_from(&from);
             if from.is_none() {
                 break;
@@ -236,44 +240,6 @@ impl RowIntake {
         let held_back = if why_held_back.is_some() { gone } else { 0 };
         let (files, gone) = (known + new + changed + held_back, gone - held_back);
         Ok(Rescanned { files, new, changed, gone, held_back, why_held_back, took })
-    }
-
-    /// Compares a page with what is recorded after a key, and as far as the page goes.
-    async fn compare(
-        &self,
-        page: ContentPage,
-        mut after: Option<Vec<u8>>,
-        counts: &mut Counts,
-        gone: &mut Vec<FileRef>,
-    ) -> Result<Vec<Finding>, OutboxError> {
-        let upto = page.next;
-        let mut rows: BTreeMap<Vec<u8>, ContentRow> =
-            page.rows.into_iter().map(|row| (row.key.clone(), row)).collect();
-        let mut findings = Vec::new();
-        'recorded: loop {
-            let recorded = self.tools.outbox.stamps(Root::Rows, after.take(), PAGE).await?;
-            let is_last = recorded.len() < PAGE;
-            after = recorded.last().map(|(file, _)| file.name_bytes().to_vec());
-            for (file, stamp) in recorded {
-                if upto.as_deref().is_some_and(|upto| file.name_bytes() > upto) {
-                    break 'recorded;
-                }
-                match rows.remove(file.name_bytes()) {
-                    Some(row) if row.is_as_of(&stamp) => counts.known += 1,
-                    Some(row) => {
-                        counts.changed += 1;
-                        findings.push(finding(row, Some(stamp)));
-                    }
-                    None => gone.push(file),
-                }
-            }
-            if is_last {
-                break;
-            }
-        }
-        counts.new += rows.len();
-        findings.extend(rows.into_values().map(|row| finding(row, None)));
-        Ok(findings)
     }
 
     /// Looks at one row, which is not what a lane was promised.
@@ -407,6 +373,46 @@ impl RowIntake {
             );
         }
     }
+}
+
+/// How a page of rows differs from what is recorded of them.
+pub(super) struct Differing {
+    pub known: usize,
+    pub new: Vec<Finding>,
+    pub changed: Vec<Finding>,
+    pub gone: Vec<FileRef>,
+}
+
+/// Compares a page with what is recorded after a key, and as far as the page goes.
+pub(super) async fn compare(
+    outbox: &Outbox,
+    page: ContentPage,
+    mut after: Option<Vec<u8>>,
+) -> Result<Differing, OutboxError> {
+    let upto = page.next;
+    let mut rows: BTreeMap<Vec<u8>, ContentRow> =
+        page.rows.into_iter().map(|row| (row.key.clone(), row)).collect();
+    let (mut known, mut changed, mut gone) = (0, Vec::new(), Vec::new());
+    'recorded: loop {
+        let recorded = outbox.stamps(Root::Rows, after.take(), PAGE).await?;
+        let is_last = recorded.len() < PAGE;
+        after = recorded.last().map(|(file, _)| file.name_bytes().to_vec());
+        for (file, stamp) in recorded {
+            if upto.as_deref().is_some_and(|upto| file.name_bytes() > upto) {
+                break 'recorded;
+            }
+            match rows.remove(file.name_bytes()) {
+                Some(row) if row.is_as_of(&stamp) => known += 1,
+                Some(row) => changed.push(finding(row, Some(stamp))),
+                None => gone.push(file),
+            }
+        }
+        if is_last {
+            break;
+        }
+    }
+    let new = rows.into_values().map(|row| finding(row, None)).collect();
+    Ok(Differing { known, new, changed, gone })
 }
 
 /// What a row is to the outbox, given what is recorded of it.

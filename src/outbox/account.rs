@@ -8,6 +8,7 @@ use super::level::stamp_of;
 use super::listing::stored;
 use super::sql::taken_from_text;
 use super::waiting;
+use crate::contract::Action;
 use crate::delivery::Stored;
 use crate::file::{FileRef, Root, Stamp};
 use crate::id::{ContentId, Kind, Version};
@@ -66,6 +67,8 @@ pub struct DeliveryRecord {
     pub known: Option<Version>,
     pub known_no: Option<i64>,
     pub acked_ms: Option<i64>,
+    /// What that was there.
+    pub action: Option<Action>,
     pub summaries: Vec<String>,
     pub public_url: Option<String>,
     pub warning: Option<String>,
@@ -168,7 +171,7 @@ fn deliveries(
     let mut records: Vec<DeliveryRecord> = connection
         .prepare_cached(
             "SELECT target.id, target.name, paused_ms, state, due_ms, failures, error, known,
-                    known_no, acked_ms, taken, public_url, warning
+                    known_no, acked_ms, taken, public_url, warning, action
              FROM delivery JOIN target ON target.id = delivery.target
              WHERE delivery.item = ?1 ORDER BY target.id",
         )?
@@ -191,6 +194,7 @@ fn deliveries(
                     .collect(),
                 public_url: row.get(11)?,
                 warning: row.get(12)?,
+                action: row.get(13)?,
                 attempts: Vec::new(),
             })
         })?

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use tracing::{error, info};
 
 use super::fault::{Fault, fault};
-use super::{OutboxError, beside, level, quarantine, schema};
+use super::{OutboxError, beside, level, quarantine, register, schema};
 use crate::clock;
 use crate::file::Root;
 
@@ -36,7 +36,7 @@ pub fn open(path: &Path) -> Result<Connection, OutboxError> {
                 .map_err(|source| OutboxError::file(path, source))?;
             error!(outbox = %path.display(), moved_to = %to.display(), why,
                 "the outbox was corrupt: it is moved aside and rebuilt from the files; what was \
-                 delivered before is sent again");
+                 delivered before is sent again, but for what was deleted at the dashboard");
             open_sound(path)?
         }
         outcome => outcome?,
@@ -81,6 +81,7 @@ fn open_sound(path: &Path) -> Result<Connection, OutboxError> {
         info!(outbox = %path.display(), "a new outbox is begun");
     }
     schema::migrate(&mut connection, version)?;
+    register::level(&connection, path, version == 0)?;
     Ok(connection)
 }
 

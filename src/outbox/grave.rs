@@ -6,12 +6,16 @@
 use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
 
 use super::level;
 use super::model::{Finding, Found};
 use super::sql::{State, taken_from_text};
-use crate::file::{FileRef, Root};
+use crate::file::{FileRef, Root, Stamp};
 use crate::id::{ContentId, Kind, Version};
+
+/// Why a file is still there that was deleted a moment ago.
+const TO_MOVE: &str = "deleted at the dashboard: it is to be moved to the trash";
 
 /// What is deleted in one go: an id's report, its audio or both, and the files that are taken away.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,30 +23,56 @@ pub struct Burial {
     /// Nothing, where no id is known of the files.
     pub id: Option<ContentId>,
     pub kinds: Vec<Kind>,
+    /// Those that are there no more.
     pub files: Vec<FileRef>,
+    /// Those that are, as they were seen: they are to be moved away.
+    pub standing: Vec<(FileRef, Stamp)>,
 }
 
-/// Records that files are gone, and that their items are not to be sent any more. What targets were
-/// known to hold of them is forgotten, since it was deleted there.
-pub fn bury(connection: &Connection, burials: &[Burial], now_ms: i64) -> rusqlite::Result<()> {
+/// One grave, by itself: what has to be known of a deletion where nothing else is known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Grave {
+    pub kind: Kind,
+    pub id: ContentId,
+    /// In milliseconds since 1970.
+    pub buried_ms: i64,
+    /// Digests of whatever its files said.
+    pub held: BTreeSet<Version>,
+}
+
+/// Records that files are gone, or are to be moved away, and that their items are not to be sent any
+/// more. What targets were known to hold of them is forgotten, since it was deleted there. Gives the
+/// graves that were dug.
+pub fn bury(
+    connection: &Connection,
+    burials: &[Burial],
+    now_ms: i64,
+) -> rusqlite::Result<Vec<Grave>> {
+    let mut graves = Vec::new();
     for burial in burials {
         let mut items = Vec::new();
         for kind in &burial.kinds {
             let Some(id) = &burial.id else { continue };
             // While the rows of its files are there to tell.
             if let Some(item) = item(connection, *kind, id)? {
-                items.push((item, held_by_files(connection, item)?));
+                let (kind, id) = (*kind, id.clone());
+                let held = held_by_files(connection, item)?;
+                items.push((item, Grave { kind, id, buried_ms: now_ms, held }));
             }
         }
-        let found = Found::Gone(now_ms);
-        let gone: Vec<Finding> = burial
-            .files
+        let gone = burial.files.iter().map(|file| (file, Found::Gone(now_ms)));
+        let standing = burial
+            .standing
             .iter()
-            .map(|file| Finding { file: file.clone(), found: found.clone() })
+            .map(|(file, stamp)| (file, Found::Deleted(*stamp, TO_MOVE.to_owned())));
+        let findings: Vec<Finding> = gone
+            .chain(standing)
+            .map(|(file, found)| Finding { file: file.clone(), found })
             .collect();
-        level::record(connection, &gone, false, now_ms)?;
-        for (item, held) in items {
-            dig(connection, item, held, now_ms)?;
+        level::record(connection, &findings, false, now_ms)?;
+        for (item, grave) in items {
+            dig(connection, item, &grave)?;
+            graves.push(grave);
         }
         if let Some(id) = &burial.id
             && burial.kinds.contains(&Kind::Report)
@@ -51,7 +81,35 @@ pub fn bury(connection: &Connection, burials: &[Burial], now_ms: i64) -> rusqlit
             orphan_audio(connection, id)?;
         }
     }
+    Ok(graves)
+}
+
+/// All graves.
+pub fn all(connection: &Connection) -> rusqlite::Result<Vec<Grave>> {
+    connection
+        .prepare_cached(
+            "SELECT kind, content, buried_ms, held FROM grave JOIN item ON item.id = grave.item
+             ORDER BY grave.item",
+        )?
+        .query_map([], |row| {
+            let held = serde_json::from_str(row.get_ref(3)?.as_str()?).unwrap_or_default();
+            Ok(Grave { kind: row.get(0)?, id: row.get(1)?, buried_ms: row.get(2)?, held })
+        })?
+        .collect()
+}
+
+/// Digs graves in an outbox that knows nothing yet. Of two of the same item the latter counts.
+pub fn restore(connection: &Connection, graves: &[Grave]) -> rusqlite::Result<()> {
+    for grave in graves {
+        let item = level::item(connection, grave.kind, &grave.id, grave.buried_ms)?;
+        dig(connection, item, grave)?;
+    }
     Ok(())
+}
+
+/// The words for a deletion, as SQL: NULL where there was none.
+pub fn reason(buried_ms: &str) -> String {
+    format!("strftime('deleted at the dashboard on %Y-%m-%d', {buried_ms} / 1000, 'unixepoch')")
 }
 
 /// Since when an item lies in its grave, in milliseconds since 1970.
@@ -114,34 +172,23 @@ fn held_by_files(connection: &Connection, item: i64) -> rusqlite::Result<BTreeSe
     Ok(held)
 }
 
-fn dig(
-    connection: &Connection,
-    item: i64,
-    held: BTreeSet<Version>,
-    now_ms: i64,
-) -> rusqlite::Result<()> {
-    let held = serde_json::to_string(&held).expect("digests are JSON");
+fn dig(connection: &Connection, item: i64, grave: &Grave) -> rusqlite::Result<()> {
+    let held = serde_json::to_string(&grave.held).expect("digests are JSON");
     connection
         .prepare_cached(
             "INSERT INTO grave (item, buried_ms, held) VALUES (?1, ?2, ?3)
              ON CONFLICT (item) DO UPDATE SET held = excluded.held",
         )?
-        .execute(params![item, now_ms, held])?;
-    let day = jiff::Timestamp::from_millisecond(now_ms)
-        .map_or_else(|_| "an unknown day".to_owned(), |at| at.strftime("%Y-%m-%d").to_string());
+        .execute(params![item, grave.buried_ms, held])?;
     connection
-        .prepare_cached(
-            "UPDATE delivery SET state = ?2, due_ms = ?3, failures = 0, strikes = 0, error = ?4,
-                    known = NULL, known_no = NULL, acked_ms = NULL, fields = NULL, taken = NULL,
-                    public_url = NULL, warning = NULL
+        .prepare_cached(&format!(
+            "UPDATE delivery SET state = ?2, due_ms = ?3, failures = 0, strikes = 0, error = {},
+                    known = NULL, known_no = NULL, acked_ms = NULL, action = NULL, fields = NULL,
+                    taken = NULL, public_url = NULL, warning = NULL
              WHERE item = ?1",
-        )?
-        .execute(params![
-            item,
-            State::Dropped,
-            now_ms,
-            format!("deleted at the dashboard on {day}")
-        ])
+            reason("?3")
+        ))?
+        .execute(params![item, State::Dropped, grave.buried_ms])
         .map(drop)
 }
 

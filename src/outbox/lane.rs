@@ -23,10 +23,14 @@ pub fn add_target(connection: &Connection, name: &str) -> rusqlite::Result<i64> 
         connection
             .query_row("SELECT id FROM target WHERE name = ?1", params![name], |row| row.get(0))?;
     // A target that was not there when these items came wants them all, reports first.
+    let reason = grave::reason("buried_ms");
     connection.execute(
-        "INSERT OR IGNORE INTO delivery (target, item, state)
-         SELECT ?1, id, iif(id IN (SELECT item FROM grave), ?6,
-                            iif(source IS NULL, ?5, iif(kind = ?2, ?3, ?4))) FROM item",
+        &format!(
+            "INSERT OR IGNORE INTO delivery (target, item, state, error)
+             SELECT ?1, id, iif(buried_ms IS NOT NULL, ?6,
+                                iif(source IS NULL, ?5, iif(kind = ?2, ?3, ?4))), {reason}
+             FROM item LEFT JOIN grave ON grave.item = item.id"
+        ),
         params![
             target,
             Kind::Report,
@@ -49,6 +53,39 @@ pub fn due(connection: &Connection, target: i64, limit: usize) -> rusqlite::Resu
         )?
         .query_map(params![target, limit as i64], due_of)?
         .collect()
+}
+
+/// The same with the parcels of those that are due by now. One that the target has had before needs
+/// a [note](parcel) first, and has none here.
+pub fn ahead(
+    connection: &Connection,
+    target: i64,
+    limit: usize,
+    now_ms: i64,
+) -> rusqlite::Result<Vec<(Due, Option<Parcel>)>> {
+    let with_parcel = |due: Due| {
+        let parcel = match due.due_ms <= now_ms {
+            true => first_parcel(connection, target, due.item)?,
+            false => None,
+        };
+        Ok((due, parcel))
+    };
+    due(connection, target, limit)?.into_iter().map(with_parcel).collect()
+}
+
+fn first_parcel(
+    connection: &Connection,
+    target: i64,
+    item: i64,
+) -> rusqlite::Result<Option<Parcel>> {
+    let Some((mut parcel, State::Due, taken)) = find(connection, target, item)? else {
+        return Ok(None);
+    };
+    if parcel.known {
+        return Ok(None);
+    }
+    fill(connection, &mut parcel, &taken)?;
+    Ok(Some(parcel))
 }
 
 /// The same of one id alone.
@@ -333,9 +370,7 @@ pub fn settle(connection: &Connection, settlement: &Settlement) -> rusqlite::Res
         return Ok(Settled::Open);
     }
     let (failures, error, due_ms, strikes, state) = match outcome {
-        Outcome::Delivered { version, fields, taken, public_url, warning } => {
-            return delivered(connection, settlement, version, *fields, taken, public_url, warning);
-        }
+        Outcome::Delivered { .. } => return delivered(connection, settlement),
         Outcome::Superseded { kept_no } => {
             connection
                 .prepare_cached(
@@ -380,16 +415,12 @@ pub fn settle(connection: &Connection, settlement: &Settlement) -> rusqlite::Res
     Ok(Settled::Open)
 }
 
-fn delivered(
-    connection: &Connection,
-    settlement: &Settlement,
-    version: &Version,
-    fields: Option<Version>,
-    sent: &Taken,
-    public_url: &Option<String>,
-    warning: &Option<String>,
-) -> rusqlite::Result<Settled> {
-    let Settlement { target, item, sent_no, at_ms, .. } = settlement;
+fn delivered(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<Settled> {
+    let Settlement { target, item, sent_no, at_ms, outcome, .. } = settlement;
+    let Outcome::Delivered { version, fields, taken: sent, public_url, warning, action } = outcome
+    else {
+        return Ok(Settled::Open);
+    };
     type Wanted = (Kind, ContentId, Version, Option<Version>);
     let ((kind, content, want, wanted_fields), mut taken): (Wanted, Taken) = connection
         .prepare_cached(
@@ -407,7 +438,7 @@ fn delivered(
     let level = want == *version
         || (kind == Kind::Report
             && fields.is_some()
-            && fields == wanted_fields
+            && *fields == wanted_fields
             && variants(connection, *item)?
                 .iter()
                 .all(|variant| taken.get(&variant.name) == Some(&variant.digest)));
@@ -416,7 +447,8 @@ fn delivered(
         .prepare_cached(
             "UPDATE delivery SET known = ?3, known_no = ?4, acked_ms = ?5, fields = ?6, taken = ?7,
                     public_url = coalesce(?8, public_url), warning = ?9, failures = 0,
-                    strikes = 0, error = NULL, state = iif(?10, ?11, state)
+                    strikes = 0, error = NULL, state = iif(?10, ?11, state),
+                    action = coalesce(?12, action)
              WHERE target = ?1 AND item = ?2",
         )?
         .execute(params![
@@ -430,7 +462,8 @@ fn delivered(
             public_url,
             warning,
             level,
-            State::Current
+            State::Current,
+            action
         ])?;
     if kind == Kind::Audio {
         // A legacy dashboard hears of audio by the row of its report alone, which must say so now.

@@ -13,7 +13,9 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::grave;
-use super::model::{AudioFacts, Finding, Found, Recorded, ReportFacts, Taken, Vanished, Wanted};
+use super::model::{
+    AudioFacts, DeletedFile, Finding, Found, Recorded, ReportFacts, Taken, Vanished, Wanted,
+};
 use super::pairing;
 use super::sql::{State, taken_from_text, taken_to_text};
 use crate::contract::audio_public_url;
@@ -25,6 +27,7 @@ use crate::report::{FileFacts, Merged, merge};
 const ANOTHER_FILE: i64 = 0;
 const CIRCUMSTANCES: i64 = 1;
 const NOTHING_NEEDED: i64 = 2;
+const MOVE: i64 = 3;
 
 /// The version of an item of which nothing was found yet.
 const NOTHING: Version = Version::from_bytes([0; 16]);
@@ -111,8 +114,26 @@ pub fn read_by(connection: &Connection, root: Root, rules: &str) -> rusqlite::Re
         return Ok(0);
     }
     connection
-        .prepare_cached("UPDATE file SET ctime_ns = ?2 WHERE root = ?1")?
-        .execute(params![root, READ_ANEW])
+        .prepare_cached("UPDATE file SET ctime_ns = ?2 WHERE root = ?1 AND cure <> ?3")?
+        .execute(params![root, READ_ANEW, MOVE])
+}
+
+/// The files of a root that were deleted at the dashboard, and are to be moved away.
+pub fn deleted(connection: &Connection, root: Root) -> rusqlite::Result<Vec<DeletedFile>> {
+    connection
+        .prepare_cached(
+            "SELECT size, mtime_ns, ctime_ns, inode, name, problem FROM file
+             WHERE root = ?1 AND problem IS NOT NULL AND cure = ?2",
+        )?
+        .query_map(params![root, MOVE], |row| {
+            let name: Vec<u8> = row.get(4)?;
+            Ok(DeletedFile {
+                file: FileRef::from_bytes(root, &name),
+                stamp: stamp_of(row)?,
+                why: row.get(5)?,
+            })
+        })?
+        .collect()
 }
 
 /// Takes findings in, one after the other. With `adopt`, targets are taken to hold them already.
@@ -136,6 +157,28 @@ pub fn adopt(connection: &Connection, target: i64, item: i64) -> rusqlite::Resul
     match desk.sum(&item)? {
         Some(sum) if sum.version == item.want => desk.adopt(target, &item, &sum),
         _ => Ok(()),
+    }
+}
+
+/// The id of an item, made when there is none: of which nothing is known, but when it last changed.
+pub fn item(
+    connection: &Connection,
+    kind: Kind,
+    content: &ContentId,
+    changed_ms: i64,
+) -> rusqlite::Result<i64> {
+    let found = connection
+        .prepare_cached("SELECT id FROM item WHERE kind = ?1 AND content = ?2")?
+        .query_row(params![kind, content], |row| row.get(0))
+        .optional()?;
+    match found {
+        Some(id) => Ok(id),
+        None => connection
+            .prepare_cached(
+                "INSERT INTO item (kind, content, want, want_no, changed_ms, indexed_ms)
+                 VALUES (?1, ?2, ?3, 0, ?4, 0) RETURNING id",
+            )?
+            .query_row(params![kind, content, NOTHING, changed_ms], |row| row.get(0)),
     }
 }
 
@@ -256,10 +299,12 @@ impl Desk<'_> {
             }
             Found::Problem(stamp, problem)
             | Found::Obstacle(stamp, problem)
-            | Found::NotOurs(stamp, problem) => {
+            | Found::NotOurs(stamp, problem)
+            | Found::Deleted(stamp, problem) => {
                 let cure = match &finding.found {
                     Found::Obstacle(..) => CIRCUMSTANCES,
                     Found::NotOurs(..) => NOTHING_NEEDED,
+                    Found::Deleted(..) => MOVE,
                     _ => ANOTHER_FILE,
                 };
                 let kept = Kept { problem: Some(problem), cure, ..NONE };
@@ -426,23 +471,8 @@ impl Desk<'_> {
             )
     }
 
-    /// The id of an item, made when there is none.
     fn item(&self, kind: Kind, content: &ContentId) -> rusqlite::Result<i64> {
-        let found = self
-            .connection
-            .prepare_cached("SELECT id FROM item WHERE kind = ?1 AND content = ?2")?
-            .query_row(params![kind, content], |row| row.get(0))
-            .optional()?;
-        match found {
-            Some(id) => Ok(id),
-            None => self
-                .connection
-                .prepare_cached(
-                    "INSERT INTO item (kind, content, want, want_no, changed_ms, indexed_ms)
-                     VALUES (?1, ?2, ?3, 0, 0, 0) RETURNING id",
-                )?
-                .query_row(params![kind, content, NOTHING], |row| row.get(0)),
-        }
+        item(self.connection, kind, content, 0)
     }
 
     /// An item lost a file, which was its own until this moment. What was delivered stays as it is

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use super::sql::State;
 use super::waiting;
+use crate::contract::Action;
 use crate::delivery::{ItemState, Stored};
 use crate::file::{FileRef, Root};
 use crate::id::Kind;
@@ -39,6 +40,8 @@ pub struct Listed {
     pub changed_ms: i64,
     /// When a target acknowledged it last.
     pub acked_ms: Option<i64>,
+    /// What that was there.
+    pub action: Option<Action>,
     pub warning: Option<String>,
 }
 
@@ -154,7 +157,8 @@ fn items(
         .prepare_cached(
             "SELECT content, kind, target.name, delivery.state, due_ms, root, file.name,
                     iif(delivery.state = 5 AND item.id NOT IN (SELECT item FROM grave), NULL, error),
-                    failures, changed_ms, acked_ms, warning, item.id, target.id
+                    failures, changed_ms, acked_ms, warning, item.id, target.id,
+                    action
              FROM item INDEXED BY item_changed
                   CROSS JOIN delivery INDEXED BY delivery_item ON delivery.item = item.id
                   CROSS JOIN target ON target.id = delivery.target
@@ -279,6 +283,7 @@ fn item_row(row: &Row<'_>) -> rusqlite::Result<Listed> {
         changed_ms,
         acked_ms: row.get(10)?,
         warning: row.get(11)?,
+        action: row.get(14)?,
     })
 }
 
@@ -301,6 +306,7 @@ fn file_row(row: &Row<'_>) -> rusqlite::Result<Listed> {
         attempts: 0,
         changed_ms: at_ns / NS_PER_MS,
         acked_ms: None,
+        action: None,
         warning: None,
     })
 }

@@ -17,6 +17,7 @@ mod pairing;
 mod pairs;
 mod place;
 mod quarantine;
+mod register;
 mod room;
 pub(crate) mod schema;
 mod sql;
@@ -33,6 +34,7 @@ use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -47,8 +49,8 @@ pub use history::{Attempted, Ended};
 pub use inspect::{Inspected, inspect};
 pub use listing::{Filter, Listed, Page, Place, Standing};
 pub use model::{
-    AudioFacts, Concluded, Due, FileOf, Finding, Found, Outcome, Parcel, Recorded, ReportFacts,
-    SendVariant, Settled, Settlement, Taken, Vanished, Wanted,
+    AudioFacts, Concluded, DeletedFile, Due, FileOf, Finding, Found, Outcome, Parcel, Recorded,
+    ReportFacts, SendVariant, Settled, Settlement, Taken, Vanished, Wanted,
 };
 pub use orders::{Ordered, Retry, Scope};
 pub use pairs::Pairs;
@@ -164,6 +166,9 @@ pub struct Outbox {
     path: Arc<Path>,
     writer: Writer,
     changes: watch::Sender<()>,
+    /// The same without settlements.
+    work: watch::Sender<()>,
+    era: Arc<AtomicU64>,
     /// The targets that are paused, and since when: what is in the file, at hand.
     paused: watch::Sender<HashMap<i64, i64>>,
     pairs: Pairs,
@@ -227,23 +232,47 @@ impl Outbox {
             error => error,
         })?;
         let (writer, failure) = Writer::start(connection, path);
-        let (changes, _) = watch::channel(());
+        let ((changes, _), (work, _)) = (watch::channel(()), watch::channel(()));
         let paused = writer.read(orders::paused).await?;
         let (paused, _) = watch::channel(paused.into_iter().collect());
         let pairs = writer.read(Pairs::load).await?;
-        let outbox = Self { path: path.into(), writer, changes, paused, pairs };
+        let (path, era) = (path.into(), Arc::default());
+        let outbox = Self { path, writer, changes, work, era, paused, pairs };
         Ok((outbox, Guard { failure, _lock: lock }))
     }
 
-    /// Hears of every change that may have made something due. Ask for it before asking what is
-    /// due, and nothing is missed.
+    /// Hears of every change of what is due, or was. Ask for it before asking, and nothing is missed.
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
+    }
+
+    /// The same but for settlements, which make nothing due but for whoever settles.
+    pub fn work(&self) -> watch::Receiver<()> {
+        self.work.subscribe()
+    }
+
+    /// Another number whenever something may have become due, or due no longer, by other means than
+    /// a settlement. It is another before the change itself can be seen.
+    pub fn era(&self) -> u64 {
+        self.era.load(Ordering::Acquire)
     }
 
     /// Wakes whoever waits for changes, though there may be none.
     pub fn nudge(&self) {
         self.changes.send_replace(());
+        self.work.send_replace(());
+    }
+
+    /// A change that begins another era.
+    fn turning<T>(
+        &self,
+        mut change: impl FnMut(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> impl FnMut(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static {
+        let era = Arc::clone(&self.era);
+        move |connection| {
+            era.fetch_add(1, Ordering::Release);
+            change(connection)
+        }
     }
 
     /// Makes sure that a target is known, and that it has an opinion of every item.
@@ -318,15 +347,28 @@ impl Outbox {
     ) -> Result<Recorded, OutboxError> {
         let recorded = self
             .writer
-            .take_in(move |connection| level::record(connection, &findings, adopt, now_ms))
+            .take_in(
+                self.turning(move |connection| level::record(connection, &findings, adopt, now_ms)),
+            )
             .await?;
-        self.changes.send_replace(());
+        self.nudge();
         Ok(recorded)
     }
 
     /// The next deliveries of a target in the order in which they are due, later ones included.
     pub async fn due(&self, target: i64, limit: usize) -> Result<Vec<Due>, OutboxError> {
         self.writer.read(move |connection| lane::due(connection, target, limit)).await
+    }
+
+    /// The same with everything that is needed to deliver those that are due by now, where nothing is
+    /// to be [noted](Self::parcel) first.
+    pub async fn ahead(
+        &self,
+        target: i64,
+        limit: usize,
+        now_ms: i64,
+    ) -> Result<Vec<(Due, Option<Parcel>)>, OutboxError> {
+        self.writer.read(move |connection| lane::ahead(connection, target, limit, now_ms)).await
     }
 
     /// The same of one id alone.
@@ -358,9 +400,9 @@ impl Outbox {
 
     /// Makes due at once what waited on account of the target, and says how much that is.
     pub async fn resume(&self, target: i64, now_ms: i64) -> Result<usize, OutboxError> {
-        let resumed =
-            self.writer.write(move |connection| lane::resume(connection, target, now_ms)).await?;
-        self.changes.send_replace(());
+        let resume = self.turning(move |connection| lane::resume(connection, target, now_ms));
+        let resumed = self.writer.write(resume).await?;
+        self.nudge();
         Ok(resumed)
     }
 
@@ -401,7 +443,16 @@ impl Outbox {
     /// Records that files are gone that were deleted at the dashboard: their items stay away until a
     /// file says something new of them, or one is ordered to be sent.
     pub async fn bury(&self, burials: Vec<Burial>, now_ms: i64) -> Result<(), OutboxError> {
-        self.order(move |connection| grave::bury(connection, &burials, now_ms)).await
+        let graves =
+            self.order(move |connection| grave::bury(connection, &burials, now_ms)).await?;
+        let path = Arc::clone(&self.path);
+        let written = tokio::task::spawn_blocking(move || register::add(&path, &graves)).await;
+        written.map_err(|_| OutboxError::Closed)
+    }
+
+    /// The files of a root that were deleted at the dashboard, and are to be moved away.
+    pub async fn deleted(&self, root: Root) -> Result<Vec<DeletedFile>, OutboxError> {
+        self.writer.read(move |connection| level::deleted(connection, root)).await
     }
 
     /// Takes what was never acknowledged as delivered; only says what that would be when it is a
@@ -431,13 +482,13 @@ impl Outbox {
     ) -> Result<usize, OutboxError> {
         let (changed, paused) = self
             .writer
-            .write(move |connection| {
+            .write(self.turning(move |connection| {
                 let changed = orders::pause(connection, target.as_deref(), since_ms)?;
                 Ok((changed, orders::paused(connection)?))
-            })
+            }))
             .await?;
         self.paused.send_replace(paused.into_iter().collect());
-        self.changes.send_replace(());
+        self.nudge();
         Ok(changed)
     }
 
@@ -464,8 +515,8 @@ impl Outbox {
         &self,
         change: impl FnMut(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, OutboxError> {
-        let ordered = self.writer.write(change).await?;
-        self.changes.send_replace(());
+        let ordered = self.writer.write(self.turning(change)).await?;
+        self.nudge();
         Ok(ordered)
     }
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::contract::Action;
 use crate::delivery::Stored;
-use crate::file::{FileRef, Stamp};
+use crate::file::{FileRef, Root, Stamp};
 use crate::id::{ContentId, Kind, Version};
 
 /// Summaries by name, each with the digest of its text.
@@ -27,9 +28,21 @@ pub enum Found {
     Obstacle(Stamp, String),
     /// It is none of the files that are delivered, and why.
     NotOurs(Stamp, String),
+    /// It was deleted at the dashboard, and is still there: why.
+    Deleted(Stamp, String),
     /// It is not there any more. It was, as far as anybody knows, until this moment, in milliseconds
     /// since 1970.
     Gone(i64),
+}
+
+/// A file that was deleted at the dashboard and lies where it lay: it is to be moved away.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeletedFile {
+    pub file: FileRef,
+    /// As it was when it was deleted. What has another by now is another file.
+    pub stamp: Stamp,
+    /// Why it is still there.
+    pub why: String,
 }
 
 /// What the outbox keeps of a report file.
@@ -105,6 +118,14 @@ pub struct Parcel {
     pub audio_seconds: Option<i64>,
 }
 
+impl Parcel {
+    /// How long ago its file changed. A row of the old database does not tell: what stands in the
+    /// place of that time is when its content was made.
+    pub fn since_change_ms(&self, now_ms: i64) -> Option<i64> {
+        (self.source.file.root != Root::Rows).then(|| now_ms - self.changed_ms)
+    }
+}
+
 /// A file as it was when its version was taken.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FileOf {
@@ -145,6 +166,8 @@ pub enum Outcome {
         taken: Taken,
         public_url: Option<String>,
         warning: Option<String>,
+        /// What it was to the target; nothing, where nothing was sent.
+        action: Option<Action>,
     },
     /// The target keeps a version with a greater number: ours must have one greater still.
     Superseded { kept_no: i64 },

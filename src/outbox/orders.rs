@@ -274,7 +274,8 @@ pub fn reread(
 ) -> rusqlite::Result<Vec<FileRef>> {
     connection
         .prepare_cached(
-            "UPDATE file SET ctime_ns = 0 WHERE item IS NULL AND problem IS NOT NULL
+            "UPDATE file SET ctime_ns = 0
+             WHERE item IS NULL AND problem IS NOT NULL AND cure <> 3
              AND (?1 IS NULL OR name = ?1) AND (?2 IS NULL OR instr(problem, ?2))
              RETURNING root, name",
         )?

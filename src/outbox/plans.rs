@@ -1,5 +1,5 @@
-//! Every statement that the drain and the intake run finds its rows by an index: told by SQLite
-//! itself, of the statements that it was seen to run.
+//! Every statement that the drain, the intake and the proof run finds its rows by an index: told by
+//! SQLite itself, of the statements that it was seen to run.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex};
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
 use super::model::*;
+use super::orders::{Retry, Scope};
 use super::tests::{Bench, TEXT, audio, gone, report};
-use super::{lane, level};
+use super::{account, lane, level, orders};
 use crate::file::{FileRef, Root};
+use crate::id::Kind;
 
 /// The statements that something runs.
 fn statements(bench: &mut Bench, run: impl FnOnce(&mut Bench)) -> BTreeSet<String> {
@@ -69,6 +71,7 @@ fn crowded() -> Bench {
 /// Whatever the drain asks and tells.
 fn drain(bench: &mut Bench) {
     let (target, now) = (bench.target, bench.now);
+    lane::ahead(&bench.connection, target, 100, now).unwrap();
     lane::probe(&bench.connection, target).unwrap();
     lane::has_fresh(&bench.connection, target, 0, now).unwrap();
     lane::resume(&bench.connection, target, now).unwrap();
@@ -118,12 +121,32 @@ fn take_in(bench: &mut Bench) {
     bench.record(&[report("whose.json", "web:whose", 5, "f", TEXT)]);
 }
 
+/// Whatever a verification asks and orders. What the heartbeat asks for are the counts, whose plans
+/// are looked at in `tally`.
+fn prove(bench: &mut Bench) {
+    let ids = account::ids(&bench.connection, None, 100).unwrap();
+    let ids = account::ids(&bench.connection, ids.last(), 100).unwrap();
+    for id in [&ids[0], &"id7".parse().unwrap(), &"none".parse().unwrap()] {
+        for record in account::of_id(&bench.connection, id).unwrap() {
+            lane::preview(&bench.connection, record.item).unwrap();
+        }
+        for kind in [None, Some(Kind::Audio)] {
+            let target = Some("dashboard".to_owned());
+            let scope = Scope { id: Some(id.clone()), kind, target, ..Scope::default() };
+            orders::resend(&bench.connection, &scope, bench.now).unwrap();
+            orders::retry(&bench.connection, &scope, Retry::Open, bench.now).unwrap();
+        }
+    }
+}
+
 #[test]
-fn every_statement_of_the_drain_and_the_intake_finds_its_rows_by_an_index() {
+fn every_statement_of_the_daemons_own_work_finds_its_rows_by_an_index() {
     let mut bench = crowded();
-    for (what, run, least) in
-        [("drain", drain as fn(&mut Bench), 20), ("intake", take_in as fn(&mut Bench), 20)]
-    {
+    for (what, run, least) in [
+        ("drain", drain as fn(&mut Bench), 20),
+        ("intake", take_in as fn(&mut Bench), 20),
+        ("proof", prove as fn(&mut Bench), 15),
+    ] {
         let seen = statements(&mut bench, run);
         assert!(seen.len() >= least, "the {what} was seen to run {} statements", seen.len());
         for sql in seen {
@@ -142,8 +165,9 @@ fn what_is_due_comes_in_its_order_without_sorting() {
         lane::due(&bench.connection, target, 10).unwrap();
         lane::probe(&bench.connection, target).unwrap();
         level::stamps(&bench.connection, Root::Reports, None, 10).unwrap();
+        account::ids(&bench.connection, Some(&"id7".parse().unwrap()), 10).unwrap();
     });
-    assert_eq!(seen.len(), 3);
+    assert_eq!(seen.len(), 4);
     for sql in seen {
         let plan = plan(&bench, &sql);
         assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{sql}\n{plan:#?}");

@@ -38,7 +38,8 @@ CREATE TABLE file (
                                            --   those that a newer one has left behind
     problem  TEXT,                         -- why nothing is delivered of it
     cure     INTEGER NOT NULL DEFAULT 0,   -- what ends the problem: 0 another file, 1 other
-                                           -- circumstances, 2 nothing needs to: it is not for us
+                                           -- circumstances, 2 nothing needs to: it is not for us,
+                                           -- 3 it was deleted at the dashboard, and is moved away
     standing INTEGER NOT NULL GENERATED ALWAYS AS ( -- 0 a part of an item, 1 cannot be delivered,
         iif(item IS NOT NULL, 0,           -- 2 is not for us, 3 audio without its report yet
             iif(problem IS NULL, 3, iif(cure = 2, 2, 1)))
@@ -91,6 +92,7 @@ CREATE TABLE delivery (
     known_no   INTEGER,                    -- its number; NULL: adopted, or something else was sent
                                            --   since, and nobody knows what became of that
     acked_ms   INTEGER,
+    action     TEXT,                       -- what that was there: created, updated or unchanged
     fields     BLOB,                       -- digest of the fields that it surely has
     taken      TEXT,                       -- the summaries it surely has, as in file.variants
     public_url TEXT,                       -- where it serves the audio

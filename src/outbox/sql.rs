@@ -3,6 +3,7 @@
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use super::model::Taken;
+use crate::contract::Action;
 use crate::file::Root;
 use crate::id::{ContentId, Kind, Version};
 
@@ -59,6 +60,22 @@ impl FromSql for Root {
             2 => Ok(Root::Rows),
             other => Err(FromSqlError::OutOfRange(other)),
         }
+    }
+}
+
+impl ToSql for Action {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(self.as_str()))
+    }
+}
+
+impl FromSql for Action {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let word = value.as_str()?;
+        Action::ALL
+            .into_iter()
+            .find(|action| action.as_str() == word)
+            .ok_or_else(|| FromSqlError::Other(format!("no action: {word}").into()))
     }
 }
 

@@ -8,6 +8,7 @@ use super::grave::Burial;
 use super::model::*;
 use super::orders::{Retry, Scope};
 use super::{file, grave, history, lane, level, orders};
+use crate::contract::Action;
 use crate::file::{FileRef, Root, Stamp};
 use crate::id::{Kind, Version};
 
@@ -112,6 +113,7 @@ impl Bench {
             taken: parcel.variants.iter().map(|v| (v.name.clone(), v.digest)).collect(),
             public_url: (!report).then(|| format!("/exports/audio/{}.mp3", parcel.id)),
             warning: None,
+            action: Some(Action::Created),
         };
         self.settle(parcel, outcome)
     }
@@ -140,6 +142,7 @@ impl Bench {
             id: Some(id.parse().unwrap()),
             kinds: kinds.to_vec(),
             files: files.iter().map(|(root, name)| FileRef::new(*root, name)).collect(),
+            standing: Vec::new(),
         };
         grave::bury(&self.connection, &[burial], self.now).unwrap();
     }
@@ -688,6 +691,7 @@ fn the_end_of_a_way_is_told_once_with_how_all_targets_stand() {
             taken: Taken::new(),
             public_url: None,
             warning: None,
+            action: None,
         });
         let (target, item, sent_no, at_ms) = (bench.target, parcel.item, parcel.want_no, 5);
         let settlement = Settlement { target, item, sent_no, at_ms, status: None, outcome };
@@ -1123,6 +1127,7 @@ fn a_row_of_the_old_database_does_not_bring_back_what_was_deleted() {
         id: "a".parse().ok(),
         kinds: vec![Kind::Report, Kind::Audio],
         files: vec![FileRef::new(Root::Reports, "a.json")],
+        standing: Vec::new(),
     };
     super::grave::bury(&bench.connection, &[burial], bench.now).unwrap();
     bench.record(&[row(3, "of a restored database")]);

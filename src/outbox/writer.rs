@@ -13,7 +13,7 @@ use super::{OutboxError, quarantine};
 /// How many jobs may wait before whoever brings more waits too.
 const QUEUE: usize = 256;
 /// How many jobs share a commit at the most, so that none waits long for the others.
-const GROUP: usize = 64;
+const GROUP: usize = QUEUE;
 
 /// What a job does to the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,7 +154,15 @@ impl Keeper {
                 group.push(job);
             }
             self.room.look();
-            self.commit(group)?;
+            // Who only looks waits for no commit: nobody's own word is in it yet, since whoever
+            // writes is told before he asks for more.
+            let (looks, changes): (Vec<_>, Vec<_>) =
+                group.into_iter().partition(|job| job.access == Access::Read);
+            for group in [looks, changes] {
+                if !group.is_empty() {
+                    self.commit(group)?;
+                }
+            }
         }
         self.checkpoint();
         Ok(())

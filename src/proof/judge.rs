@@ -87,7 +87,10 @@ fn absent(report: &Report, but: Option<&String>, bytes: Option<Option<u64>>) -> 
         Some(Some(_)) => "; its audio is still there",
         _ => "",
     };
-    let why = format!("it was acknowledged, its file has not changed since, and it is gone{audio}");
+    let why = format!(
+        "it was acknowledged, its file has not changed since, and it is not shown any more: it was \
+         deleted there, or hidden, which cannot be told apart from here{audio}"
+    );
     difference(What::Deleted, why, Cure::Nothing)
 }
 

@@ -131,13 +131,42 @@ pub enum What {
     Disk,
     /// The target has it, and the NAS has no file for it.
     Extra,
-    /// A person has deleted it there.
+    /// A person has deleted it there, or hidden it: it was shown, and is not any more.
     Deleted,
     /// Time and again, it did not say.
     Unanswered,
 }
 
 impl What {
+    pub const ALL: [Self; 10] = [
+        Self::Missing,
+        Self::Invisible,
+        Self::Stale,
+        Self::AudioMissing,
+        Self::AudioSize,
+        Self::AudioUnlinked,
+        Self::Disk,
+        Self::Extra,
+        Self::Deleted,
+        Self::Unanswered,
+    ];
+
+    /// The word for a program.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            What::Missing => "missing",
+            What::Invisible => "invisible",
+            What::Stale => "stale",
+            What::AudioMissing => "audio_missing",
+            What::AudioSize => "audio_size",
+            What::AudioUnlinked => "audio_unlinked",
+            What::Disk => "disk",
+            What::Extra => "extra",
+            What::Deleted => "deleted",
+            What::Unanswered => "unanswered",
+        }
+    }
+
     /// The words for a person.
     pub fn words(self) -> &'static str {
         match self {
@@ -149,7 +178,7 @@ impl What {
             What::AudioUnlinked => "audio not linked",
             What::Disk => "file not as recorded",
             What::Extra => "no file here",
-            What::Deleted => "deleted there",
+            What::Deleted => "deleted or hidden there",
             What::Unanswered => "no answer",
         }
     }
@@ -184,6 +213,13 @@ pub fn is_loss(deleted: usize, checked: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_kind_has_one_word_for_programs() {
+        let words = What::ALL.map(|what| serde_json::json!(what));
+        assert_eq!(words, What::ALL.map(|what| serde_json::json!(what.as_str())));
+        assert!(What::ALL.is_sorted_by(|a, b| a < b), "each comes once");
+    }
 
     #[test]
     fn most_of_everything_is_no_deletion_by_hand() {

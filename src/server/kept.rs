@@ -79,7 +79,7 @@ impl StoreAt {
         match self {
             Self::Sqlite(_) => self.open(true).await.map(drop),
             Self::Postgres(address) => {
-                let done = postgres(address, true)?.prepare().await;
+                let done = postgres(address, true)?.migrate().await;
                 Ok(done.with_context(|| address.to_string())?)
             }
         }

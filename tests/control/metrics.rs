@@ -136,6 +136,10 @@ fn the_figures_are_open_metrics_and_say_what_has_happened() {
         .sum();
     assert_eq!(figures.value("ytv2d_delivered_bytes_total", &[target]), bytes as f64);
 
+    // Nothing is said of what was not asked for.
+    let unsaid = ["ytv2d_verified_timestamp_seconds", "ytv2d_heartbeat_beating"];
+    assert!(figures.samples.keys().all(|(name, _)| !unsaid.contains(&name.as_str())));
+
     // What is below a bound is below every greater one.
     let mut buckets: Vec<(f64, f64)> = figures
         .samples
@@ -145,5 +149,49 @@ fn the_figures_are_open_metrics_and_say_what_has_happened() {
         .collect();
     buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
     assert!(buckets.len() > 5 && buckets.is_sorted_by_key(|(_, count)| *count), "{buckets:?}");
+    daemon.stop();
+}
+
+#[test]
+fn what_was_verified_and_whether_the_heart_beats_are_figures() {
+    let mut stage = Stage::new();
+    let watcher = format!("{}/health", stage.dashboard.url());
+    stage.config.extra_toml += &format!("[heartbeat]\nurl = '{watcher}'\nevery = '1s'");
+    let daemon = stage.start();
+    let reports: Vec<_> = (0..3).map(|n| fixtures::report(Shape::UniversalYoutube, n)).collect();
+    reports.iter().for_each(|report| stage.put(report));
+    status_when(&stage, "three are delivered, and the heart beats", |status| {
+        status["targets"][0]["counts"]["current"] == 3 && status["heartbeat"]["state"] == "beating"
+    });
+    stage.dashboard.delete(&reports[0].expected.id);
+    stage.dashboard.change(&reports[1].expected.id, |row| row.title = "another".to_owned());
+    assert_eq!(stage.ask(&["verify"]).status.code(), Some(1));
+
+    let figures = Exposition::parse(&ask(&stage.config.socket(), "/metrics").text());
+    let target = ("target", "dashboard");
+    for (name, labels, value) in [
+        ("ytv2d_verified_ids", [target].as_slice(), 3.0),
+        ("ytv2d_verified_left", &[target], 1.0),
+        ("ytv2d_verified_differences", &[target, ("kind", "deleted")], 1.0),
+        ("ytv2d_verified_differences", &[target, ("kind", "stale")], 1.0),
+        ("ytv2d_verified_differences", &[target, ("kind", "audio_missing")], 0.0),
+        ("ytv2d_heartbeat_beating", &[], 1.0),
+    ] {
+        assert_eq!(figures.value(name, labels), value, "{name} {labels:?}");
+    }
+    let status = stage.json(&["status"]);
+    for (name, labels, told) in [
+        (
+            "ytv2d_verified_timestamp_seconds",
+            [target].as_slice(),
+            &status["targets"][0]["verified"]["at"],
+        ),
+        ("ytv2d_heartbeat_last_success_timestamp_seconds", &[], &status["heartbeat"]["last"]),
+    ] {
+        // The heart may have beaten since.
+        let told: jiff::Timestamp = told.as_str().unwrap().parse().unwrap();
+        let figure = figures.value(name, labels);
+        assert!(figure > 1.6e9 && figure <= told.as_millisecond() as f64 / 1000.0, "{name}");
+    }
     daemon.stop();
 }

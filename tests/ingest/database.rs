@@ -109,6 +109,85 @@ fn what_is_deleted_leaves_no_row_even_where_references_do_not_cascade() {
     }
 }
 
+/// Waits until a statement gives this.
+#[track_caller]
+fn until_it_gives(database: &Database, sql: &str, expected: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    while database.query(sql) != [[expected]] {
+        assert!(Instant::now() < deadline, "in vain: {sql}: {:?}", database.query(sql));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Whether the index of words is whole.
+const WORDS: &str = "SELECT coalesce(bool_and(indisvalid)::text, 'absent') FROM pg_index
+                      WHERE indexrelid = to_regclass('ytv2_ingest_words')";
+
+#[test]
+fn a_search_looks_words_up_in_an_index_and_reads_few_texts() {
+    let Some(database) = Database::fresh() else { return };
+    database.query(DASHBOARD);
+    let home = Home::at(&database.url());
+    let server = Server::start(&home);
+    until_it_gives(&database, WORDS, "true");
+    // A server that was cut off while making it leaves it broken, and the next one mends it.
+    drop(server);
+    database.query(
+        "UPDATE pg_index SET indisvalid = false
+          WHERE indexrelid = to_regclass('ytv2_ingest_words')",
+    );
+    assert_eq!(database.query(WORDS), [["false"]]);
+    let server = Server::start(&home);
+    until_it_gives(&database, WORDS, "true");
+
+    database.query(
+        "INSERT INTO content (video_id, title, indexed_at)
+         SELECT 'id' || n, 'Title ' || n, now() FROM generate_series(1, 3000) AS n;
+         INSERT INTO content_summaries (video_id, variant, revision, text, html)
+         SELECT 'id' || n, 'audio', 0, repeat(md5(n::text), 20) || ' needle' || n, 'h'
+           FROM generate_series(1, 3000) AS n;
+         ANALYZE",
+    );
+    let read = "SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_user_indexes
+                 WHERE indexrelname = 'ytv2_ingest_words'";
+    let before: u64 = database.query(read)[0][0].parse().unwrap();
+    // More often than any plan is made for the very words that are looked for.
+    for n in 2000..2020 {
+        let found = server.get(&format!("/api/reports?q=NEEDLE{n}+title")).expect(200);
+        assert_eq!(found["total_count"], 1, "{found}");
+        assert_eq!(found["reports"][0]["video_id"], format!("id{n}"));
+    }
+    // One for the count, and one for the page.
+    until_it_gives(&database, &format!("SELECT ({read}) >= {}", before + 40), "t");
+    let read = database.query(&format!("SELECT ({read}) < {}", before + 400));
+    assert_eq!(read, [["t"]], "it reads few of 3,000 texts");
+}
+
+#[test]
+fn a_search_finds_the_same_where_no_index_can_be_made() {
+    let Some(database) = Database::fresh() else { return };
+    database.query(DASHBOARD);
+    // The tables are somebody else's.
+    database.query(&format!(
+        "CREATE ROLE \"{role}\" LOGIN;
+         GRANT CREATE, USAGE ON SCHEMA public TO \"{role}\";
+         GRANT ALL ON ALL TABLES IN SCHEMA public TO \"{role}\";
+         GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO \"{role}\"",
+        role = database.name()
+    ));
+    let plain = database.url().replace("ytv2@", &format!("{}@", database.name()));
+    let home = Home::at(&plain);
+    let (code, told) = said(&home, &["--migrate-only"]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("for want of an index of words"), "{told}");
+    let server = Server::start(&home);
+    let found = server.get("/api/reports?q=ONE+theirs").expect(200);
+    assert_eq!(found["reports"][0]["video_id"], "theirs", "{found}");
+    assert_eq!(database.query(WORDS), [["absent"]]);
+    drop(server);
+    database.query(&format!("DROP OWNED BY \"{0}\"; DROP ROLE \"{0}\"", database.name()));
+}
+
 #[test]
 fn a_table_that_is_not_the_dashboards_is_left_alone() {
     let Some(database) = Database::fresh() else { return };

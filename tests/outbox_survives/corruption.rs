@@ -97,6 +97,7 @@ fn delivered(parcel: &Parcel) -> Settlement {
         taken,
         public_url: (parcel.kind == Kind::Audio).then(|| "/a.mp3".to_owned()),
         warning: None,
+        action: None,
     };
     Settlement {
         target: parcel.target,

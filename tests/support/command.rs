@@ -86,7 +86,8 @@ impl Running {
         tcsetwinsize(&ours, size).expect("a size");
         let name = ptsname(&ours, Vec::new()).expect("a name").into_string().expect("a name");
         let theirs = File::options().read(true).write(true).open(name).expect("a terminal");
-        let command = command.env("TERM", "xterm-256color").stdout(theirs);
+        let errors = theirs.try_clone().expect("a terminal");
+        let command = command.env("TERM", "xterm-256color").stdout(theirs).stderr(errors);
         let child = command.spawn().expect("ytv2d runs");
         Self::reading(child, File::from(ours))
     }
@@ -117,6 +118,11 @@ impl Running {
             seen = self.seen.1.wait_timeout(seen, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         seen.clone()
+    }
+
+    /// Whether a word is in its output so far.
+    pub fn has_said(&self, word: &str) -> bool {
+        self.seen.0.lock().unwrap_or_else(PoisonError::into_inner).contains(word)
     }
 
     /// What Ctrl-C does.

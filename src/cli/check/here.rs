@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::line::Line;
+use crate::check::Line;
 use crate::config::Config;
 use crate::content_db::ContentDb;
-use crate::control::client::{Client, ClientError};
+use crate::control::client::ClientError;
 use crate::control::wire::Status;
 use crate::file::{Printable, Root};
 use crate::outbox::{self, Inspected, OutboxError};
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// So many files of a directory are opened; one that cannot be is seldom alone.
 const OPENED: usize = 200;
 
-pub async fn check(config: &Config, client: &Client) -> Vec<Line> {
+pub async fn check(config: &Config, daemon: Result<Status, ClientError>) -> Vec<Line> {
     let mut lines = Vec::new();
     if let Some(db) = ContentDb::configured(config) {
         lines.push(blocking("content database", move || database(&db)).await);
@@ -34,7 +34,7 @@ pub async fn check(config: &Config, client: &Client) -> Vec<Line> {
         };
         lines.push(blocking(check, move || directory(check, root, &path)).await);
     }
-    let (line, status) = daemon(client).await;
+    let (line, status) = self::daemon(daemon);
     lines.push(line);
     // A person's shell does not know where systemd has put it; the daemon does.
     let path = status.map_or(config.outbox.clone(), |status| status.outbox.path.into());
@@ -111,9 +111,9 @@ fn directory(check: &'static str, root: Root, path: &Path) -> Line {
 }
 
 /// What the daemon says of itself, if it runs.
-async fn daemon(client: &Client) -> (Line, Option<Status>) {
+fn daemon(status: Result<Status, ClientError>) -> (Line, Option<Status>) {
     const CHECK: &str = "daemon";
-    let status = match client.get::<Status>(&["status"], &[]).await {
+    let status = match status {
         Ok(status) => status,
         Err(ClientError::NotRunning(at)) => {
             let advice = "start it: ytv2d run, or: systemctl start ytv2d";

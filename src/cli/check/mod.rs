@@ -2,10 +2,6 @@
 //! is wrong.
 
 mod here;
-mod line;
-mod record;
-mod target;
-mod way;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -15,8 +11,12 @@ use serde::Serialize;
 use super::ask::At;
 use super::failure::{EX_CONFIG, Failure};
 use super::output;
+use crate::check::{self, Line};
 use crate::config::{Config, Fault, process_environment};
-use line::Line;
+use crate::control::client::{Client, ClientError};
+use crate::control::wire::{Checked, Status};
+
+const CONFIGURATION: &str = "configuration";
 
 /// What `check` can be told.
 #[derive(Debug, clap::Args)]
@@ -39,35 +39,82 @@ struct Report {
 /// the configuration is at fault.
 pub fn main(args: &Args, at: &At) -> Result<ExitCode, Failure> {
     let path = at.file();
-    let place = path.as_deref().unwrap_or(Path::new("the built-in defaults")).display().to_string();
-    let config = match Config::load(path.as_deref(), &process_environment) {
-        Ok(config) => config,
-        Err(faults) => {
-            let failed = |fault: &Fault| {
-                Line::failed("configuration", fault.to_string(), "mend that, and check again")
-            };
-            tell(args, faults.iter().map(failed).collect())?;
-            return Ok(ExitCode::from(EX_CONFIG));
-        }
-    };
-    let daemon = at.client()?;
+    let client = at.client()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut lines = vec![Line::ok("configuration", place)];
-    let doubt = |words: &String| Line::warning("configuration", words, "see that it is meant");
-    lines.extend(config.warnings.iter().map(doubt));
-    lines.extend(runtime.block_on(async {
-        let mut lines = Vec::new();
-        for name in config.targets() {
-            let Some(endpoint) = config.endpoint(name) else { continue };
-            let way = target::check(name, endpoint, args.write).await;
-            lines.extend(way.into_iter().map(|line| line.of(name)));
+    let checked = runtime.block_on(async {
+        let daemon = client.get::<Status>(&["status"], &[]).await;
+        match Config::load(path.as_deref(), &process_environment) {
+            Ok(config) => Ok(seen_from_here(args, path.as_deref(), &config, daemon).await),
+            Err(faults) => seen_by_the_daemon(args, path.as_deref(), faults, &client, daemon).await,
         }
-        lines.extend(here::check(&config, &daemon).await);
-        lines
-    }));
+    });
     // What still hangs in a blocking look at a dead mount must not keep the process.
     runtime.shutdown_background();
-    Ok(if tell(args, lines)? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    match checked {
+        Ok(lines) => Ok(if tell(args, lines)? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        Err(lines) => {
+            tell(args, lines)?;
+            Ok(ExitCode::from(EX_CONFIG))
+        }
+    }
+}
+
+/// All that can be checked with a configuration that is sound as it is seen from here.
+async fn seen_from_here(
+    args: &Args,
+    path: Option<&Path>,
+    config: &Config,
+    daemon: Result<Status, ClientError>,
+) -> Vec<Line> {
+    let place = path.unwrap_or(Path::new("the built-in defaults")).display().to_string();
+    let mut lines = vec![Line::ok(CONFIGURATION, place)];
+    let doubt = |words: &String| Line::warning(CONFIGURATION, words, "see that it is meant");
+    lines.extend(config.warnings.iter().map(doubt));
+    lines.extend(check::targets(config, args.write).await);
+    lines.extend(here::check(config, daemon).await);
+    lines
+}
+
+/// A shell is not told what systemd hands to the service: its credentials and its EnvironmentFile.
+/// Where that is all that is missing here, the daemon goes the way to the targets in our place.
+/// Otherwise it gives what is wrong with the configuration.
+async fn seen_by_the_daemon(
+    args: &Args,
+    path: Option<&Path>,
+    faults: Vec<Fault>,
+    client: &Client,
+    daemon: Result<Status, ClientError>,
+) -> Result<Vec<Line>, Vec<Line>> {
+    let config = Config::load_unhanded(path, &process_environment);
+    let config = match (config, &daemon) {
+        (Ok(config), Ok(_)) => config,
+        (config, _) => {
+            let advice = match config {
+                Ok(_) => {
+                    "mend that; or, where systemd hands it to the service alone, start that, and \
+                     check again: systemctl start ytv2d"
+                }
+                Err(_) => "mend that, and check again",
+            };
+            let failed = |fault: &Fault| Line::failed(CONFIGURATION, fault.to_string(), advice);
+            return Err(faults.iter().map(failed).collect());
+        }
+    };
+    let unseen = |fault: &Fault| {
+        let words = format!("not to be seen from this shell, and the daemon knows better: {fault}");
+        let advice = "as it should be where systemd hands it to the service; the daemon was asked";
+        Line::warning(CONFIGURATION, words, advice)
+    };
+    let mut lines: Vec<Line> = faults.iter().map(unseen).collect();
+    let write = args.write.then_some("true");
+    match client.post::<Checked>(&["check"], &[("write", write)]).await {
+        Ok(checked) => lines.extend(checked.lines),
+        Err(error) => {
+            lines.push(Line::failed("targets", error.to_string(), "ask the daemon again"))
+        }
+    }
+    lines.extend(here::check(&config, daemon).await);
+    Ok(lines)
 }
 
 /// Prints the lines, and says whether none of them failed.

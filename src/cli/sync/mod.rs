@@ -41,7 +41,8 @@ pub struct Args {
     #[arg(long, value_name = "SOURCE",
           value_parser = PossibleValuesParser::new(["reports", "database", "both"]))]
     from: Option<String>,
-    /// Only say how things stand, and what would be sent.
+    /// Only look, and say how things stand and what would be sent. (While the daemon runs, whatever
+    /// is new is sent by itself all the same.)
     #[arg(long)]
     dry_run: bool,
     /// Only what changed since then: a date, a date and a time, or an RFC 3339 timestamp.
@@ -104,7 +105,7 @@ async fn sync(args: &Args, client: &Client) -> Result<ExitCode, Failure> {
         } else {
             output::print(&foretold(&begun))?;
         }
-        return Ok(ExitCode::SUCCESS);
+        return Ok(looked(&begun.sources));
     }
     let why = look_on(client, &begun).await?;
     let ended = order(args, client, true, false).await?;
@@ -225,11 +226,8 @@ impl Outcome {
 }
 
 fn told(outcome: &Outcome) -> String {
-    let mut text = String::new();
+    let mut text = unseen(&outcome.sources);
     for source in outcome.sources.iter() {
-        if let Some(error) = &source.error {
-            text.push_str(&format!("{}: not looked through: {}\n", source.root, clean(error)));
-        }
         if let Some(why) = source.why_held_back.as_ref().filter(|_| source.held_back > 0) {
             text.push_str(&format!("{}: {}\n", source.root, clean(why)));
         }
@@ -256,12 +254,45 @@ fn told(outcome: &Outcome) -> String {
     text
 }
 
+/// Of a dry run: whether every source could be looked through.
+fn looked(sources: &[Rescanned]) -> ExitCode {
+    match sources.iter().filter(|source| source.error.is_some()).count() {
+        0 => ExitCode::SUCCESS,
+        all if all == sources.len() => ExitCode::FAILURE,
+        _ => ExitCode::from(SOME),
+    }
+}
+
+fn unseen(sources: &[Rescanned]) -> String {
+    let line = |source: &Rescanned| {
+        let error = source.error.as_ref()?;
+        Some(format!("{}: not looked through: {}\n", source.root, clean(error)))
+    };
+    sources.iter().filter_map(line).collect()
+}
+
 fn foretold(synced: &Synced) -> String {
-    let mut text = String::new();
+    let mut text = unseen(&synced.sources);
+    for source in synced.sources.iter().filter(|source| source.error.is_none()) {
+        let things = if source.root == "database" { "rows" } else { "files" };
+        text.push_str(&format!(
+            "{}: {} {things}, {} new, {} changed, {} gone since they were last taken in\n",
+            source.root,
+            grouped(source.files as u64),
+            grouped(source.new as u64),
+            grouped(source.changed as u64),
+            grouped(source.gone as u64)
+        ));
+    }
+    let untaken: usize = synced.sources.iter().map(|source| source.new + source.changed).sum();
+    let more = match untaken {
+        0 => String::new(),
+        _ => format!(", and up to {} more that are new or changed", grouped(untaken as u64)),
+    };
     for (name, target) in &synced.targets {
         let SyncedTarget { current, due, waiting, parked, dropped, forced, .. } = *target;
         text.push_str(&format!(
-            "{}: {} would be sent, {} of them again; {} unchanged, {} parked, {} dropped\n",
+            "{}: {} would be sent{more}, {} of them again; {} unchanged, {} parked, {} dropped\n",
             clean(name),
             grouped(due + waiting + forced),
             grouped(forced),

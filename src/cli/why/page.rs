@@ -135,7 +135,9 @@ fn holds(thing: &Thing, delivery: &DeliveryAccount, now: &Zoned) -> String {
     let Some(known) = &delivery.known else {
         return "nothing of it, as far as is known".to_owned();
     };
-    let when = known.at.map(|at| format!(", acknowledged {}", past(at, now))).unwrap_or_default();
+    let how = delivery.action.map(|action| format!(" as {}", action.as_str())).unwrap_or_default();
+    let when =
+        known.at.map(|at| format!(", acknowledged{how} {}", past(at, now))).unwrap_or_default();
     if known.version == thing.wanted.version {
         format!("just that{when}")
     } else {

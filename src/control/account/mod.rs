@@ -240,6 +240,7 @@ fn delivery_account(
             number: delivery.known_no,
             at: delivery.acked_ms.and_then(at),
         }),
+        action: delivery.action,
         summaries: delivery.summaries.clone(),
         public_url: delivery.public_url.clone(),
         warning: delivery.warning.clone(),

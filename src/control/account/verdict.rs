@@ -222,6 +222,7 @@ mod tests {
             known: None,
             known_no: None,
             acked_ms: None,
+            action: None,
             summaries: Vec::new(),
             public_url: None,
             warning: None,

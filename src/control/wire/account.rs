@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::contract::Action;
 use crate::delivery::ItemState;
 use crate::id::Kind;
 
@@ -67,6 +68,8 @@ pub struct DeliveryAccount {
     pub state: ItemState,
     /// The version that the target acknowledged last.
     pub known: Option<VersionAccount>,
+    /// What that was there: `created`, `updated` or `unchanged`.
+    pub action: Option<Action>,
     /// Summaries that it surely has.
     pub summaries: Vec<String>,
     /// Where it serves the audio.

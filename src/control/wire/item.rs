@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::at;
+use crate::contract::Action;
 use crate::delivery::{ItemState, Stored, state_of};
 use crate::drain::LaneStatus;
 use crate::id::Kind;
@@ -32,6 +33,8 @@ pub struct Item {
     pub due_at: Option<Timestamp>,
     pub changed_at: Option<Timestamp>,
     pub acknowledged_at: Option<Timestamp>,
+    /// What that was there: `created`, `updated` or `unchanged`.
+    pub action: Option<Action>,
     pub parked_since: Option<Timestamp>,
     /// What was acknowledged without being done.
     pub warning: Option<String>,
@@ -53,6 +56,7 @@ impl Item {
             due_at: None,
             changed_at: at(row.changed_ms),
             acknowledged_at: row.acked_ms.and_then(at),
+            action: row.action,
             parked_since: None,
             warning: row.warning,
             id: row.id,

@@ -3,6 +3,7 @@
 //! Which route gives and takes what is listed in [`ROUTES`](super::routes::ROUTES).
 
 mod account;
+mod check;
 mod item;
 mod order;
 mod status;
@@ -10,11 +11,12 @@ mod sync;
 mod verify;
 
 pub use account::{Account, AttemptAccount, DeliveryAccount, FileAccount, Thing, VersionAccount};
+pub use check::Checked;
 pub use item::{Item, Items};
 pub use order::{Done, Fault, PairOutcome, Rescan, Rescanned, ThingOutcome, Upload, Uploaded};
 pub use status::{
-    Amount, Database, Delivered, Health, Heartbeat, InFlight, Latency, OldestDue, Outbox, Pending,
-    Root, Status, Target, Totals,
+    Amount, Concurrency, Database, Delivered, Health, Heartbeat, InFlight, Latency, OldestDue,
+    Outbox, Pending, Root, Status, Target, Totals,
 };
 pub use sync::{Sync, Synced, SyncedTarget};
 pub use verify::{Finding, Verified, Verifying};

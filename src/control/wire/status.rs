@@ -114,6 +114,9 @@ pub struct Target {
     pub counts: BTreeMap<String, usize>,
     pub oldest_due: Option<OldestDue>,
     pub in_flight: Vec<InFlight>,
+    /// Absent from a daemon that is older than this client.
+    #[serde(default)]
+    pub concurrency: Concurrency,
     pub last_success: Option<Timestamp>,
     pub last_error: Option<String>,
     pub last_error_at: Option<Timestamp>,
@@ -126,6 +129,17 @@ pub struct Target {
     pub latency: Option<Latency>,
     /// What the last verification since the start came to.
     pub verified: Option<Verified>,
+}
+
+/// How many requests there are at a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Concurrency {
+    pub now: usize,
+    /// What the target bears, as far as is known: half after it had too much, one more while that
+    /// pays.
+    pub limit: usize,
+    /// `parallel`, which it never exceeds.
+    pub most: usize,
 }
 
 /// The item that has been due the longest.

@@ -17,14 +17,15 @@ pub struct Sync {
     pub since: Option<Timestamp>,
     /// Whether to send again what targets hold already.
     pub force: bool,
-    /// Only say how things stand: nothing is looked through, and nothing sent again.
+    /// Only say how things stand: what is new or has changed is counted and not taken in, and
+    /// nothing is sent again.
     pub dry_run: bool,
 }
 
 /// The answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Synced {
-    /// What was found where, when it was looked for.
+    /// What was found where; in a dry run, what a look would take in.
     pub sources: Vec<Rescanned>,
     /// By target.
     pub targets: BTreeMap<String, SyncedTarget>,

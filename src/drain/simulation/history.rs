@@ -105,9 +105,18 @@ pub enum Mode {
     Denied,
     Moved,
     Busy,
+    /// It takes two requests at a time, and turns the others away.
+    Crowded,
 }
 
-const MODES: [(Mode, &str); 8] = [
+impl Mode {
+    /// Nothing gets through.
+    pub fn is_outage(self) -> bool {
+        !matches!(self, Mode::Up | Mode::Crowded)
+    }
+}
+
+const MODES: [(Mode, &str); 9] = [
     (Mode::Up, "up"),
     (Mode::Down, "down"),
     (Mode::Silent, "silent"),
@@ -116,6 +125,7 @@ const MODES: [(Mode, &str); 8] = [
     (Mode::Denied, "denied"),
     (Mode::Moved, "moved"),
     (Mode::Busy, "busy"),
+    (Mode::Crowded, "crowded"),
 ];
 
 /// What becomes of one request.
@@ -211,7 +221,8 @@ impl History {
                     4 if chance.one_in(4) => What::Lose,
                     _ => {
                         up = !up;
-                        let mode = if up { 0 } else { 1 + chance.below(7) as usize };
+                        let mode =
+                            if up { 0 } else { 1 + chance.below(MODES.len() as u64 - 1) as usize };
                         What::Turn(MODES[mode].0)
                     }
                 }

@@ -30,6 +30,10 @@ pub struct Judge {
     poison: BTreeSet<Key>,
     /// Ids with a request of this life that is not settled.
     aloft: BTreeSet<ContentId>,
+    /// Those of them that have no answer yet.
+    waiting: BTreeSet<ContentId>,
+    /// How many those may be.
+    at_once: usize,
     /// The number and the version that were sent last.
     sent: BTreeMap<Key, (i64, Version)>,
     indexed: BTreeMap<ContentId, i64>,
@@ -115,6 +119,8 @@ impl Judge {
             outages: history.outages(),
             poison: poison.collect(),
             aloft: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            at_once: 0,
             sent: BTreeMap::new(),
             indexed: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -155,6 +161,9 @@ impl Judge {
         let name = format!("the {} of {}", parcel.kind, parcel.id);
         let poisonous = self.poison.contains(&key);
         ensure!(self.aloft.insert(due.id.clone()), "two requests for {} at once", due.id);
+        self.waiting.insert(due.id.clone());
+        let (now_waiting, most) = (self.waiting.len(), self.at_once);
+        ensure!(now_waiting <= most, "{now_waiting} requests at once, and {most} are allowed");
 
         let (no, want) = (parcel.want_no, parcel.want);
         if let Some((last_no, last)) = self.sent.insert(key.clone(), (no, want)) {
@@ -171,7 +180,7 @@ impl Judge {
         ensure!(!self.silence || poisonous, "{name} was sent after everything was delivered");
         self.tally.saw(format!("{mode:?}"));
 
-        if mode != Mode::Up {
+        if mode.is_outage() {
             self.outage.requests += 1;
             self.last_trouble_ms = now;
             return Ok(fate);
@@ -298,6 +307,21 @@ impl Judge {
         Ok(())
     }
 
+    /// A request has come to its end, or was never made.
+    pub fn answered(&mut self, id: &ContentId) {
+        self.waiting.remove(id);
+    }
+
+    /// How many requests wait for their answer.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// The daemon starts, and may have so many requests at once.
+    pub fn life_begins(&mut self, at_once: usize) {
+        self.at_once = at_once;
+    }
+
     /// An attempt is over and settled.
     pub fn landed(&mut self, id: &ContentId) {
         self.aloft.remove(id);
@@ -309,6 +333,7 @@ impl Judge {
             self.tally.saw("death in flight");
         }
         self.aloft.clear();
+        self.waiting.clear();
         self.denied.clear();
         self.outage.lives += 1;
     }
@@ -335,6 +360,9 @@ impl Judge {
             return Ok(());
         }
         self.last_trouble_ms = now;
+        if !from.is_outage() {
+            return Ok(());
+        }
         let most = 12 * (lives + 1) + 8 * looks + (now - since_ms) / 60_000;
         ensure!(
             requests <= most,
@@ -364,7 +392,10 @@ impl Judge {
                     let id = self.meant(&facts.keys[0], was.as_ref());
                     ((Kind::Audio, id), facts.made_ms, stamp)
                 }
-                Found::Problem(..) | Found::Obstacle(..) | Found::NotOurs(..) => {
+                Found::Problem(..)
+                | Found::Obstacle(..)
+                | Found::NotOurs(..)
+                | Found::Deleted(..) => {
                     self.gives_way(was, now, now);
                     self.files.insert(file.clone(), None);
                     continue;

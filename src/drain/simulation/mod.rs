@@ -24,14 +24,16 @@ use world::{Tally, play};
 const HISTORIES: u64 = 3_000;
 
 /// What a fair exploration must have met.
-const TROUBLES: [&str; 21] = [
+const TROUBLES: [&str; 24] = [
     "Blind",
     "Busy",
+    "Crowded",
     "Denied",
     "Down",
     "Moved",
     "Sick",
     "Silent",
+    "crowded out",
     "death",
     "death in flight",
     "empty",
@@ -41,6 +43,7 @@ const TROUBLES: [&str; 21] = [
     "late",
     "lost",
     "parked",
+    "prepared",
     "reset",
     "s",
     "superseded",

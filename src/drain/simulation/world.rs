@@ -18,6 +18,7 @@ use super::history::{Fate, History, Mode, What};
 use super::judge::Judge;
 use crate::config::{Breaker, Retry};
 use crate::delivery::{Answer, Health, Transport, Verdict, judge};
+use crate::drain::ahead::Prepared;
 use crate::drain::attempt::{End, Ended, Flight};
 use crate::drain::dispatcher::Rules;
 use crate::drain::parcel::{Unpacked, pack};
@@ -35,6 +36,8 @@ const AUDIO_TIMEOUT_MS: i64 = 60_000;
 const LOOK_TIMEOUT_MS: i64 = 10_000;
 /// How long a deletion rests before it is believed.
 const REST_MS: i64 = 2_000;
+/// How many requests a crowded target takes at a time.
+const CROWD: usize = 2;
 /// When a history begins.
 const BEGIN_MS: i64 = 1_000_000_000_000;
 /// How long the last trouble may take to be overcome: some of the longest waits of a target that
@@ -93,6 +96,7 @@ pub struct World<'h> {
     last_look: i64,
     outbox: Rc<Connection>,
     row: i64,
+    era: u64,
     /// None while the daemon does not run. Everything that it remembers is in here.
     pilot: Option<Pilot>,
     stopping: bool,
@@ -170,6 +174,7 @@ impl<'h> World<'h> {
             last_look: BEGIN_MS,
             outbox,
             row,
+            era: 0,
             pilot: None,
             stopping: false,
             life: 0,
@@ -266,8 +271,10 @@ impl<'h> World<'h> {
             Event::Do(order) => self.work(order)?,
             Event::Health(order) => self.health(order),
             Event::Land(landed) => {
-                if let Landed::Settled(id) = &*landed {
-                    self.judge.landed(id);
+                match &*landed {
+                    Landed::Attempt(ended) => self.judge.answered(&ended.due.id),
+                    Landed::Settled(id) => self.judge.landed(id),
+                    _ => {}
                 }
                 let (now, going_on) = (self.now, !self.stopping);
                 let orders = self.pilot.as_mut().expect("alive").land(*landed, now, going_on);
@@ -288,7 +295,7 @@ impl<'h> World<'h> {
             }
             return Ok(());
         }
-        let rows = LaneRows { outbox: &self.outbox, row: self.row };
+        let rows = LaneRows { outbox: &self.outbox, row: self.row, era: self.era };
         let started = pilot.start(&rows, self.now).now_or_never().expect("rows are at hand");
         let (orders, wake) = started.map_err(|error: rusqlite::Error| error.to_string())?;
         orders.into_iter().for_each(|order| self.begin_order(order));
@@ -314,8 +321,9 @@ impl<'h> World<'h> {
     // --- the daemon's life
 
     fn begin(&mut self) -> Result<(), String> {
+        let few = 1 + (self.history.seed % 4) as usize;
         let rules = Rules {
-            parallel: 1 + (self.history.seed % 4) as usize,
+            parallel: if self.history.seed % 5 == 4 { 4 * few } else { few },
             retry: Retry {
                 first: Duration::from_secs(1),
                 max: Duration::from_secs(300),
@@ -324,6 +332,8 @@ impl<'h> World<'h> {
             breaker: Breaker { failures: 5 },
             limited: self.history.seed.is_multiple_of(3),
         };
+        // One report goes beside audio that has the only room there is.
+        self.judge.life_begins(rules.parallel + usize::from(rules.limited));
         self.wake = None;
         self.stopping = false;
         let reporter = Reporter::new("dashboard", Journal::new(self.now));
@@ -358,6 +368,7 @@ impl<'h> World<'h> {
             What::Lose => {
                 self.end_life();
                 (self.outbox, self.row) = outbox();
+                self.era += 1;
                 self.judge.outbox_lost();
             }
             What::Turn(mode) => self.turn(*mode)?,
@@ -409,6 +420,7 @@ impl<'h> World<'h> {
         if findings.is_empty() {
             return Ok(());
         }
+        self.era += 1;
         level::record(&self.outbox, &findings, false, self.now).map_err(|e| e.to_string())?;
         self.judge.recorded(&findings, self.now);
         self.judge.rows(&self.outbox)
@@ -433,7 +445,7 @@ impl<'h> World<'h> {
 
     fn work(&mut self, order: Order) -> Result<(), String> {
         match order {
-            Order::Attempt(due, _) => self.attempt(due)?,
+            Order::Attempt(due, prepared, _) => self.attempt(due, prepared)?,
             Order::Settle(id, settlement) => {
                 let error = |error: rusqlite::Error| error.to_string();
                 self.judge.settles(&self.outbox, &settlement, self.now)?;
@@ -442,6 +454,7 @@ impl<'h> World<'h> {
                 self.after(0, 2, Event::Land(Box::new(Landed::Settled(id))));
             }
             Order::Resume(now_ms) => {
+                self.era += 1;
                 lane::resume(&self.outbox, self.row, now_ms).map_err(|e| e.to_string())?;
                 self.judge.resumed(&self.outbox, now_ms)?;
                 self.after(0, 2, Event::Land(Box::new(Landed::Resumed)));
@@ -451,8 +464,14 @@ impl<'h> World<'h> {
         Ok(())
     }
 
-    fn attempt(&mut self, due: Due) -> Result<(), String> {
-        let parcel = lane::parcel(&self.outbox, self.row, due.item).map_err(|e| e.to_string())?;
+    fn attempt(&mut self, due: Due, prepared: Option<Prepared>) -> Result<(), String> {
+        let parcel = match prepared.filter(|prepared| prepared.era == self.era) {
+            Some(prepared) => {
+                self.judge.tally.saw("prepared");
+                Some(prepared.parcel)
+            }
+            None => lane::parcel(&self.outbox, self.row, due.item).map_err(|e| e.to_string())?,
+        };
         let Some(parcel) = parcel.map(Arc::new) else {
             self.land_attempt(1, due, End::Moot);
             return Ok(());
@@ -508,7 +527,9 @@ impl<'h> World<'h> {
             _ if self.history.mute => (20, Health::Unknown),
             Mode::Sick => (20, bad("no database")),
             Mode::Moved => (20, bad("302")),
-            Mode::Up | Mode::Blind | Mode::Denied | Mode::Busy => (20, Health::Fine),
+            Mode::Up | Mode::Blind | Mode::Denied | Mode::Busy | Mode::Crowded => {
+                (20, Health::Fine)
+            }
         };
         let landed = match order {
             Order::WarmUp => Landed::WarmUp(health),
@@ -537,7 +558,12 @@ impl<'h> World<'h> {
         let unreachable = |fault: Transport| Verdict::from(fault);
         let timed_out = || unreachable(Transport::Timeout("long".to_owned()));
         let general = match self.mode {
-            Mode::Up => None,
+            Mode::Crowded if !orphan && self.judge.waiting() > CROWD => {
+                self.judge.tally.saw("crowded out");
+                let code = if self.chance.one_in(2) { 503 } else { 429 };
+                Some((0, self.says(&flying, status(code))))
+            }
+            Mode::Up | Mode::Crowded => None,
             Mode::Down => Some((0, unreachable(Transport::Refused))),
             Mode::Silent => Some((timeout, timed_out())),
             Mode::Sick | Mode::Blind => Some((0, self.says(&flying, status(500)))),
@@ -557,7 +583,8 @@ impl<'h> World<'h> {
             wait => (flying.sent_ms + wait - self.now).max(1),
         };
         if !orphan {
-            let Flying { due, parcel, flight, .. } = flying;
+            let Flying { due, parcel, mut flight, sent_ms, .. } = flying;
+            flight.took = Duration::from_millis((self.now + lands - sent_ms).unsigned_abs());
             self.judge.verdict(&due, &verdict);
             self.land_attempt(lands, due, End::Judged(parcel, flight, verdict));
         }
@@ -654,10 +681,23 @@ fn busy(code: u16, seconds: u16) -> Answer {
 struct LaneRows<'c> {
     outbox: &'c Connection,
     row: i64,
+    era: u64,
 }
 
 impl Rows for LaneRows<'_> {
     type Error = rusqlite::Error;
+
+    fn era(&self) -> u64 {
+        self.era
+    }
+
+    fn ahead(
+        &self,
+        limit: usize,
+        now_ms: i64,
+    ) -> impl Future<Output = rusqlite::Result<Vec<(Due, Option<Parcel>)>>> + Send {
+        ready(lane::ahead(self.outbox, self.row, limit, now_ms))
+    }
 
     fn due(&self, limit: usize) -> impl Future<Output = rusqlite::Result<Vec<Due>>> + Send {
         ready(lane::due(self.outbox, self.row, limit))

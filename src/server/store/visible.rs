@@ -12,7 +12,8 @@ pub fn shown(summaries: &[HeldSummary]) -> Option<&HeldSummary> {
         .find_map(|name| summaries.iter().find(|s| s.variant == *name && s.html.is_some()))
 }
 
-/// The same as a condition on a row `c` of `content`, in SQL that every store understands.
+/// The same as a condition on a row `c` of `content`. A store whose tables nobody else writes may
+/// keep what it comes to.
 pub(super) fn condition() -> String {
     let names = VISIBLE_VARIANTS.map(|name| format!("'{name}'")).join(", ");
     format!(

@@ -14,6 +14,7 @@ mod schema;
 mod single;
 mod sql;
 mod tls;
+mod words;
 
 use std::time::Duration;
 
@@ -54,8 +55,21 @@ impl Postgres {
     /// Brings the tables up to date, or makes sure that they are. Whoever does not call it has it
     /// done by the first call that finds the database there.
     pub async fn prepare(&self) -> Result<(), OpenError> {
-        let open = || schema::open(&self.pool, self.migrate);
+        let open = || async {
+            schema::open(&self.pool, self.migrate).await?;
+            if self.migrate {
+                tokio::spawn(words::index(self.config.clone(), self.tls.clone()));
+            }
+            Ok(())
+        };
         self.up_to_date.get_or_try_init(open).await.copied()
+    }
+
+    /// Makes all that there is to make, and waits for its end.
+    pub async fn migrate(&self) -> Result<(), OpenError> {
+        schema::open(&self.pool, true).await?;
+        words::index(self.config.clone(), self.tls.clone()).await;
+        Ok(())
     }
 
     async fn connection(&self) -> Result<Object, StoreError> {

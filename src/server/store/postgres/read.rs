@@ -34,39 +34,49 @@ impl Read for Postgres {
     }
 }
 
-/// What a query lets through. A text that is missing has no word in it.
-static MATCHING: LazyLock<String> = LazyLock::new(|| {
-    format!(
+/// How many parameters come before the words.
+const BEFORE_WORDS: usize = 5;
+
+/// What a query of so many words lets through. A text that is missing has no word in it.
+fn matching(words: usize) -> String {
+    let mut matching = format!(
         "FROM content c
          WHERE {visible}
            AND ($1::text IS NULL OR c.channel_name = $1::text)
            AND ($2::boolean IS NULL OR coalesce(c.has_audio, false) = $2::boolean)
-           AND ($3::text IS NULL OR {source} = $3::text)
-           AND NOT EXISTS (
-               SELECT FROM unnest($4::text[]) AS word
-                WHERE (c.title ILIKE word OR c.channel_name ILIKE word OR c.video_id ILIKE word
-                       OR EXISTS (SELECT FROM content_summaries s
-                                   WHERE s.video_id = c.video_id AND s.is_latest
-                                     AND s.text ILIKE word)) IS NOT TRUE)",
+           AND ($3::text IS NULL OR {source} = $3::text)",
         visible = visible::condition(),
         source = source::expression(),
-    )
-});
+    );
+    for word in 1..=words {
+        let word = format!("${}::text", BEFORE_WORDS + word);
+        // Not a condition on each record: so the texts are looked up by their index.
+        matching += &format!(
+            " AND c.video_id IN (
+                 SELECT k.video_id FROM content k
+                  WHERE k.title ILIKE {word} OR k.channel_name ILIKE {word}
+                     OR k.video_id ILIKE {word}
+                  UNION ALL
+                 SELECT s.video_id FROM content_summaries s
+                  WHERE s.is_latest AND s.text ILIKE {word})"
+        );
+    }
+    matching
+}
 
-static COUNT: LazyLock<String> = LazyLock::new(|| format!("SELECT count(*) {}", *MATCHING));
-
-/// One for each order.
-static PAGES: LazyLock<[String; Sort::ALL.len()]> = LazyLock::new(|| {
-    Sort::ALL.map(|sort| {
-        format!(
-            "SELECT c.video_id::text, {source} AS source {matching}
-              ORDER BY {columns} OFFSET $5::bigint LIMIT $6::bigint",
-            source = source::expression(),
-            matching = *MATCHING,
-            columns = sort.columns(),
-        )
-    })
-});
+/// How many records that are, and which are those of a page. The count has use for neither offset
+/// nor limit, and takes them all the same: so a word has the same number in both.
+fn statements(sort: Sort, words: usize) -> [String; 2] {
+    let matching = matching(words);
+    let count = format!("SELECT count(*) {matching} AND ($4::bigint, $5::bigint) IS NOT NULL");
+    let page = format!(
+        "SELECT c.video_id::text, {source} AS source {matching}
+          ORDER BY {columns} OFFSET $4::bigint LIMIT $5::bigint",
+        source = source::expression(),
+        columns = sort.columns(),
+    );
+    [count, page]
+}
 
 static TOTALS: LazyLock<String> = LazyLock::new(|| {
     format!(
@@ -80,15 +90,14 @@ static TOTALS: LazyLock<String> = LazyLock::new(|| {
 
 async fn page(db: &Transaction<'_>, query: &Query) -> Result<Page, Error> {
     let words: Vec<String> = query.words.iter().map(|word| pattern(word)).collect();
-    let filter: [&(dyn ToSql + Sync); 4] =
-        [&query.channel, &query.has_audio, &query.source, &words];
-    let count = rows::query(db, &COUNT, &filter).await?;
-    let total = count.first().map(|row| row.try_get(0)).transpose()?.unwrap_or_default();
-
     let (offset, limit) = (i64::from(query.offset), i64::from(query.limit));
-    let bounds: [&(dyn ToSql + Sync); 2] = [&offset, &limit];
-    let which = Sort::ALL.iter().position(|sort| *sort == query.sort).unwrap_or_default();
-    let found = rows::query(db, &PAGES[which], &[&filter[..], &bounds].concat()).await?;
+    let mut asked: Vec<&(dyn ToSql + Sync)> =
+        vec![&query.channel, &query.has_audio, &query.source, &offset, &limit];
+    asked.extend(words.iter().map(|word| word as &(dyn ToSql + Sync)));
+    let [count, page] = statements(query.sort, words.len());
+    let count = rows::query(db, &count, &asked).await?;
+    let total = count.first().map(|row| row.try_get(0)).transpose()?.unwrap_or_default();
+    let found = rows::query(db, &page, &asked).await?;
     let ids: Vec<String> = found.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
 
     let held = rows::held(db, &ids).await?.into_iter();

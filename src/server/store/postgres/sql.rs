@@ -140,6 +140,31 @@ pub(super) const DELETE_VERSION: &str = "DELETE FROM ytv2_ingest_reports WHERE v
 
 pub(super) const DELETE_AUDIO: &str = "DELETE FROM ytv2_ingest_audio WHERE video_id = $1::text";
 
+/// Whether no other server on these tables is making the index of words, until the connection ends.
+/// Nobody waits for that: whoever did, in a transaction, would be waited for.
+pub(super) const ALONE_AT_WORDS: &str =
+    "SELECT pg_try_advisory_lock(1498699340, hashtext(current_schema()))";
+
+/// Whether the index of words is whole; nothing where there is none.
+pub(super) const WORDS_STATE: &str =
+    "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('ytv2_ingest_words')";
+
+pub(super) const DROP_WORDS: &str = "DROP INDEX CONCURRENTLY ytv2_ingest_words";
+
+/// PostgreSQL's own, and trusted: whoever may create in the database may have it.
+pub(super) const TRIGRAMS: &str = "CREATE EXTENSION IF NOT EXISTS pg_trgm";
+
+pub(super) const TRIGRAMS_SCHEMA: &str =
+    "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'pg_trgm'";
+
+/// `schema`: as SQL has it, quoted if need be.
+pub(super) fn make_words(schema: &str) -> String {
+    format!(
+        "CREATE INDEX CONCURRENTLY ytv2_ingest_words ON content_summaries
+          USING gin (text {schema}.gin_trgm_ops) WHERE is_latest"
+    )
+}
+
 /// Where servers on these tables hear each other: in a database there may be more such tables, in
 /// another schema.
 pub(super) const CHANNEL: &str = "

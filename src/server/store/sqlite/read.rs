@@ -8,7 +8,7 @@ use rusqlite::{Connection, Result, Row, named_params};
 use serde_json::Value;
 
 use super::super::read::pattern;
-use super::super::{Listed, Page, Query, Read, Sort, StoreError, Totals, source, visible};
+use super::super::{Listed, Page, Query, Read, Sort, StoreError, Totals, source};
 use super::{Sqlite, rows};
 
 impl Read for Sqlite {
@@ -29,19 +29,18 @@ impl Read for Sqlite {
 static MATCHING: LazyLock<String> = LazyLock::new(|| {
     format!(
         r"FROM content c
-         WHERE {visible}
+         WHERE c.visible = 1
            AND (:channel IS NULL OR c.channel_name = :channel)
            AND (:has_audio IS NULL OR c.has_audio = :has_audio)
            AND (:source IS NULL OR {source} = :source)
-           AND NOT EXISTS (
+           AND (:words = '[]' OR NOT EXISTS (
                SELECT 1 FROM json_each(:words) word
                 WHERE NOT (c.title LIKE word.value ESCAPE '\'
                         OR c.channel_name LIKE word.value ESCAPE '\'
                         OR c.video_id LIKE word.value ESCAPE '\'
                         OR EXISTS (SELECT 1 FROM content_summaries s
                                     WHERE s.video_id = c.video_id AND s.is_latest = 1
-                                      AND s.text LIKE word.value ESCAPE '\')))",
-        visible = visible::condition(),
+                                      AND s.text LIKE word.value ESCAPE '\'))))",
         source = source::expression(),
     )
 });
@@ -60,15 +59,11 @@ static PAGES: LazyLock<[String; Sort::ALL.len()]> = LazyLock::new(|| {
     })
 });
 
-static TOTALS: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "SELECT (SELECT count(*) FROM content) AS records,
-                (SELECT count(*) FROM content c WHERE {visible}) AS visible,
-                (SELECT count(*) FROM content_audio) AS audio_files,
-                (SELECT coalesce(sum(bytes), 0) FROM content_audio) AS audio_bytes",
-        visible = visible::condition(),
-    )
-});
+const TOTALS: &str = "
+    SELECT (SELECT count(*) FROM content) AS records,
+           (SELECT count(*) FROM content WHERE visible = 1) AS visible,
+           (SELECT count(*) FROM content_audio) AS audio_files,
+           (SELECT coalesce(sum(bytes), 0) FROM content_audio) AS audio_bytes";
 
 fn page(db: &Connection, query: &Query) -> Result<Page> {
     let words: Value = query.words.iter().map(|word| pattern(word)).collect();
@@ -103,5 +98,5 @@ fn totals(db: &Connection) -> Result<Totals> {
             audio_bytes: row.get("audio_bytes")?,
         })
     };
-    db.prepare_cached(&TOTALS)?.query_row([], read)
+    db.prepare_cached(TOTALS)?.query_row([], read)
 }

@@ -12,7 +12,8 @@ const APPLICATION_ID: i64 = 0x5954_5649;
 const SQLITE_FLOOR: i32 = 3_051_003;
 
 /// Step n takes a file from `user_version` n to n + 1. A step that was released never changes.
-const MIGRATIONS: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const MIGRATIONS: [&str; 3] =
+    [include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
 
 /// Before the first read: without shared memory only if the lock is exclusive before the WAL is
 /// opened, and a file that was in use before is in WAL mode from the start.
@@ -96,6 +97,7 @@ fn open_checked(path: &Path) -> Result<Connection, OpenError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::VISIBLE_VARIANTS;
 
     fn file() -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
@@ -113,6 +115,47 @@ mod tests {
         assert!(!dir.path().join("store.db-shm").exists());
         let level: i64 = first.query_row("PRAGMA synchronous", [], |row| row.get(0)).unwrap();
         assert_eq!(level, 2);
+    }
+
+    #[test]
+    fn what_makes_a_record_visible_is_said_once_more_and_no_different() {
+        let names = VISIBLE_VARIANTS.map(|name| format!("'{name}'")).join(", ");
+        let blanks_alike = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let said = blanks_alike(MIGRATIONS[2]).matches(&format!("IN ({names})")).count();
+        assert_eq!(said, 2);
+    }
+
+    #[test]
+    fn a_file_of_an_older_generation_knows_its_visible_records_again() {
+        let (_dir, path) = file();
+        let db = Connection::open(&path).unwrap();
+        for (step, tables) in MIGRATIONS[..2].iter().enumerate() {
+            db.execute_batch(tables).unwrap();
+            db.pragma_update(None, "user_version", step as i64 + 1).unwrap();
+        }
+        db.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        for (id, variant, html) in [
+            ("shown", "audio", Some("h")),
+            ("hidden", "audio", None),
+            ("unlisted", "adaptive", Some("h")),
+        ] {
+            db.execute(
+                "INSERT INTO content (video_id, title, channel_name, indexed_at, has_audio,
+                                      created_at, updated_at) VALUES (?1, '', '', 0, 0, 0, 0)",
+                [id],
+            )
+            .unwrap();
+            let columns = "video_id, variant, revision, is_latest, text, html, created_at";
+            let add = format!(
+                "INSERT INTO content_summaries ({columns}) VALUES (?1, ?2, 1, 1, '', ?3, 0)"
+            );
+            db.execute(&add, rusqlite::params![id, variant, html]).unwrap();
+        }
+        drop(db);
+        let db = open(&path).unwrap();
+        let visible = "SELECT group_concat(video_id) FROM content WHERE visible = 1";
+        let visible: String = db.query_row(visible, [], |row| row.get(0)).unwrap();
+        assert_eq!(visible, "shown");
     }
 
     #[test]

@@ -168,7 +168,7 @@ fn key(name: TargetName, answered: Result<Answered, Transport>) -> Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::check::line::Outcome;
+    use crate::check::Outcome;
 
     fn answered(status: u16, body: &str) -> Answered {
         Answered { status, date: None, body: body.into() }

@@ -84,7 +84,7 @@ pub fn encryption(url: &Url, first: &Result<Answered, Transport>) -> Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::check::line::Outcome;
+    use crate::check::Outcome;
 
     fn answered() -> Answered {
         Answered { status: 200, date: None, body: Vec::new() }

@@ -1,12 +1,13 @@
 //! What one check came to.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::id::TargetName;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     Ok,
@@ -15,22 +16,23 @@ pub enum Outcome {
     Failed,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Line {
     /// Whose, where it is about the way to one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub target: Option<&'static str>,
-    pub check: &'static str,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Cow<'static, str>>,
+    pub check: Cow<'static, str>,
     pub outcome: Outcome,
     /// What was found.
     pub words: String,
     /// What to do.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
 }
 
 impl Line {
     pub fn ok(check: &'static str, words: impl Into<String>) -> Self {
+        let check = check.into();
         Self { target: None, check, outcome: Outcome::Ok, words: words.into(), advice: None }
     }
 
@@ -39,7 +41,7 @@ impl Line {
         words: impl Into<String>,
         advice: impl Into<String>,
     ) -> Self {
-        let advice = Some(advice.into());
+        let (check, advice) = (check.into(), Some(advice.into()));
         Self { target: None, check, outcome: Outcome::Warning, words: words.into(), advice }
     }
 
@@ -53,7 +55,7 @@ impl Line {
 
     /// The same, of a target.
     pub fn of(self, target: TargetName) -> Self {
-        Self { target: Some(target.as_str()), ..self }
+        Self { target: Some(target.as_str().into()), ..self }
     }
 
     pub fn has_failed(&self) -> bool {
@@ -68,7 +70,7 @@ impl fmt::Display for Line {
             Outcome::Warning => "warning",
             Outcome::Failed => "failed",
         };
-        let (target, blank) = self.target.map_or(("", ""), |target| (target, " "));
+        let (target, blank) = self.target.as_deref().map_or(("", ""), |target| (target, " "));
         let check = format!("{target}{blank}{}", self.check);
         write!(f, "{outcome:<8} {check:<25} {}", self.words)?;
         match &self.advice {
