@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::reconcile::walk;
+use super::reconcile::{Pair, walk};
 use super::rescan::{NotLooked, Rescanned};
 use super::{look, rows};
 use crate::config::Config;
@@ -68,7 +68,7 @@ impl Surveyor<'_> {
                     break;
                 }
                 let directory = Arc::clone(&directory);
-                let of_root = move |(name, known)| (FileRef::new(root, name), known);
+                let of_root = move |pair: Pair| (FileRef::new(root, pair.name), pair.known);
                 let looking = self.questions.ask(root, None, move |pulse| {
                     Ok(look::see(&directory, pairs.into_iter().map(of_root), pulse).0)
                 });
