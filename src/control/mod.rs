@@ -58,7 +58,7 @@ use events::Feed;
 use refusal::Refusal;
 
 /// How long a file system may take to say something of a file that somebody asks about.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long an answer may take, and the rest of a body.
 const IN_TIME: Duration = Duration::from_secs(8);
@@ -92,6 +92,9 @@ pub struct Desk {
     pub journal: Journal,
     pub verifier: Verifier,
     pub questions: Questions,
+    /// What people ask about. It is given up before they give up, and whatever path they name, the
+    /// threads that it costs are not those of the watching.
+    pub inquiries: Questions,
     pub heartbeat: watch::Receiver<HeartbeatStatus>,
     /// Where the daemon is asked to read its configuration again.
     pub reload: mpsc::Sender<oneshot::Sender<Reloaded>>,

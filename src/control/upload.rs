@@ -14,8 +14,9 @@ use crate::clock;
 use crate::delivery::ItemState;
 use crate::file::{FileRef, Root};
 use crate::id::{ContentId, Kind};
-use crate::intake::{NotLooked, inspect};
+use crate::intake::{Inspection, NotLooked, inspect};
 use crate::outbox::{Retry, Scope};
+use crate::watch::Pulse;
 
 /// The longest that somebody may wait.
 const WAIT_MAX: Duration = Duration::from_secs(3600);
@@ -58,8 +59,8 @@ pub async fn upload(desk: &Desk, asked: Upload) -> Result<Uploaded, Refusal> {
 
 /// A file that exists, in the right root.
 async fn file(desk: &Desk, path: &Path, root: Root) -> Result<FileRef, Refusal> {
+    let file = locate(desk, path).await?;
     let config = desk.settings.borrow().clone();
-    let file = locate(path, &config)?;
     if file.root != root {
         return Err(Refusal::bad(
             format!("{file} is not in {}", config.watch.path(root).display()),
@@ -67,16 +68,16 @@ async fn file(desk: &Desk, path: &Path, root: Root) -> Result<FileRef, Refusal> 
         ));
     }
     let (looked_at, pairs) = (file.clone(), desk.outbox.pairs().clone());
-    let looking = tokio::task::spawn_blocking(move || inspect(&looked_at, &config, &pairs));
-    match tokio::time::timeout(super::PATIENCE, looking).await {
-        Ok(look) if look.as_ref().is_ok_and(|look| look.exists) => Ok(file),
-        Ok(_) => Err(Refusal::not_found(
+    let looking = move |_: &Pulse| Ok(inspect(&looked_at, &config, &pairs));
+    let look = desk.inquiries.ask(root, Some(&file.name), looking).await;
+    let unseen =
+        |why: String| Refusal::conflict(format!("{file}: {why}"), "ytv2d status says more");
+    match look.map_err(|silence| unseen(silence.to_string()))? {
+        Inspection { exists: true, .. } => Ok(file),
+        Inspection { problem: Some(why), .. } => Err(unseen(why)),
+        _ => Err(Refusal::not_found(
             format!("{} does not exist", path.display()),
             "write the file first, then hand it over",
-        )),
-        Err(_) => Err(Refusal::conflict(
-            format!("{file}: the file system does not answer"),
-            "look into ytv2d status",
         )),
     }
 }
