@@ -29,7 +29,7 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
@@ -259,15 +259,25 @@ fn router(desk: Arc<Desk>, feed: Feed, stop: CancellationToken) -> Router {
         .with_state(desk)
 }
 
-/// Refuses what takes too long, as on a disk that does not answer any more.
+/// Refuses what takes too long, as on a disk that does not answer any more. What was begun goes on
+/// to its end, even where whoever asked does not wait for it: half an order is none.
 async fn in_time(request: Request, next: Next) -> Response {
-    match timeout(IN_TIME, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => Refusal::busy(
-            format!("no answer within {IN_TIME:?}"),
-            "the disk under the outbox, or under a directory, is slow or dead: look into the log",
-        )
-        .into_response(),
+    let is_order = request.method() == Method::POST;
+    match timeout(IN_TIME, tokio::spawn(next.run(request))).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Refusal::stopping().into_response(),
+        },
+        Err(_) => {
+            let so_far = if is_order { "; it may still be carried out" } else { "" };
+            Refusal::busy(
+                format!("no answer within {IN_TIME:?}{so_far}"),
+                "the disk under the outbox, or under a directory, is slow or dead: look into the \
+                 log",
+            )
+            .into_response()
+        }
     }
 }
 
