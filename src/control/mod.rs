@@ -70,6 +70,7 @@ const BOUNDS: Bounds = Bounds {
     write: Duration::from_secs(10),
     stop: Duration::from_secs(2),
     connections: 512,
+    per_host: 512,
 };
 
 /// What came of a reload: the keys whose change needs a restart, or what is wrong.
@@ -152,7 +153,7 @@ fn router(desk: Arc<Desk>, feed: Feed, stop: CancellationToken) -> Router {
         )
         .route(
             "/items/{id}",
-            get(async |State(desk): Here, Path(id): Path<String>, Asked(asked): Asked<Detail>| {
+            get(async |State(desk): Here, Named(id), Asked(asked): Asked<Detail>| {
                 let id = id.parse().map_err(|error: crate::id::ContentIdError| {
                     Refusal::bad(
                         error.to_string(),
@@ -170,19 +171,19 @@ fn router(desk: Arc<Desk>, feed: Feed, stop: CancellationToken) -> Router {
         )
         .route(
             "/items/{id}/retry",
-            post(async |State(desk): Here, Path(id): Path<String>, Asked(asked)| {
+            post(async |State(desk): Here, Named(id), Asked(asked)| {
                 orders::retry_one(&desk, &id, asked).await.map(Json)
             }),
         )
         .route(
             "/items/{id}/resend",
-            post(async |State(desk): Here, Path(id): Path<String>, Asked(asked)| {
+            post(async |State(desk): Here, Named(id), Asked(asked)| {
                 orders::resend_one(&desk, &id, asked).await.map(Json)
             }),
         )
         .route(
             "/items/{id}/drop",
-            post(async |State(desk): Here, Path(id): Path<String>, Asked(asked)| {
+            post(async |State(desk): Here, Named(id), Asked(asked)| {
                 orders::drop_one(&desk, &id, asked).await.map(Json)
             }),
         )
@@ -308,6 +309,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
         let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
         query.map(|axum::extract::Query(asked)| Self(asked)).map_err(|error| {
             Refusal::bad(error.body_text(), routes::hint(parts.method.as_str(), parts.uri.path()))
+        })
+    }
+}
+
+/// What the path names, likewise.
+struct Named(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let named = Path::<String>::from_request_parts(parts, state).await;
+        named.map(|Path(name)| Self(name)).map_err(|error| {
+            Refusal::bad(error.body_text(), "ytv2d list shows every id; in a path they are UTF-8")
         })
     }
 }
