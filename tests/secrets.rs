@@ -71,7 +71,7 @@ fn no_secret_is_in_any_output_whatever_goes_wrong() {
     fs::write(ends.config.path().join("secret"), SECRET).unwrap();
     // Whoever knows the address of the watcher can keep it from raising the alarm. This one is heard,
     // and does not answer as it should.
-    let watcher = format!("{}/PLANTED-watcher?PLANTED", ends.new.url());
+    let watcher = format!("{}/PLANTED-watcher", ends.new.url());
     ends.configure(true, true, &format!("[heartbeat]\nurl = '{watcher}'\nevery = '1s'"));
     ends.config.token = TOKEN.to_owned();
     ends.config.log_filter = "trace".to_owned();
