@@ -327,7 +327,7 @@ fn what_only_the_daemon_was_handed_is_checked_by_the_daemon() {
     };
     let checked = unhanded(&["--write"]);
     assert_eq!(checked.status, Some(0), "{:#?}", checked.lines);
-    checked.says("configuration", "warning", "ingest.url: not set");
+    checked.says("configuration", "warning", "ingest.url, ingest.token_file");
     checked.says("token", "ok", "accepted");
     checked.says("test record", "ok", "deleted again");
     checked.says("daemon", "ok", "healthy");

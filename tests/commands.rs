@@ -438,11 +438,14 @@ fn an_upload_says_what_each_target_holds_and_its_exit_status_says_how_many() {
     );
     stage.holds_audio(&good.expected.id, &audio);
     let again = run(&stage, &["upload", &good.file_name, "--wait", "--json"]).json();
-    assert_eq!((&again["id"], &again["done"]), (&json!(good.expected.id), &json!(true)));
+    let report = &again["postgres"]["report"];
+    assert_eq!((&report["video_id"], &report["success"]), (&json!(good.expected.id), &json!(true)));
+    let handed_over = run(&stage, &["upload", &good.file_name, "--wait", "0"]);
+    assert_eq!(handed_over.code, Some(0), "{handed_over:?}");
 
     let refused = parked(&stage, 2);
     let path = stage.config.report(&refused.file_name);
-    let none = run(&stage, &["upload", path.to_str().unwrap(), "--wait", "1"]);
+    let none = run(&stage, &["upload", path.to_str().unwrap()]);
     assert_eq!(none.code, Some(1), "{none:?}");
     let missing = run(&stage, &["upload", "reports/no-such.json", "--wait"]);
     assert_eq!((missing.code, missing.out.as_str()), (Some(1), ""), "{missing:?}");

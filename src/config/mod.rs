@@ -425,10 +425,10 @@ pub fn control_socket(
     let runtime_directory = environment("RUNTIME_DIRECTORY");
     let is_told = runtime_directory.is_some();
     let socket = place::under(runtime_directory, file.control.socket);
-    let of_the_service = Path::new(place::SERVICE_RUNTIME_DIRECTORY).join(&socket);
-    // A person's shell does not know where systemd has put it.
+    // A person's shell does not know where systemd has put it, or had it until it was stopped.
+    let of_the_service = Path::new(place::SERVICE_RUNTIME_DIRECTORY);
     Ok(if !is_told && !socket.exists() && of_the_service.exists() {
-        of_the_service
+        of_the_service.join(socket)
     } else {
         socket
     })

@@ -116,8 +116,10 @@ impl Attempt {
                  it shows older texts; check its migrations (002_fix_triggers)"
             );
             flight = Flight { taken: Taken::new(), warning: Some(warning), ..flight };
-        } else if self.is_looked_at(parcel, &verdict) {
-            flight.warning = second_look::at_report(&self.target, &parcel.id, &texts).await;
+        } else if let Some(texts) = &texts
+            && is_there(&verdict)
+        {
+            flight.warning = second_look::at_report(&self.target, &parcel.id, texts).await;
         }
         Ok(End::Judged(Arc::clone(parcel), flight, verdict))
     }
@@ -141,8 +143,11 @@ impl Attempt {
 
     async fn pack(&self, parcel: &Arc<Parcel>, revision: i64) -> Result<Packed, Unpacked> {
         let (of, config) = (Arc::clone(parcel), Arc::clone(&self.config));
-        self.ask(&parcel.source, move |pulse| pack(&of, revision, |of| read(of, &config, pulse)))
-            .await
+        let with_texts = self.is_chosen(parcel);
+        self.ask(&parcel.source, move |pulse| {
+            pack(&of, revision, with_texts, |of| read(of, &config, pulse))
+        })
+        .await
     }
 
     /// Asks for something that needs a file, and blames that file when no answer comes.
@@ -168,18 +173,16 @@ impl Attempt {
         let mut flight = Flight { bytes: body.size(), ..Flight::default() };
         let (verdict, took) = self.deliver(parcel, Load::Audio(body)).await?;
         flight.took = took;
-        if self.is_looked_at(parcel, &verdict) {
+        if self.is_chosen(parcel) && is_there(&verdict) {
             flight.warning = second_look::at_audio(&self.target, &parcel.id, flight.bytes).await;
         }
         Ok(End::Judged(Arc::clone(parcel), flight, verdict))
     }
 
     /// Whether it is looked at once more where it went. A legacy target says nothing of what it
-    /// holds, and one that kept something newer shows that.
-    fn is_looked_at(&self, parcel: &Parcel, verdict: &Verdict) -> bool {
-        let Verdict::Accepted(receipt) = verdict else { return false };
-        receipt.action != Some(Action::Superseded)
-            && self.target.name() == TargetName::Dashboard
+    /// holds.
+    fn is_chosen(&self, parcel: &Parcel) -> bool {
+        self.target.name() == TargetName::Dashboard
             && second_look::is_chosen(self.config.verify.mode, parcel.want)
     }
 
@@ -192,6 +195,12 @@ impl Attempt {
             Sent::Verdict(verdict) => Ok((verdict, began.elapsed())),
         }
     }
+}
+
+/// Whether a target has just this version now, and not a newer one.
+fn is_there(verdict: &Verdict) -> bool {
+    let Verdict::Accepted(receipt) = verdict else { return false };
+    receipt.action != Some(Action::Superseded)
 }
 
 /// Whether a target acknowledged a report but not all of its summaries.

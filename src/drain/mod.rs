@@ -9,6 +9,7 @@ mod parcel;
 mod pilot;
 mod report;
 mod second_look;
+mod settling;
 mod status;
 mod sync;
 
@@ -41,6 +42,7 @@ pub use ledger::{LATENCY_BOUNDS_S, Ledger};
 pub use parcel::{is_there, payload, promised};
 use pilot::{Landed, Order, Pilot, Rows};
 use report::Reporter;
+use settling::Settling;
 pub use status::{AtOnce, InFlight, LaneStatus, Shut};
 
 /// How long attempts may take to end once the daemon is told to stop.
@@ -73,7 +75,25 @@ struct Lane {
     status: watch::Sender<LaneStatus>,
 }
 
-type Flights = JoinSet<Result<Landed, OutboxError>>;
+/// What is under way.
+#[derive(Default)]
+struct Flights {
+    tasks: JoinSet<Result<Done, OutboxError>>,
+    settling: Settling,
+}
+
+/// What has come to its end.
+enum Done {
+    Landed(Landed),
+    /// What the attempts for these ids came to is written down.
+    Settled(Vec<ContentId>),
+}
+
+impl Flights {
+    fn begin(&mut self, task: impl Future<Output = Result<Landed, OutboxError>> + Send + 'static) {
+        self.tasks.spawn(async { task.await.map(Done::Landed) });
+    }
+}
 
 impl Lane {
     /// Delivers what is due until told to stop, and then lets what is under way come to its end.
@@ -83,7 +103,7 @@ impl Lane {
     async fn run(mut self, stop: CancellationToken) -> Result<(), OutboxError> {
         let mut work = self.outbox.work();
         let mut pilot = Pilot::new(self.reporter(), self.row, self.rules(), jitter);
-        let mut flights = Flights::new();
+        let mut flights = Flights::default();
         loop {
             // Before asking, so that what changes meanwhile is not missed.
             work.mark_unchanged();
@@ -106,13 +126,12 @@ impl Lane {
                     self.renew_target();
                     pilot.reload(self.rules(), clock::now_ms());
                 }
-                Some(done) = flights.join_next(), if !flights.is_empty() => {
-                    let (mut landed, going_on) = (Some(done), paused_ms.is_none());
+                Some(done) = flights.tasks.join_next(), if !flights.tasks.is_empty() => {
+                    let (mut next, going_on) = (Some(done), paused_ms.is_none());
                     // Whatever else has landed by now, so that it is thought over once for all.
-                    while let Some(done) = landed {
-                        let orders = pilot.land(whole(done)?, clock::now_ms(), going_on);
-                        self.carry_out(orders, &mut flights);
-                        landed = flights.try_join_next();
+                    while let Some(done) = next {
+                        self.land(whole(done)?, &mut pilot, &mut flights, going_on);
+                        next = flights.tasks.try_join_next();
                     }
                 }
                 () = tokio::time::sleep(Duration::from_millis(wait.unwrap_or_default())),
@@ -134,17 +153,30 @@ impl Lane {
         }
     }
 
+    /// Does what follows from what has come to its end.
+    fn land(&self, done: Done, pilot: &mut Pilot, flights: &mut Flights, going_on: bool) {
+        let mut land = |landed| pilot.land(landed, clock::now_ms(), going_on);
+        let orders = match done {
+            Done::Landed(landed) => land(landed),
+            Done::Settled(ids) => {
+                flights.settling.written();
+                ids.into_iter().flat_map(|id| land(Landed::Settled(id))).collect()
+            }
+        };
+        self.carry_out(orders, flights);
+    }
+
     /// Starts what the pilot orders.
     fn carry_out(&self, orders: Vec<Order>, flights: &mut Flights) {
         for order in orders {
             let (target, outbox, row) = (self.target.clone(), self.outbox.clone(), self.row);
             match order {
                 Order::WarmUp => {
-                    flights.spawn(async move { Ok(Landed::WarmUp(target.health(WARM_UP).await)) });
+                    flights.begin(async move { Ok(Landed::WarmUp(target.health(WARM_UP).await)) });
                 }
                 Order::Probe => {
                     let only = self.only.clone();
-                    flights.spawn(async move {
+                    flights.begin(async move {
                         let health = target.health(LOOK).await;
                         let item = match only {
                             None => outbox.probe(row).await?,
@@ -167,31 +199,32 @@ impl Lane {
                         progress,
                         questions,
                     };
-                    flights.spawn(async move { attempt.run().await.map(Landed::Attempt) });
+                    flights.begin(async move { attempt.run().await.map(Landed::Attempt) });
                 }
                 Order::AskHealth(in_doubt) => {
-                    flights.spawn(async move {
+                    flights.begin(async move {
                         Ok(Landed::InDoubt(target.health(LOOK).await, in_doubt))
                     });
                 }
-                Order::Settle(id, settlement) => {
-                    let targets: Vec<_> = self.targets.borrow().iter().map(Target::name).collect();
-                    flights.spawn(async move {
-                        let settled = persist(|| outbox.settle(settlement.clone())).await?;
-                        if let Some(concluded) = settled.1 {
-                            sync::report(&concluded, &targets);
-                        }
-                        Ok(Landed::Settled(id))
-                    });
-                }
+                Order::Settle(id, settlement) => flights.settling.add(id, settlement),
                 Order::Resume(now_ms) => {
-                    flights.spawn(async move {
+                    flights.begin(async move {
                         persist(|| outbox.resume(row, now_ms)).await?;
                         Ok(Landed::Resumed)
                     });
                 }
                 Order::Hint(file) => self.hint(&file),
             }
+        }
+        if let Some((ids, settlements)) = flights.settling.next() {
+            let targets: Vec<_> = self.targets.borrow().iter().map(Target::name).collect();
+            let outbox = self.outbox.clone();
+            flights.tasks.spawn(async move {
+                for concluded in persist(|| outbox.settle(Arc::clone(&settlements))).await? {
+                    sync::report(&concluded, &targets);
+                }
+                Ok(Done::Settled(ids))
+            });
         }
     }
 
@@ -204,10 +237,9 @@ impl Lane {
         let finish = async {
             // A look at the health holds nobody up, but for the item that depends on it.
             while pilot.under_way() > 0
-                && let Some(done) = flights.join_next().await
+                && let Some(done) = flights.tasks.join_next().await
             {
-                let orders = pilot.land(whole(done)?, clock::now_ms(), false);
-                self.carry_out(orders, &mut flights);
+                self.land(whole(done)?, &mut pilot, &mut flights, false);
             }
             Ok(())
         };
@@ -298,7 +330,7 @@ where
 }
 
 /// A panic of an attempt is the daemon's.
-fn whole(done: Result<Result<Landed, OutboxError>, JoinError>) -> Result<Landed, OutboxError> {
+fn whole(done: Result<Result<Done, OutboxError>, JoinError>) -> Result<Done, OutboxError> {
     match done {
         Ok(result) => result,
         Err(error) => std::panic::resume_unwind(error.into_panic()),

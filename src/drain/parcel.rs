@@ -24,8 +24,8 @@ pub struct Packed {
     pub json: Vec<u8>,
     /// The summaries in it.
     pub sent: Taken,
-    /// What can be read of it once it has arrived.
-    pub texts: Texts,
+    /// What can be read of it once it has arrived, where that is looked at.
+    pub texts: Option<Texts>,
 }
 
 /// Why a parcel could not be packed.
@@ -41,7 +41,7 @@ pub enum Unpacked {
 /// # Errors
 /// In words: which file is not what it was, or cannot be read.
 pub fn payload(parcel: &Parcel, config: &Config) -> Result<Vec<u8>, String> {
-    match pack(parcel, 0, |of| read(of, config, &Pulse::start())) {
+    match pack(parcel, 0, false, |of| read(of, config, &Pulse::start())) {
         Ok(packed) => Ok(packed.json),
         Err(Unpacked::Changed(file)) => Err(format!("{file} is changing at this moment")),
         Err(Unpacked::Io(file, error)) => Err(format!("{file} cannot be read: {error}")),
@@ -85,10 +85,11 @@ pub fn open(root: &RootPath, of: &FileOf) -> Result<OpenedFile, Unpacked> {
 }
 
 /// Packs a report for the ingest endpoint, from the files that `read` reads. `revision` is what its
-/// summaries ask for: 0 for the next (contract C.5).
+/// summaries ask for: 0 for the next (contract C.5). `with_texts`: it is looked at after its arrival.
 pub fn pack(
     parcel: &Parcel,
     revision: i64,
+    with_texts: bool,
     read: impl Fn(&FileOf) -> Result<Report, Unpacked>,
 ) -> Result<Packed, Unpacked> {
     let sent = parcel.variants.iter().map(|v| (v.name.clone(), v.digest)).collect();
@@ -98,7 +99,7 @@ pub fn pack(
     }
     let json =
         to_json(&payload).map_err(|error| Unpacked::Io(parcel.source.file.clone(), error))?;
-    Ok(Packed { json, sent, texts: Texts::from(&payload) })
+    Ok(Packed { json, sent, texts: with_texts.then(|| Texts::from(&payload)) })
 }
 
 fn compose_report(

@@ -119,7 +119,7 @@ impl Reporter {
                 target,
                 why,
                 "this dashboard is PostgreSQL-only: nothing more is sent to it; switch this target \
-                 off (POSTGRES_ONLY=true, or legacy.enabled = false) and reload"
+                 off (legacy.enabled = false and reload, or POSTGRES_ONLY=true and restart)"
             ),
             News::Stopped(cause) if target == TargetName::Legacy.as_str() => error!(
                 target,

@@ -4,6 +4,7 @@
 //! read that has not changed, nothing is written when nothing has, and memory holds the names
 //! alone.
 
+use std::cmp::Ordering;
 use std::ffi::OsString;
 use std::iter::Peekable;
 use std::os::unix::ffi::OsStrExt;
@@ -28,6 +29,15 @@ const GROUP: usize = 256;
 const EVENT_LATE_MS: i64 = 2000;
 /// So many of the files that no event told of are looked into more closely.
 const SUSPECTS: usize = 100;
+
+/// A name, and what is recorded of it.
+#[derive(Debug)]
+pub(super) struct Pair {
+    pub(super) name: OsString,
+    pub(super) known: Option<Stamp>,
+    /// It is there, and ours: names are sorted out as they are listed.
+    is_listed: bool,
+}
 
 /// A look through a root, while it goes on.
 struct Scan {
@@ -102,25 +112,23 @@ impl Intake {
 
     /// Stats a page of names, takes in those that differ from what is recorded, and says whether
     /// that could be done.
-    async fn compare(
-        &mut self,
-        pairs: Vec<(OsString, Option<Stamp>)>,
-        scan: &mut Scan,
-    ) -> Result<bool, OutboxError> {
+    async fn compare(&mut self, pairs: Vec<Pair>, scan: &mut Scan) -> Result<bool, OutboxError> {
         let (root, directory) = (self.root, Arc::clone(&scan.directory));
         let now_ms = clock::now_ms();
         let ignore = self.settings.borrow().watch.ignore.clone();
         // What is recorded, and not ours any more, since another configuration says so: it is
         // forgotten, be it there or not.
-        let (pairs, dropped): (Vec<_>, Vec<_>) = pairs
-            .into_iter()
-            .partition(|(name, _)| look::is_ours(root, name, &ignore, self.outbox.pairs()));
-        let forget =
-            |(name, _)| Finding { file: FileRef::new(root, name), found: Found::Gone(now_ms) };
+        let (pairs, dropped): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|pair| {
+            pair.is_listed || look::is_ours(root, &pair.name, &ignore, self.outbox.pairs())
+        });
+        let forget = |pair: Pair| Finding {
+            file: FileRef::new(root, pair.name),
+            found: Found::Gone(now_ms),
+        };
         self.record(dropped.into_iter().map(forget).collect(), Trigger::Scan).await?;
         let stats = self.questions.ask(root, None, move |pulse| {
-            let with_name = |(name, known)| (FileRef::new(root, name), known);
-            Ok(look::see(&directory, pairs.into_iter().map(with_name), pulse))
+            let files = pairs.into_iter().map(|pair| (FileRef::new(root, pair.name), pair.known));
+            Ok(look::see(&directory, files, pulse))
         });
         let mut differing = Vec::new();
         let (seen, unseen) = match stats.await {
@@ -234,24 +242,21 @@ pub(super) fn walk(
     known: &mut Peekable<impl Iterator<Item = (FileRef, Stamp)>>,
     upto: Option<&[u8]>,
     limit: usize,
-) -> Vec<(OsString, Option<Stamp>)> {
+) -> Vec<Pair> {
     let mut pairs = Vec::new();
     while pairs.len() < limit {
         let name = names.peek().filter(|name| upto.is_none_or(|upto| name.as_bytes() <= upto));
-        match (name, known.peek()) {
+        let order = match (name, known.peek()) {
             (None, None) => break,
-            (Some(name), Some((file, _))) if *name > file.name => {
-                pairs.extend(known.next().map(|(file, stamp)| (file.name, Some(stamp))));
-            }
-            (Some(name), Some((file, _))) if *name == file.name => {
-                names.next();
-                pairs.extend(known.next().map(|(file, stamp)| (file.name, Some(stamp))));
-            }
-            (Some(_), _) => pairs.extend(names.next().map(|name| (name, None))),
-            (None, Some(_)) => {
-                pairs.extend(known.next().map(|(file, stamp)| (file.name, Some(stamp))));
-            }
-        }
+            (Some(name), Some((file, _))) => name.cmp(&file.name),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+        };
+        let listed = if order.is_le() { names.next() } else { None };
+        let (recorded, known) = if order.is_ge() { known.next() } else { None }.unzip();
+        let is_listed = listed.is_some();
+        let name = listed.or(recorded.map(|file| file.name));
+        pairs.extend(name.map(|name| Pair { name, known, is_listed }));
     }
     pairs
 }
@@ -288,9 +293,9 @@ mod tests {
         for (listed, recorded, upto, expected) in [
             ("", "", None, ""),
             ("abc", "", None, "a b c"),
-            ("", "abc", None, "a+ b+ c+"),
+            ("", "abc", None, "a- b- c-"),
             ("abc", "abc", None, "a+ b+ c+"),
-            ("ace", "bcd", None, "a b+ c+ d+ e"),
+            ("ace", "bcd", None, "a b- c+ d- e"),
             // What lies beyond the page is for the next one.
             ("abz", "b", Some("b"), "a b+"),
         ] {
@@ -310,8 +315,13 @@ mod tests {
             }
             let shown: Vec<_> = all
                 .iter()
-                .map(|(name, known)| {
-                    format!("{}{}", name.to_str().unwrap(), if known.is_some() { "+" } else { "" })
+                .map(|Pair { name, known, is_listed }| {
+                    let mark = match (known, is_listed) {
+                        (None, _) => "",
+                        (Some(_), true) => "+",
+                        (Some(_), false) => "-",
+                    };
+                    format!("{}{mark}", name.to_str().unwrap())
                 })
                 .collect();
             assert_eq!(shown.join(" "), expected, "{listed} {recorded}");

@@ -1,7 +1,7 @@
 //! Takes in files that may have changed: what is ready is read and recorded, what is not is waited
 //! for, and what cannot be read is named.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io;
 use std::sync::Arc;
@@ -37,15 +37,19 @@ impl Intake {
             if group.is_empty() || !self.eye.is_open() {
                 return Ok(());
             }
-            let files = group.into_iter().map(|name| FileRef::new(self.root, name)).collect();
-            let known = self.outbox.stamps_of(files).await?;
-            let path = self.path.clone();
+            let files: Vec<_> =
+                group.into_iter().map(|name| FileRef::new(self.root, name)).collect();
+            let (path, looked_at) = (self.path.clone(), files.clone());
             let look = self.questions.ask(self.root, None, move |pulse| {
                 let directory = Directory::open(&path)?;
-                let seen = look::see(&directory, known.into_iter(), pulse);
+                let with_nothing = looked_at.into_iter().map(|file| (file, None));
+                let seen = look::see(&directory, with_nothing, pulse);
                 Ok((Arc::new(directory), seen))
             });
-            let (directory, (seen, unseen)) = match look.await {
+            // Nobody else changes what is recorded of this root.
+            let (known, look) = tokio::join!(self.outbox.stamps_of(files), look);
+            let mut known: HashMap<_, _> = known?.into_iter().collect();
+            let (directory, (mut seen, unseen)) = match look {
                 Ok(looked) => looked,
                 Err(error) => {
                     self.lose_sight(&error);
@@ -53,6 +57,9 @@ impl Intake {
                 }
             };
             unseen.iter().for_each(|(file, error)| self.trouble(file, error));
+            for seen in &mut seen {
+                seen.known = known.remove(&seen.file).flatten();
+            }
             self.files += self.take(directory, seen, trigger).await?;
         }
     }
@@ -86,12 +93,7 @@ impl Intake {
                 Looked::Ready => ready.push(seen.file),
             }
         }
-        for file in ready {
-            let outcome = self.read(&directory, &file, &rules).await;
-            // A dead mount would hold every one of the others up.
-            if !self.eye.is_open() {
-                break;
-            }
+        for (file, outcome) in self.read(&directory, ready, &rules).await {
             let Some(found) = self.weigh(&file, outcome) else { continue };
             let is_news = self.recent.is_news(&file.name, &found, Instant::now());
             // What is in doubt is what was recorded, not what was found.
@@ -104,25 +106,36 @@ impl Intake {
         Ok(recorded)
     }
 
-    /// Reads a file. When that does not come to an end, the root may be at fault: it is looked at.
+    /// Reads files. When that does not come to an end, the root may be at fault: it is looked at, and
+    /// where it is gone the others are left alone.
     async fn read(
         &mut self,
         directory: &Arc<Directory>,
-        file: &FileRef,
+        files: Vec<FileRef>,
         rules: &Arc<Rules>,
-    ) -> look::Outcome {
-        let reading = {
-            let (directory, file, rules) = (Arc::clone(directory), file.clone(), Arc::clone(rules));
-            move |pulse: &Pulse| Ok(look::read(&directory, &file, &rules, pulse))
-        };
-        match self.questions.ask(self.root, Some(&file.name), reading).await {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                self.trouble(file, &error);
+    ) -> Vec<(FileRef, look::Outcome)> {
+        let mut read = Vec::with_capacity(files.len());
+        let mut left: Arc<[FileRef]> = files.into();
+        while !left.is_empty() && self.eye.is_open() {
+            let (directory, rules) = (Arc::clone(directory), Arc::clone(rules));
+            let reading =
+                move |file: &FileRef, pulse: &Pulse| look::read(&directory, file, &rules, pulse);
+            let (outcomes, silence) = self.questions.ask_each(&left, reading).await;
+            let mut files = left.iter().cloned();
+            // In this order, since what is asked for the next takes it.
+            read.extend(
+                outcomes.into_iter().zip(files.by_ref()).map(|(outcome, file)| (file, outcome)),
+            );
+            if let Err(error) = silence
+                && let Some(held) = files.next()
+            {
+                self.trouble(&held, &error);
                 self.check_root().await;
-                look::Outcome::Failed(error)
+                read.push((held, look::Outcome::Failed(error)));
             }
+            left = files.collect();
         }
+        read
     }
 
     /// Records findings, and says what there is to say of them.

@@ -6,7 +6,7 @@ use super::grave;
 use super::history::{self, Attempted};
 use super::level::stamp_of;
 use super::listing::stored;
-use super::sql::taken_from_text;
+use super::summaries;
 use super::waiting;
 use crate::contract::Action;
 use crate::delivery::Stored;
@@ -146,7 +146,9 @@ fn files(
                 file: FileRef::from_bytes(row.get(4)?, &name),
                 is_source: row.get(6)?,
                 item: kind.zip(row.get(8)?),
-                summaries: taken_from_text(row.get_ref(9)?.as_str_or_null()?).into_keys().collect(),
+                summaries: summaries::unpack(row.get_ref(9)?.as_blob_or_null()?)
+                    .into_keys()
+                    .collect(),
                 problem: row.get(10)?,
                 waits: None,
             })
@@ -189,7 +191,7 @@ fn deliveries(
                 known: row.get(7)?,
                 known_no: row.get(8)?,
                 acked_ms: row.get(9)?,
-                summaries: taken_from_text(row.get_ref(10)?.as_str_or_null()?)
+                summaries: summaries::unpack(row.get_ref(10)?.as_blob_or_null()?)
                     .into_keys()
                     .collect(),
                 public_url: row.get(11)?,

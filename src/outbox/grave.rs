@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::level;
 use super::model::{Finding, Found};
-use super::sql::{State, taken_from_text};
+use super::sql::State;
+use super::summaries;
 use crate::file::{FileRef, Root, Stamp};
 use crate::id::{ContentId, Kind, Version};
 
@@ -167,7 +168,7 @@ fn held_by_files(connection: &Connection, item: i64) -> rusqlite::Result<BTreeSe
     let mut rows = files.query([item])?;
     while let Some(row) = rows.next()? {
         held.extend(row.get::<_, Option<Version>>(0)?);
-        held.extend(taken_from_text(row.get_ref(1)?.as_str_or_null()?).into_values());
+        held.extend(summaries::unpack(row.get_ref(1)?.as_blob_or_null()?).into_values());
     }
     Ok(held)
 }

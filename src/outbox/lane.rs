@@ -9,7 +9,8 @@ use super::listing::stored;
 use super::model::{
     Concluded, Due, FileOf, Outcome, Parcel, SendVariant, Settled, Settlement, Taken,
 };
-use super::sql::{State, taken_from_text, taken_to_text};
+use super::sql::State;
+use super::summaries;
 use crate::file::FileRef;
 use crate::id::{ContentId, Kind, TargetName, Version};
 use crate::report::{FileFacts, merge};
@@ -189,7 +190,7 @@ pub fn parcel(connection: &Connection, target: i64, item: i64) -> rusqlite::Resu
     fill(connection, &mut parcel, &taken)?;
     if parcel.known {
         taken.retain(|name, _| parcel.variants.iter().all(|sent| sent.name != *name));
-        let taken = (parcel.kind == Kind::Report).then(|| taken_to_text(&taken));
+        let taken = (parcel.kind == Kind::Report).then(|| summaries::pack(&taken));
         connection
             .prepare_cached(
                 "UPDATE delivery SET known_no = NULL, fields = NULL, taken = ?3
@@ -251,7 +252,7 @@ fn find(
                 audio_url: None,
                 audio_seconds: None,
             };
-            Ok((parcel, row.get(15)?, taken_from_text(row.get_ref(14)?.as_str_or_null()?)))
+            Ok((parcel, row.get(15)?, summaries::unpack(row.get_ref(14)?.as_blob_or_null()?)))
         })
         .optional()
 }
@@ -292,7 +293,9 @@ fn variants(connection: &Connection, item: i64) -> rusqlite::Result<Vec<SendVari
                 stands: row.get(9)?,
                 name,
                 fields: row.get(7)?,
-                variants: taken_from_text(row.get_ref(8)?.as_str_or_null()?).into_iter().collect(),
+                variants: summaries::unpack(row.get_ref(8)?.as_blob_or_null()?)
+                    .into_iter()
+                    .collect(),
             };
             Ok((of, facts))
         })?
@@ -345,7 +348,7 @@ pub fn conclude(
             .query_row(params![target, item, version], |row| row.get(0))?,
         _ => false,
     };
-    let settled = settle(connection, settlement)?;
+    let settled = write_down(connection, settlement, is_buried)?;
     Ok((settled, if is_news { Some(concluded(connection, *item)?) } else { None }))
 }
 
@@ -363,10 +366,19 @@ fn concluded(connection: &Connection, item: i64) -> rusqlite::Result<Concluded> 
     Ok(Concluded { kind, id, at })
 }
 
+#[cfg(test)]
 pub fn settle(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<Settled> {
+    conclude(connection, settlement).map(|(settled, _)| settled)
+}
+
+fn write_down(
+    connection: &Connection,
+    settlement: &Settlement,
+    is_buried: bool,
+) -> rusqlite::Result<Settled> {
     history::keep(connection, settlement)?;
     let Settlement { target, item, sent_no, at_ms, outcome, .. } = settlement;
-    if grave::buried_ms(connection, *item)?.is_some() {
+    if is_buried {
         return Ok(Settled::Open);
     }
     let (failures, error, due_ms, strikes, state) = match outcome {
@@ -430,7 +442,7 @@ fn delivered(connection: &Connection, settlement: &Settlement) -> rusqlite::Resu
              WHERE item.id = ?2 AND delivery.target = ?1",
         )?
         .query_row(params![target, item], |row| {
-            let taken = taken_from_text(row.get_ref(4)?.as_str_or_null()?);
+            let taken = summaries::unpack(row.get_ref(4)?.as_blob_or_null()?);
             Ok(((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?), taken))
         })?;
     taken.extend(sent.iter().map(|(name, digest)| (name.clone(), *digest)));
@@ -442,13 +454,13 @@ fn delivered(connection: &Connection, settlement: &Settlement) -> rusqlite::Resu
             && variants(connection, *item)?
                 .iter()
                 .all(|variant| taken.get(&variant.name) == Some(&variant.digest)));
-    let taken = (kind == Kind::Report).then(|| taken_to_text(&taken));
+    let taken = (kind == Kind::Report).then(|| summaries::pack(&taken));
     connection
         .prepare_cached(
             "UPDATE delivery SET known = ?3, known_no = ?4, acked_ms = ?5, fields = ?6, taken = ?7,
                     public_url = coalesce(?8, public_url), warning = ?9, failures = 0,
                     strikes = 0, error = NULL, state = iif(?10, ?11, state),
-                    action = coalesce(?12, action)
+                    due_ms = iif(?10, 0, due_ms), action = coalesce(?12, action)
              WHERE target = ?1 AND item = ?2",
         )?
         .execute(params![

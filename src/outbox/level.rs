@@ -17,7 +17,8 @@ use super::model::{
     AudioFacts, DeletedFile, Finding, Found, Recorded, ReportFacts, Taken, Vanished, Wanted,
 };
 use super::pairing;
-use super::sql::{State, taken_from_text, taken_to_text};
+use super::sql::State;
+use super::summaries;
 use crate::contract::audio_public_url;
 use crate::file::{FileRef, READ_ANEW, Root, Stamp};
 use crate::id::{ContentId, Kind, Version};
@@ -251,7 +252,7 @@ struct Former {
     item: Option<i64>,
     made_ms: Option<i64>,
     digest: Option<Version>,
-    variants: Option<String>,
+    variants: Option<Vec<u8>>,
     stands_ms: Option<i64>,
 }
 
@@ -328,7 +329,7 @@ impl Desk<'_> {
             item: Some(item),
             made_ms: Some(facts.made_ms),
             digest: Some(facts.fields),
-            variants: Some(taken_to_text(&facts.variants)),
+            variants: Some(summaries::pack(&facts.variants)),
             ..NONE
         };
         self.place(file, stamp, &kept, former)?;
@@ -574,7 +575,7 @@ impl Desk<'_> {
                     name: row.get(3)?,
                     made_ms: row.get(4)?,
                     digest: row.get(5)?,
-                    variants: taken_from_text(row.get_ref(6)?.as_str_or_null()?),
+                    variants: summaries::unpack(row.get_ref(6)?.as_blob_or_null()?),
                     seconds: row.get(7)?,
                     stands: row.get(8)?,
                 })
@@ -678,7 +679,7 @@ impl Desk<'_> {
     /// (contract D), which later sends of the report must say.
     fn adopt(&self, target: i64, item: &Item, sum: &Sum) -> rusqlite::Result<()> {
         let (fields, taken, public_url) = match &sum.report {
-            Some((fields, taken)) => (Some(*fields), Some(taken_to_text(taken)), None),
+            Some((fields, taken)) => (Some(*fields), Some(summaries::pack(taken)), None),
             None => (None, None, Some(audio_public_url(item.content.as_str()))),
         };
         self.connection
@@ -715,7 +716,7 @@ impl Desk<'_> {
                 Ok((
                     row.get::<_, Option<Version>>(0)?,
                     row.get::<_, Option<Version>>(1)?,
-                    taken_from_text(row.get_ref(2)?.as_str_or_null()?),
+                    summaries::unpack(row.get_ref(2)?.as_blob_or_null()?),
                 ))
             })
             .optional()?;
@@ -753,7 +754,7 @@ struct Kept<'a> {
     item: Option<i64>,
     made_ms: Option<i64>,
     digest: Option<Version>,
-    variants: Option<String>,
+    variants: Option<Vec<u8>>,
     seconds: Option<i64>,
     problem: Option<&'a str>,
     cure: i64,

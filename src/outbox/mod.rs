@@ -21,6 +21,7 @@ mod register;
 mod room;
 pub(crate) mod schema;
 mod sql;
+mod summaries;
 pub(crate) mod tally;
 mod waiting;
 mod writer;
@@ -566,16 +567,21 @@ impl Outbox {
             .await
     }
 
-    /// Keeps what an attempt came to. Where that is the end of an item's way to a target, and not
-    /// one that it had come to before, it tells how all targets stand with the item.
+    /// Keeps what attempts came to, all of it or nothing. Where that is the end of an item's way to a
+    /// target, and not one that it had come to before, it tells how all targets stand with the item.
     pub async fn settle(
         &self,
-        settlement: Settlement,
-    ) -> Result<(Settled, Option<Concluded>), OutboxError> {
-        let settled =
-            self.writer.write(move |connection| lane::conclude(connection, &settlement)).await?;
+        settlements: Arc<[Settlement]>,
+    ) -> Result<Vec<Concluded>, OutboxError> {
+        let concluded = self
+            .writer
+            .write(move |connection| {
+                let conclude = |settlement| Ok(lane::conclude(connection, settlement)?.1);
+                settlements.iter().filter_map(|each| conclude(each).transpose()).collect()
+            })
+            .await?;
         self.changes.send_replace(());
-        Ok(settled)
+        Ok(concluded)
     }
 
     /// Since when the outbox's volume is full, as was found out last.

@@ -71,23 +71,29 @@ pub fn content_of(
 
 /// The report whose id this is, with its prefix or without, and whether a file stands for it.
 fn by_id(connection: &Connection, key: &str) -> rusqlite::Result<Option<(ContentId, bool)>> {
-    // Audio that was handed over with its report has the whole id for a key.
-    if key.contains(':') {
-        return connection
-            .prepare_cached(
-                "SELECT content, source IS NOT NULL FROM item WHERE kind = 0 AND content = ?1",
-            )?
-            .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional();
-    }
-    connection
+    let exact = connection
         .prepare_cached(
-            "SELECT content, source IS NOT NULL FROM item INDEXED BY item_bare
-             WHERE kind = 0 AND substr(content, instr(content, ':') + 1) = ?1
-             ORDER BY source IS NULL, content <> ?1, id LIMIT 1",
+            "SELECT content, source IS NOT NULL FROM item WHERE kind = 0 AND content = ?1",
         )?
         .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()
+        .optional()?;
+    // Audio that was handed over with its report has the whole id for a key.
+    if key.contains(':') || matches!(exact, Some((_, true))) {
+        return Ok(exact);
+    }
+    let prefixed = connection
+        .prepare_cached(
+            "SELECT content, source IS NOT NULL FROM item INDEXED BY item_bare
+             WHERE kind = 0 AND instr(content, ':')
+             AND substr(content, instr(content, ':') + 1) = ?1
+             ORDER BY source IS NULL, id LIMIT 1",
+        )?
+        .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(match prefixed {
+        Some((_, true)) => prefixed,
+        _ => exact.or(prefixed),
+    })
 }
 
 /// The report in the file with this stem, whose ending may be in capitals.

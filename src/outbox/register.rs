@@ -111,7 +111,6 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("outbox.db");
         let (first, second) = (grave("a", "one"), grave("b", "two"));
-        add(&path, std::slice::from_ref(&first));
         // A line that was cut short, and one more about the same.
         fs::write(
             beside(&path, REGISTER),

@@ -17,8 +17,9 @@ CREATE TABLE item (
 ) STRICT;
 -- The listing shows the latest change first.
 CREATE INDEX item_changed ON item (changed_ms);
--- Audio names carry the id without its prefix.
-CREATE INDEX item_bare ON item (substr(content, instr(content, ':') + 1)) WHERE kind = 0;
+-- Audio names carry the id without its prefix. Most have none, and are found as they are.
+CREATE INDEX item_bare ON item (substr(content, instr(content, ':') + 1))
+    WHERE kind = 0 AND instr(content, ':');
 
 -- A file that was looked at, so that it need not be read again until its stamp changes.
 CREATE TABLE file (
@@ -32,7 +33,7 @@ CREATE TABLE file (
     item     INTEGER REFERENCES item (id), -- NULL: has a problem, or audio without its report yet
     made_ms  INTEGER,                      -- when the content was made
     digest   BLOB,                         -- of a report's fields, or of an audio file's bytes
-    variants TEXT,                         -- of a report: its summaries, {"name": digest}
+    variants BLOB,                         -- of a report: its summaries (see `summaries`)
     seconds  INTEGER,                      -- of an audio file
     stands_ms INTEGER,                     -- since when it stands for its item; NULL: it is one of
                                            --   those that a newer one has left behind
@@ -84,7 +85,8 @@ CREATE TABLE delivery (
     state      INTEGER NOT NULL,           -- 0 current, 1 due, 2 waits for its report, 3 parked,
                                            -- 4 vanished, 5 dropped by order, or
                                            -- deleted there
-    due_ms     INTEGER NOT NULL DEFAULT 0, -- when to try (state 1); since when (3, 5)
+    due_ms     INTEGER NOT NULL DEFAULT 0, -- when to try (state 1); since when (3, 5); 0 where
+                                           --   it is current
     failures   INTEGER NOT NULL DEFAULT 0, -- in a row, of the version that is wanted now
     strikes    INTEGER NOT NULL DEFAULT 0, -- those of them that speak against the item
     error      TEXT,                       -- the last failure since the last success
@@ -94,7 +96,7 @@ CREATE TABLE delivery (
     acked_ms   INTEGER,
     action     TEXT,                       -- what that was there: created, updated or unchanged
     fields     BLOB,                       -- digest of the fields that it surely has
-    taken      TEXT,                       -- the summaries it surely has, as in file.variants
+    taken      BLOB,                       -- the summaries it surely has, as in file.variants
     public_url TEXT,                       -- where it serves the audio
     warning    TEXT,                       -- what it acknowledged without doing
     PRIMARY KEY (target, item)

@@ -2,7 +2,6 @@
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
-use super::model::Taken;
 use crate::contract::Action;
 use crate::file::Root;
 use crate::id::{ContentId, Kind, Version};
@@ -120,14 +119,4 @@ impl FromSql for State {
             other => return Err(FromSqlError::OutOfRange(other)),
         })
     }
-}
-
-/// Summaries as the JSON object that their columns hold; NULL is none.
-pub fn taken_to_text(taken: &Taken) -> String {
-    serde_json::to_string(taken).expect("names and digests are JSON")
-}
-
-pub fn taken_from_text(text: Option<&str>) -> Taken {
-    // What cannot be read counts as not taken: that costs a repeat at the most.
-    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }

@@ -102,8 +102,9 @@ impl Writer {
         self.send(Access::Keep, change).await
     }
 
-    /// The same for what can be found again on the disk: on a full volume it is refused at once,
-    /// so that it takes no room from what cannot.
+    /// The same for what can be found again on the disk: it outlives this process, but a power cut
+    /// perhaps not. On a full volume it is refused at once, so that it takes no room from what
+    /// cannot be found again.
     pub async fn take_in<T: Send + 'static>(
         &self,
         change: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -239,6 +240,7 @@ fn transact(
     let outcome = (|| {
         let writes = group.iter().any(|job| job.access != Access::Read);
         if writes {
+            connection.execute_batch(durability(group))?;
             statement("BEGIN IMMEDIATE")?;
         }
         let mut outcomes = Vec::with_capacity(group.len());
@@ -276,6 +278,15 @@ fn transact(
         fault => (error, fault),
     };
     outcome.map_err(undo)
+}
+
+/// Whether a commit waits for the disk. What lies there as a file is read again after a power cut, so
+/// that its way to a target need not wait; with the next commit that does, it is durable as well.
+fn durability(group: &[Job]) -> &'static str {
+    match group.iter().any(|job| job.access == Access::Keep) {
+        true => "PRAGMA synchronous = FULL",
+        false => "PRAGMA synchronous = NORMAL",
+    }
 }
 
 #[cfg(test)]
@@ -316,6 +327,21 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(rows, [5, 7, 1001, 1005, 1007, 2001]);
+    }
+
+    #[tokio::test]
+    async fn only_what_could_not_be_found_again_waits_for_the_disk() {
+        let (writer, _failure) = writer().await;
+        let level = |connection: &Connection| {
+            connection.query_row("PRAGMA synchronous", [], |row| row.get::<_, i64>(0))
+        };
+        let (normal, full) = (1, 2);
+        for _ in 0..2 {
+            assert_eq!(writer.take_in(level).await.unwrap(), normal);
+            assert_eq!(writer.write(level).await.unwrap(), full);
+        }
+        let (found, kept) = tokio::join!(writer.take_in(level), writer.write(level));
+        assert_eq!((found.unwrap(), kept.unwrap()), (full, full), "one commit of both");
     }
 
     #[tokio::test]

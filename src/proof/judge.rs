@@ -46,7 +46,7 @@ pub fn compare(wanted: &Texts, shown: &Texts) -> Vec<Difference> {
         why.push(format!("its title is {:?} there, and {:?} here", shown.title, wanted.title));
     }
     for (name, text) in &wanted.summaries {
-        match shown.summaries.get(name) {
+        match shown.summary(name) {
             Some(other) if other != text => why.push(format!("its summary {name} is another")),
             // Others than these need not be told of.
             None if is_visible(name) => why.push(format!("its summary {name} is not there")),
@@ -64,12 +64,12 @@ fn absent(report: &Report, but: Option<&String>, bytes: Option<Option<u64>>) -> 
         if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     };
     if let Ok(texts) = &report.texts
-        && !texts.summaries.keys().any(|name| is_visible(name))
+        && !texts.names().any(|name| is_visible(name))
     {
         let why = format!(
             "the report has no summary that a dashboard shows (it has {}): it needs one, such as \
              comprehensive",
-            names(&mut texts.summaries.keys())
+            names(&mut texts.names())
         );
         return difference(What::Invisible, why, Cure::Nothing);
     }
@@ -88,8 +88,8 @@ fn absent(report: &Report, but: Option<&String>, bytes: Option<Option<u64>>) -> 
         _ => "",
     };
     let why = format!(
-        "it was acknowledged, its file has not changed since, and it is not shown any more: it was \
-         deleted there, or hidden, which cannot be told apart from here{audio}"
+        "it was acknowledged, its file has not changed since, and it is shown no more; which of the \
+         two it was, a dashboard does not say{audio}"
     );
     difference(What::Deleted, why, Cure::Nothing)
 }

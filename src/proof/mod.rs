@@ -21,7 +21,8 @@ use crate::id::{Kind, Version};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Texts {
     pub title: String,
-    pub summaries: BTreeMap<String, Version>,
+    /// In the order of their names. As small as can be: a listing has a hundred thousand of them.
+    pub summaries: Box<[(String, Version)]>,
 }
 
 impl Texts {
@@ -29,8 +30,21 @@ impl Texts {
         // The dashboard's own word for nothing (contract C.2).
         let title = if title.is_empty() { "(untitled)" } else { title };
         let digest = |text: &str| Version::of(text.trim().as_bytes());
-        let summaries = summaries.map(|(name, text)| (name.to_owned(), digest(text))).collect();
-        Self { title: title.trim().to_owned(), summaries }
+        // Of a name that comes twice, the last.
+        let summaries: BTreeMap<&str, Version> =
+            summaries.map(|(name, text)| (name, digest(text))).collect();
+        let summaries = summaries.into_iter().map(|(name, digest)| (name.to_owned(), digest));
+        Self { title: title.trim().to_owned(), summaries: summaries.collect() }
+    }
+
+    /// The names of the summaries.
+    fn names(&self) -> impl Iterator<Item = &String> {
+        self.summaries.iter().map(|(name, _)| name)
+    }
+
+    /// The digest of a summary.
+    fn summary(&self, name: &str) -> Option<&Version> {
+        self.summaries.iter().find(|(other, _)| other == name).map(|(_, digest)| digest)
     }
 }
 

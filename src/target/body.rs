@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use futures_util::stream::try_unfold;
 use reqwest::Body;
+use tokio::task::JoinHandle;
 
 use super::progress::{Broken, Progress};
 use super::throttle::Throttle;
@@ -14,7 +15,7 @@ use crate::id::Version;
 use crate::watch::{OpenedFile, Pulse, Questions};
 
 /// Bytes that are read, hashed and sent at a time.
-const CHUNK: u64 = 64 * 1024;
+const CHUNK: u64 = 128 * 1024;
 
 /// An audio file to be sent.
 #[derive(Debug)]
@@ -70,6 +71,7 @@ impl AudioBody {
             opened: Arc::new(self.opened),
             digest: self.digest,
             hasher: blake3::Hasher::new(),
+            ahead: None,
             questions: self.questions,
             throttle,
             progress: Arc::clone(&progress),
@@ -84,9 +86,20 @@ struct Reading {
     opened: Arc<OpenedFile>,
     digest: Version,
     hasher: blake3::Hasher,
+    /// The bytes that are being read while those before them go, and how many they are.
+    ahead: Option<(usize, JoinHandle<io::Result<Chunk>>)>,
     questions: Questions,
     throttle: Throttle,
     progress: Arc<Progress>,
+}
+
+/// What was read at a time.
+struct Chunk {
+    bytes: Vec<u8>,
+    /// Of all bytes so far.
+    hasher: blake3::Hasher,
+    /// Asked of the last bytes alone.
+    is_unchanged: bool,
 }
 
 impl Reading {
@@ -96,37 +109,58 @@ impl Reading {
             self.progress.advance(0);
             return Ok(None);
         }
-        let most = usize::try_from(self.left.min(CHUNK)).unwrap_or(usize::MAX);
-        let turn = self.throttle.turn(most);
+        let turn = self.ahead.as_ref().map_or_else(|| self.turn(), |(size, _)| *size);
         // Whoever waits for a turn has not stalled.
         self.throttle.wait(turn, || self.progress.beat()).await;
         self.progress.reads(true);
-        let chunk = self.read(turn as u64).await;
+        let chunk = match self.ahead.take() {
+            Some((_, reading)) => reading.await.expect("a question does not panic"),
+            None => self.read(turn).await,
+        };
         self.progress.reads(false);
-        let (chunk, is_unchanged) =
+        let Chunk { bytes, hasher, is_unchanged } =
             chunk.map_err(|error| self.broken_off(Broken::Unreadable(error)))?;
-        self.hasher.update(&chunk);
-        self.left -= chunk.len() as u64;
-        self.progress.advance(chunk.len() as u64);
+        self.hasher = hasher;
+        self.left -= bytes.len() as u64;
+        self.progress.advance(bytes.len() as u64);
         let is_other =
             || self.left == 0 && Version::from_hash(&self.hasher.finalize()) != self.digest;
-        if chunk.is_empty() || !is_unchanged || is_other() {
+        if bytes.is_empty() || !is_unchanged || is_other() {
             return Err(self.broken_off(Broken::Changed));
         }
-        Ok(Some(chunk))
+        self.read_ahead();
+        Ok(Some(bytes))
+    }
+
+    /// How many bytes to send in the next turn.
+    fn turn(&self) -> usize {
+        let most = usize::try_from(self.left.min(CHUNK)).unwrap_or(usize::MAX);
+        self.throttle.turn(most)
+    }
+
+    /// Has the next bytes read while these go; not the last ones, since it is with them that the
+    /// file must be unchanged.
+    fn read_ahead(&mut self) {
+        let turn = self.turn();
+        if (turn as u64) < self.left {
+            self.ahead = Some((turn, tokio::spawn(self.read(turn))));
+        }
     }
 
     /// So many bytes that stand next in the file, and with the last of them whether it is unchanged.
-    async fn read(&self, size: u64) -> io::Result<(Vec<u8>, bool)> {
+    fn read(&mut self, size: usize) -> impl Future<Output = io::Result<Chunk>> + Send + 'static {
         // Never more than was announced, however much the file has grown.
-        let is_last = self.left <= size;
-        let opened = Arc::clone(&self.opened);
+        let is_last = self.left <= size as u64;
+        let (opened, questions) = (Arc::clone(&self.opened), self.questions.clone());
+        let (file, mut hasher) = (self.file.clone(), std::mem::take(&mut self.hasher));
         let reading = move |_: &Pulse| {
-            let mut chunk = Vec::with_capacity(size as usize);
-            (&opened.file).take(size).read_to_end(&mut chunk)?;
-            Ok((chunk, !is_last || opened.is_unchanged()?))
+            let mut bytes = Vec::with_capacity(size);
+            (&opened.file).take(size as u64).read_to_end(&mut bytes)?;
+            hasher.update(&bytes);
+            let is_unchanged = !is_last || opened.is_unchanged()?;
+            Ok(Chunk { bytes, hasher, is_unchanged })
         };
-        self.questions.ask(self.file.root, Some(&self.file.name), reading).await
+        async move { questions.ask(file.root, Some(&file.name), reading).await }
     }
 
     fn broken_off(&self, broken: Broken) -> io::Error {
@@ -154,7 +188,7 @@ mod tests {
     #[tokio::test]
     async fn the_bytes_come_whole() {
         let root = tempfile::tempdir().unwrap();
-        let bytes: Vec<u8> = (0..300_000_u32).map(|i| i as u8).collect();
+        let bytes: Vec<u8> = (0..500_000_u32).map(|i| i as u8).collect();
         std::fs::write(root.path().join("a.mp3"), &bytes).unwrap();
         let mut reading = body(root.path(), Version::of(&bytes));
         let mut sent = Vec::new();
@@ -162,13 +196,13 @@ mod tests {
             assert!(chunk.len() as u64 <= CHUNK);
             sent.extend(chunk);
         }
-        assert!(sent == bytes && reading.progress.done() == 300_000);
+        assert!(sent == bytes && reading.progress.done() == 500_000);
     }
 
     /// Reads a file that is changed after its first chunk, and says how many bytes came out.
     async fn torn(change: impl FnOnce(&Path)) -> usize {
         let root = tempfile::tempdir().unwrap();
-        let (path, bytes) = (root.path().join("a.mp3"), vec![1; 200_000]);
+        let (path, bytes) = (root.path().join("a.mp3"), vec![1; 600_000]);
         std::fs::write(&path, &bytes).unwrap();
         let mut reading = body(root.path(), Version::of(&bytes));
         let mut sent = reading.next().await.unwrap().unwrap().len();
@@ -193,13 +227,13 @@ mod tests {
             file.seek(std::io::SeekFrom::End(0)).unwrap();
             file.write_all(b"more").unwrap();
         });
-        assert!(grown.await < 200_000);
-        assert!(torn(|path| write(path).set_len(100_000).unwrap()).await <= 100_000);
+        assert!(grown.await < 600_000);
+        assert!(torn(|path| write(path).set_len(300_000).unwrap()).await <= 300_000);
         let overwritten = torn(|path| {
             let mut file = write(path);
-            file.seek(std::io::SeekFrom::Start(150_000)).unwrap();
+            file.seek(std::io::SeekFrom::Start(500_000)).unwrap();
             file.write_all(b"x").unwrap();
         });
-        assert!(overwritten.await < 200_000);
+        assert!(overwritten.await < 600_000);
     }
 }

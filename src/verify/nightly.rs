@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::civil::Time;
+use jiff::Timestamp;
+use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan, Zoned};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -16,8 +16,8 @@ use crate::clock;
 use crate::config::{Config, VerifyMode};
 use crate::outbox::OutboxError;
 
-/// The clock is looked at so often, since it may be set, and so may the hour.
-const LOOK: Duration = Duration::from_secs(5);
+/// The clock is looked at so often before the hour comes, since it may be set.
+const LOOK: Duration = Duration::from_secs(60);
 /// So many steps may be told ahead; nobody hears them.
 const AHEAD: usize = 64;
 
@@ -27,21 +27,31 @@ const AHEAD: usize = 64;
 /// Only those of the outbox.
 pub async fn nightly(
     verifier: Verifier,
-    settings: watch::Receiver<Arc<Config>>,
+    mut settings: watch::Receiver<Arc<Config>>,
     stop: CancellationToken,
 ) -> Result<(), OutboxError> {
     let mut looked = clock::now();
     loop {
+        let config = settings.borrow_and_update().clone();
+        let (verify, zone) = (config.verify, &config.watch.timezone);
+        if verify.mode == VerifyMode::Off {
+            // Only a reload changes that.
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                Ok(()) = settings.changed() => {}
+            }
+            looked = clock::now();
+            continue;
+        }
+        let wait = until(verify.at, zone, clock::now()).map_or(LOOK, |wait| wait.min(LOOK));
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            () = sleep(LOOK) => {}
+            Ok(()) = settings.changed() => continue,
+            () = sleep(wait) => {}
         }
-        let (now, config) = (clock::now(), settings.borrow().clone());
+        let now = clock::now();
         let since = std::mem::replace(&mut looked, now);
-        let verify = config.verify;
-        if verify.mode == VerifyMode::Off
-            || !is_passed(verify.at, &config.watch.timezone, since, now)
-        {
+        if !is_passed(verify.at, zone, since, now) {
             continue;
         }
         let (tell, mut told) = mpsc::channel(AHEAD);
@@ -64,11 +74,22 @@ pub async fn nightly(
 /// back brings none about.
 fn is_passed(at: Time, zone: &TimeZone, since: Timestamp, now: Timestamp) -> bool {
     let now = now.to_zoned(zone.clone());
-    let on = |day: &Zoned| day.date().to_datetime(at).to_zoned(zone.clone());
-    let yesterday = now.checked_sub(1.day());
-    let moments = [Some(now.clone()), yesterday.ok()].into_iter().flatten();
-    let mut moments = moments.filter_map(|day| on(&day).ok()).map(|zoned| zoned.timestamp());
+    let days = [Some(now.date()), now.date().yesterday().ok()].into_iter().flatten();
+    let mut moments = days.filter_map(|day| on(day, at, zone));
     moments.any(|moment| since < moment && moment <= now.timestamp())
+}
+
+/// How long it is until a time of the day comes.
+fn until(at: Time, zone: &TimeZone, now: Timestamp) -> Option<Duration> {
+    let today = now.to_zoned(zone.clone()).date();
+    let days = [Some(today), today.tomorrow().ok()].into_iter().flatten();
+    let mut moments = days.filter_map(|day| on(day, at, zone));
+    let next = moments.find(|moment| now < *moment)?;
+    Duration::try_from(next.duration_since(now)).ok()
+}
+
+fn on(day: Date, at: Time, zone: &TimeZone) -> Option<Timestamp> {
+    day.to_datetime(at).to_zoned(zone.clone()).ok().map(|zoned| zoned.timestamp())
 }
 
 #[cfg(test)]
@@ -93,6 +114,21 @@ mod tests {
         ] {
             let time = time.parse().unwrap();
             assert_eq!(is_passed(time, &zone, at(since), at(now)), passed, "{time} {now}");
+        }
+    }
+
+    #[test]
+    fn the_hour_is_waited_for_today_or_tomorrow() {
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        for (time, now, seconds) in [
+            ("03:30", "2026-11-22T02:29:50Z", 10),
+            ("03:30", "2026-11-22T02:30:00Z", 24 * 3600),
+            ("00:00:05", "2026-11-22T22:59:55Z", 10),
+            // The night of the change is an hour shorter.
+            ("03:30", "2026-03-28T02:30:00Z", 23 * 3600),
+        ] {
+            let wait = until(time.parse().unwrap(), &zone, now.parse().unwrap());
+            assert_eq!(wait, Some(Duration::from_secs(seconds)), "{time} {now}");
         }
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::file::Root;
+use crate::file::{FileRef, Root};
 
 /// How long a file system may take for one step: longer than disks take to spin up.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -49,6 +49,16 @@ impl Questions {
         question: impl FnOnce(&Pulse) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         self.may_ask(root, name)?;
+        self.wait_for(question, || (root, name.map(OsStr::to_owned))).await
+    }
+
+    /// Asks in a thread of its own, and gives up when nothing moves any more. Then `held_by` says
+    /// what is at fault.
+    async fn wait_for<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Pulse) -> io::Result<T> + Send + 'static,
+        held_by: impl FnOnce() -> (Root, Option<OsString>),
+    ) -> io::Result<T> {
         let (pulse, alive) = (Pulse::start(), Arc::new(()));
         let thread = Arc::downgrade(&alive);
         let beating = pulse.clone();
@@ -59,10 +69,50 @@ impl Questions {
         tokio::select! {
             answer = answer => answer.expect("a question does not panic"),
             () = pulse.stops(PATIENCE) => {
-                self.lock().push(Lost { root, name: name.map(OsStr::to_owned), thread });
+                let (root, name) = held_by();
+                self.lock().push(Lost { root, name, thread });
                 Err(silence("the file system does not answer"))
             }
         }
+    }
+
+    /// Asks the same about files of one root, one after the other in one thread, since a thread for
+    /// each would take longer than most answers. Where there are answers for the first files alone,
+    /// the others are to be asked about again; an error is held against the first of those.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub async fn ask_each<T: Send + 'static>(
+        &self,
+        files: &Arc<[FileRef]>,
+        question: impl Fn(&FileRef, &Pulse) -> T + Send + 'static,
+    ) -> (Vec<T>, io::Result<()>) {
+        let Some(first) = files.first() else { return (Vec::new(), Ok(())) };
+        if let Err(error) = self.may_ask(first.root, Some(&first.name)) {
+            return (Vec::new(), Err(error));
+        }
+        let may = |file: &&FileRef| self.may_ask(file.root, Some(&file.name)).is_ok();
+        let count = files.iter().take_while(may).count();
+        let answers = Arc::new(Mutex::new(Vec::with_capacity(files.len())));
+        let (each, answered) = (Arc::clone(files), Arc::clone(&answers));
+        let asking = self.wait_for(
+            move |pulse| {
+                for file in each.iter().take(count) {
+                    // Whoever asked has given up, and asks about the others in another thread.
+                    if Arc::strong_count(&answered) == 1 {
+                        break;
+                    }
+                    let answer = question(file, pulse);
+                    pulse.beat();
+                    lock(&answered).push(answer);
+                }
+                Ok(())
+            },
+            || (first.root, files.get(lock(&answers).len()).map(|file| file.name.clone())),
+        );
+        let outcome = asking.await;
+        let answers = std::mem::take(&mut *lock(&answers));
+        (answers, outcome)
     }
 
     /// Another file system stands there: what the last one has not answered is nothing against it.
@@ -87,9 +137,13 @@ impl Questions {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Lost>> {
-        // Each change is one step, so a panic elsewhere leaves nothing half done.
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.lost)
     }
+}
+
+/// Each change is one step, so a panic elsewhere leaves nothing half done.
+fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn silence(what: &'static str) -> io::Error {
@@ -123,7 +177,7 @@ impl Pulse {
     }
 
     fn lock(&self) -> MutexGuard<'_, Instant> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 
@@ -213,6 +267,45 @@ mod tests {
             std::thread::yield_now();
         }
         assert!(answers(&questions, Root::Exports, None).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_several_files_the_one_that_does_not_answer_is_held_to_account() {
+        let questions = Questions::default();
+        let files = |names: &[&str]| -> Arc<[FileRef]> {
+            names.iter().map(|name| FileRef::new(Root::Exports, *name)).collect()
+        };
+        let (_held, answer): (Sender<()>, Receiver<()>) = channel();
+        let (at_b, is_at_b) = channel();
+        let name = move |file: &FileRef, _: &Pulse| {
+            if file.name == "b" {
+                at_b.send(()).unwrap();
+                let _gone = answer.recv();
+            }
+            file.name.clone()
+        };
+        let abc = files(&["a", "b", "c"]);
+        let asking = questions.ask_each(&abc, name);
+        let running_ahead = async {
+            while is_at_b.try_recv().is_err() {
+                tokio::task::yield_now().await;
+            }
+            loop {
+                tokio::time::advance(Duration::from_secs(1)).await;
+            }
+        };
+        let (answers, silence) = tokio::select! {
+            outcome = asking => outcome,
+            () = running_ahead => unreachable!("it has no end"),
+        };
+        assert_eq!(answers, ["a"]);
+        assert_eq!(silence.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let name = |file: &FileRef, _: &Pulse| file.name.clone();
+        let (answers, silence) = questions.ask_each(&files(&["c", "b", "d"]), name).await;
+        assert!(answers == ["c"] && silence.is_ok(), "what has not answered is not asked");
+        let (answers, silence) = questions.ask_each(&files(&["b", "d"]), name).await;
+        assert!(answers.is_empty() && silence.is_err());
+        assert_eq!(questions.ask_each(&files(&["d"]), name).await.0, ["d"]);
     }
 
     #[tokio::test(start_paused = true)]

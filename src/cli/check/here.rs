@@ -58,7 +58,10 @@ async fn blocking(check: &'static str, look: impl FnOnce() -> Line + Send + 'sta
 fn database(db: &ContentDb) -> Line {
     const CHECK: &str = "content database";
     match db.count() {
-        Ok(rows) => Line::ok(CHECK, format!("{}: {rows} rows", db.path().display())),
+        Ok(rows) => {
+            let word = if rows == 1 { "row" } else { "rows" };
+            Line::ok(CHECK, format!("{}: {rows} {word}", db.path().display()))
+        }
         Err(error) if error.is_transient() => {
             Line::warning(CHECK, error.to_string(), "check again when the pipeline is quiet")
         }

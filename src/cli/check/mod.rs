@@ -100,12 +100,11 @@ async fn seen_by_the_daemon(
             return Err(faults.iter().map(failed).collect());
         }
     };
-    let unseen = |fault: &Fault| {
-        let words = format!("not to be seen from this shell, and the daemon knows better: {fault}");
-        let advice = "as it should be where systemd hands it to the service; the daemon was asked";
-        Line::warning(CONFIGURATION, words, advice)
-    };
-    let mut lines: Vec<Line> = faults.iter().map(unseen).collect();
+    let keys: Vec<&str> =
+        faults.iter().map(|fault| fault.0.split(": ").next().unwrap_or_default()).collect();
+    let words = format!("not to be seen from this shell: {}", keys.join(", "));
+    let advice = "the daemon has them and was asked, as is right where systemd hands them to it";
+    let mut lines = vec![Line::warning(CONFIGURATION, words, advice)];
     let write = args.write.then_some("true");
     match client.post::<Checked>(&["check"], &[("write", write)]).await {
         Ok(checked) => lines.extend(checked.lines),

@@ -6,7 +6,7 @@ use super::bars::{line_of_bars, progress};
 use super::verdict::{count, total, verdict};
 use crate::cli::amount::{between, bytes, counted, grouped, milliseconds, seconds};
 use crate::cli::layout::{ASIDE, BAD, GOOD, HEADING, NOTED, PLAIN, Page, clean, styled};
-use crate::control::wire::{Heartbeat, InFlight, Root, Status, Target, Verified};
+use crate::control::wire::{Database, Heartbeat, InFlight, Root, Status, Target, Verified};
 use crate::delivery::ItemState;
 
 /// Requests under way that are shown one by one.
@@ -17,6 +17,9 @@ const PENDING_SHOWN: usize = 5;
 
 /// The columns of a progress bar.
 const BAR: usize = 12;
+
+/// Behind the roots, where one is configured.
+const DATABASE: &str = "database";
 
 /// How often a page is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,9 +35,13 @@ pub fn page(status: &Status, now: Timestamp, width: usize, view: View) -> String
     let (style, word, rest) = verdict(status, now);
     page.headline(style, word, &rest);
     heading(&mut page, "roots");
-    let columns = names(status.roots.iter().map(|root| root.root.as_str()));
+    let database = status.database.as_ref().map(|_| DATABASE);
+    let columns = names(status.roots.iter().map(|root| root.root.as_str()).chain(database));
     for root in &status.roots {
         root_lines(&mut page, root, columns, now);
+    }
+    if let Some(database) = &status.database {
+        database_lines(&mut page, database, columns, now);
     }
     heading(&mut page, "targets");
     let columns = names(status.targets.iter().map(|target| target.name.as_str()));
@@ -86,6 +93,18 @@ fn root_lines(page: &mut Page, root: &Root, columns: usize, now: Timestamp) {
     if !past.is_empty() {
         page.text(&indent, ASIDE, &past.join("; "));
     }
+}
+
+fn database_lines(page: &mut Page, database: &Database, columns: usize, now: Timestamp) {
+    let first = format!("  {DATABASE:columns$}  ");
+    // Why it is not is among what is wrong.
+    let (style, state) = match (&database.error, database.last_look) {
+        (Some(_), _) => (BAD, ", cannot be read".to_owned()),
+        (None, Some(at)) => (PLAIN, format!(", looked through {} ago", between(at, now))),
+        (None, None) => (NOTED, ", not looked through yet".to_owned()),
+    };
+    page.text(&first, style, &format!("{}{state}", counted(database.rows, "row", "rows")));
+    page.path(&" ".repeat(first.len()), PLAIN, &database.path);
 }
 
 fn target_lines(page: &mut Page, target: &Target, columns: usize, now: Timestamp, view: View) {

@@ -19,7 +19,7 @@ use crate::delivery::ItemState;
 
 /// Some targets hold the pair, and others do not.
 const SOME: u8 = 2;
-/// How many seconds a delivery without the daemon may take.
+/// How many seconds the outcome is waited for.
 const PATIENCE_S: u64 = 60;
 
 /// What `upload` can be told.
@@ -37,20 +37,20 @@ pub struct Args {
     /// The files of the id that have this in their names, as 20250901_120000.
     #[arg(long, value_name = "TIMESTAMP", requires = "id")]
     at: Option<String>,
-    /// Deliver it without the daemon, which must not run, and wait for the outcome. JSON then has
-    /// the shape of the old sync's result.
+    /// Deliver it without the daemon, which must not run.
     #[arg(long)]
     direct: bool,
-    /// Wait for the outcome, for so many seconds at the most; 60 without a number. The exit status
-    /// is then 0 when all targets hold the pair, 2 when some do, 1 when none does.
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "60")]
-    wait: Option<u64>,
-    /// Print JSON.
+    /// How many seconds to wait for the outcome at the most. With 0 the pair is only handed over,
+    /// which is a success when it was taken in.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_value_t = PATIENCE_S,
+          default_missing_value = "60")]
+    wait: u64,
+    /// Print JSON, in the shape of the old sync's result.
     #[arg(long)]
     json: bool,
 }
 
-/// Succeeds when every target holds the pair, or, without waiting, when it was taken in.
+/// Exit status 0 when all targets hold the pair, 2 when some do, 1 when none does.
 pub fn main(args: &Args, at: &At) -> Result<ExitCode, Failure> {
     let (report, audio) = (args.report.as_deref().map(place), args.audio.as_deref().map(place));
     let (report, audio) = (report.transpose()?, audio.transpose()?);
@@ -58,7 +58,7 @@ pub fn main(args: &Args, at: &At) -> Result<ExitCode, Failure> {
         return direct(args, report, audio.as_deref(), at);
     }
     let client = at.client()?;
-    let longer = Duration::from_secs(args.wait.unwrap_or(0));
+    let longer = Duration::from_secs(args.wait);
     let uploading = async {
         let (report, audio) = match (report, &args.id) {
             (Some(report), _) => (report, audio),
@@ -66,7 +66,7 @@ pub fn main(args: &Args, at: &At) -> Result<ExitCode, Failure> {
                 found::pair(&client, id.as_deref().unwrap_or_default(), args.at.as_deref()).await?
             }
         };
-        let order = Upload { report, audio, wait: args.wait };
+        let order = Upload { report, audio, wait: Some(args.wait) };
         Ok(client.post_json(&["upload"], &order, longer).await?)
     };
     let uploaded: Uploaded = match block_on(uploading) {
@@ -77,31 +77,32 @@ pub fn main(args: &Args, at: &At) -> Result<ExitCode, Failure> {
         }
         uploaded => uploaded?,
     };
-    if args.json {
-        output::print_json(&uploaded)?;
-    } else {
-        output::print(&told(&uploaded))?;
-    }
-    Ok(if args.wait.is_some() { exit_code(&uploaded) } else { ExitCode::SUCCESS })
+    tell(args, &uploaded)?;
+    Ok(if args.wait == 0 { ExitCode::SUCCESS } else { exit_code(&uploaded) })
 }
 
 /// Delivers it here and now.
 fn direct(args: &Args, report: &Path, audio: Option<&Path>, at: &At) -> Result<ExitCode, Failure> {
     let config = Config::load(at.file().as_deref(), &process_environment)?;
-    let patience = Duration::from_secs(args.wait.unwrap_or(PATIENCE_S));
+    let patience = Duration::from_secs(args.wait);
     let uploaded = block_on(async {
         let uploading = crate::direct::upload(config, report, audio, patience).await;
         uploading.map_err(|error| std::io::Error::other(format!("{error:#}")).into())
     })?;
-    if args.json {
-        output::print_json(&old_result(&uploaded))?;
-    } else {
-        output::print(&told(&uploaded))?;
-        if !uploaded.done {
-            eprintln!("ytv2d: what is not delivered stays in the outbox, for ytv2d run");
-        }
+    tell(args, &uploaded)?;
+    if !uploaded.done && !args.json {
+        eprintln!("ytv2d: what is not delivered stays in the outbox, for ytv2d run");
     }
     Ok(exit_code(&uploaded))
+}
+
+fn tell(args: &Args, uploaded: &Uploaded) -> Result<(), Failure> {
+    if args.json {
+        output::print_json(&old_result(uploaded))?;
+    } else {
+        output::print(&told(uploaded))?;
+    }
+    Ok(())
 }
 
 /// The result of the old sync, by its names of the targets: nothing where nothing was delivered.

@@ -478,7 +478,7 @@ impl<'h> World<'h> {
         };
         self.judge.attempts(&parcel);
         let (body, flight) = match parcel.kind {
-            Kind::Report => match pack(&parcel, 0, |of| self.disk.read(of)) {
+            Kind::Report => match pack(&parcel, 0, false, |of| self.disk.read(of)) {
                 Ok(packed) => {
                     let bytes = packed.json.len() as u64;
                     let flight = Flight { bytes, taken: packed.sent, ..Flight::default() };

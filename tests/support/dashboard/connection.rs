@@ -162,7 +162,7 @@ fn reset_unread(shared: &Shared, peer_port: u16) -> Option<usize> {
     let head = Head { method: String::new(), target: String::new(), headers: Vec::new() };
     let mut request = log_of(&head, peer_port);
     let mut state = shared.lock();
-    let (name, _) = state.faults.choose(&request, Stage::Accepted)?;
+    let (name, _) = state.faults.choose(&request, Stage::Accepted, 0)?;
     request.fault = Some(name);
     Some(state.begin(request))
 }
@@ -170,7 +170,8 @@ fn reset_unread(shared: &Shared, peer_port: u16) -> Option<usize> {
 fn choose(shared: &Shared, seq: usize, stage: Stage) -> Option<Fault> {
     let mut state = shared.lock();
     let request = state.request(seq).clone();
-    let (name, fault) = state.faults.choose(&request, stage)?;
+    let in_flight = state.in_flight();
+    let (name, fault) = state.faults.choose(&request, stage, in_flight)?;
     state.request(seq).fault = Some(name);
     drop(state);
     shared.notify();

@@ -102,6 +102,7 @@ pub struct Rule {
     path: Option<String>,
     id: Option<String>,
     condition: Option<Condition>,
+    above: usize,
     skip: usize,
     times: usize,
 }
@@ -110,7 +111,8 @@ impl Rule {
     pub fn new(fault: Fault) -> Self {
         let name = fault.name().to_owned();
         let times = usize::MAX;
-        Self { fault, name, method: None, path: None, id: None, condition: None, skip: 0, times }
+        let (method, path, id, condition) = (None, None, None, None);
+        Self { fault, name, method, path, id, condition, above: 0, skip: 0, times }
     }
 
     /// Counts under a name of its own as well.
@@ -153,6 +155,12 @@ impl Rule {
         self
     }
 
+    /// Only while there are more requests than this in flight, with the one in question.
+    pub fn above(mut self, above: usize) -> Self {
+        self.above = above;
+        self
+    }
+
     /// Lets the first so many that match go by.
     pub fn skip(mut self, skip: usize) -> Self {
         self.skip = skip;
@@ -188,8 +196,9 @@ impl Rule {
         }
     }
 
-    fn matches(&self, request: &Request) -> bool {
-        self.method.as_ref().is_none_or(|method| *method == request.method)
+    fn matches(&self, request: &Request, in_flight: usize) -> bool {
+        (self.above == 0 || in_flight > self.above)
+            && self.method.as_ref().is_none_or(|method| *method == request.method)
             && self.path.as_ref().is_none_or(|path| *path == request.path)
             && self.id.as_ref().is_none_or(|id| request.video_id.as_ref() == Some(id))
             && self.condition.as_ref().is_none_or(|holds| holds(request))
@@ -240,8 +249,13 @@ impl Faults {
 
     /// The fault of a request that has been read so far, with the name to log it under. Whoever
     /// asks must let it act, since it is counted here.
-    pub fn choose(&mut self, request: &Request, stage: Stage) -> Option<(String, Fault)> {
-        let (name, fault) = self.first_match(request, stage).or_else(|| {
+    pub fn choose(
+        &mut self,
+        request: &Request,
+        stage: Stage,
+        in_flight: usize,
+    ) -> Option<(String, Fault)> {
+        let (name, fault) = self.first_match(request, stage, in_flight).or_else(|| {
             let script = self.script.as_mut().filter(|_| stage == Stage::Body)?;
             script(request).map(|fault| (fault.name().to_owned(), fault))
         })?;
@@ -252,9 +266,14 @@ impl Faults {
         Some((name, fault))
     }
 
-    fn first_match(&mut self, request: &Request, stage: Stage) -> Option<(String, Fault)> {
+    fn first_match(
+        &mut self,
+        request: &Request,
+        stage: Stage,
+        in_flight: usize,
+    ) -> Option<(String, Fault)> {
         for (_, rule) in &mut self.rules {
-            if rule.times == 0 || rule.stage() != stage || !rule.matches(request) {
+            if rule.times == 0 || rule.stage() != stage || !rule.matches(request, in_flight) {
                 continue;
             }
             if rule.skip > 0 {

@@ -11,6 +11,9 @@ use std::time::Duration;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
+/// Where PostgreSQL listens unless it is told otherwise.
+const PORT: u16 = 5432;
+
 /// Where a database is. Shown without its password.
 #[derive(Clone)]
 pub struct Address {
@@ -89,8 +92,12 @@ impl Address {
 /// Host and database, for a person.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hosts = self.config.get_hosts().iter().map(|host| match host {
-            Host::Tcp(name) => name.clone(),
+        let ports = self.config.get_ports();
+        let hosts = self.config.get_hosts().iter().enumerate().map(|(n, host)| match host {
+            Host::Tcp(name) => match ports.get(n) {
+                Some(port) if *port != PORT => format!("{name}:{port}"),
+                _ => name.clone(),
+            },
             Host::Unix(path) => path.display().to_string(),
         });
         let hosts = hosts.collect::<Vec<_>>().join(",");
@@ -147,6 +154,12 @@ mod tests {
             let requires = found.config.get_ssl_mode() == SslMode::Require;
             assert_eq!(requires, encryption != Encryption::None, "{address}");
         }
+    }
+
+    #[test]
+    fn a_port_is_shown_where_it_is_not_the_usual_one() {
+        let address = Address::parse("postgres://u:s3cret@one:5433,two:5432,three/d").unwrap();
+        assert_eq!(address.to_string(), "postgres://one:5433,two,three/d");
     }
 
     #[test]
