@@ -12,7 +12,7 @@ use std::process::{Command, Output, Stdio};
 
 use rustix::process::Signal;
 
-use ingest::until;
+use ingest::{Home, Server, until};
 use support::daemon::{CLEARED, Daemon};
 use support::dashboard::{Fault, Rule};
 use support::ends::Ends;
@@ -160,6 +160,83 @@ fn no_secret_is_in_any_output_whatever_goes_wrong() {
         clean("the log", line.to_string().as_bytes());
     }
     assert!(clean_below(ends.config.path()) >= 5);
+}
+
+#[test]
+fn no_secret_of_the_receiving_side_is_in_any_output() {
+    let home = Home::new()
+        .with_env("INGEST_TOKEN", TOKEN)
+        .with_env("SYNC_SECRET", SECRET)
+        .with_env("RUST_LOG", "trace");
+    let server = Server::start(&home);
+    let payload = report(1).json;
+    let bearer = format!("Bearer {SECRET}");
+    let stored = server.report_with(&payload, &[("x-ingest-token", TOKEN)]);
+    assert_eq!(stored.status, 200);
+    let id = report(1).expected.id;
+    let mut said = Vec::new();
+    for (method, target, headers) in [
+        ("POST", "/ingest/report", [("x-ingest-token", "mistaken")]),
+        ("POST", "/ingest/report", [("x-ingest-token", TOKEN)]),
+        ("POST", "/api/content", [("Authorization", bearer.as_str())]),
+        ("GET", "/metrics", [("x-ingest-token", TOKEN)]),
+        ("GET", "/health", [("Authorization", bearer.as_str())]),
+        ("GET", "/", [("x-ingest-token", TOKEN)]),
+        ("GET", &format!("/{id}.json"), [("x-ingest-token", TOKEN)]),
+        ("GET", "/nothing", [("x-ingest-token", TOKEN)]),
+    ] {
+        let answer = server.send(method, target, &headers, b"{}");
+        clean(target, &answer.body);
+        said.push(answer.status);
+    }
+    assert!(said.contains(&401) && said.contains(&200) && said.contains(&404), "{said:?}");
+    let process = fs::read(format!("/proc/{}/cmdline", server.id())).unwrap();
+    assert!(!process.is_empty());
+    clean("the command line", &process);
+    server.stop();
+    assert!(home.log().contains("TRACE"), "the log is at its most talkative");
+    assert!(clean_below(home.path()) >= 2);
+}
+
+#[test]
+fn no_password_of_a_store_is_in_what_is_said_when_it_cannot_be_reached() {
+    let database = "postgres://u:PLANTED-password@127.0.0.1:1/d";
+    let bucket = ["--store", "sqlite:s.db", "--media", "s3://bucket/audio"];
+    for arguments in [
+        &["--store", database][..],
+        &["--store", "postgres://u:PLANTED-password@127.0.0.1:1/d?sslmode=nonsense"],
+        &["--store", "postgres://u:PLANTED-password@127.0.0.1:PLANTED/d"],
+        &["--store", database, "--migrate-only"],
+        &["--migrate-only"],
+        &[],
+        &bucket,
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ytv2-ingest"));
+        command.env_clear().env("RUST_LOG", "debug,sqlite=off").env("INGEST_TOKEN", TOKEN);
+        command.env("DATABASE_URL_POSTGRES_NEW", database);
+        command.env("AWS_ACCESS_KEY_ID", "PLANTED-key").env("AWS_SECRET_ACCESS_KEY", "PLANTED-s3");
+        command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:1").env("AWS_REGION", "x");
+        command.args(["--listen", "127.0.0.1:0"]).args(arguments).current_dir(directory.path());
+        let (out, err) = (directory.path().join("out"), directory.path().join("err"));
+        let file = |path: &Path| fs::File::create(path).unwrap();
+        command.stdin(Stdio::null()).stdout(file(&out)).stderr(file(&err));
+        let mut child = command.spawn().unwrap();
+        // It ends, or says that it goes on without what it cannot reach.
+        until("it says something", || {
+            fs::metadata(&err).is_ok_and(|file| file.len() > 0)
+                || child.try_wait().is_ok_and(|ended| ended.is_some())
+        });
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(2);
+        while child.try_wait().unwrap().is_none() && std::time::Instant::now() < deadline {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let _ended = child.kill();
+        child.wait().unwrap();
+        let said = [fs::read(&out).unwrap(), fs::read(&err).unwrap()].concat();
+        assert!(!said.is_empty());
+        clean(&arguments.join(" ").replace("PLANTED", "…"), &said);
+    }
 }
 
 #[test]

@@ -222,7 +222,10 @@ mod tests {
     fn what_has_the_name_of_another_lies_beside_it_and_only_files_are_taken() {
         let root = tempfile::tempdir().unwrap();
         let day = "2026-03-31".parse().unwrap();
-        let seen = |name: &str| match Directory::open(&RootPath::from(root.path())).unwrap().look(OsStr::new(name)) {
+        let seen = |name: &str| match Directory::open(&RootPath::from(root.path()))
+            .unwrap()
+            .look(OsStr::new(name))
+        {
             Ok(Some(Entry::File(stamp) | Entry::Other(_, stamp))) => stamp,
             other => panic!("{other:?}"),
         };

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 /// So many at first, where as many are allowed.
-const FIRST: usize = 4;
+const FIRST: usize = 16;
 /// Fewer answers say too little.
 const ROUND: usize = 8;
 /// Answers take so many times the usual when they queue up at the target.
@@ -107,8 +107,8 @@ impl Concurrency {
         }
     }
 
-    /// The target had too much of it, or did not answer: there is half as much room from now on, once
-    /// for all that was under way together.
+    /// The target had too much of it: there is half as much room from now on, once for all that was
+    /// under way together.
     pub fn overloaded(&mut self, round: u64) {
         if round >= self.cut_at {
             self.cut();
@@ -204,6 +204,11 @@ mod tests {
         Duration::from_millis(ms)
     }
 
+    /// One that has come to four.
+    fn begun(most: usize) -> Concurrency {
+        Concurrency { limit: most.min(4), ..Concurrency::new(most) }
+    }
+
     /// Has so many rounds pass, with all the room in use, at a target that answers with some latency
     /// at each limit, or has too much. Gives the limits on the way.
     fn played(
@@ -228,11 +233,11 @@ mod tests {
     #[test]
     fn it_halves_at_once_and_grows_by_one_in_a_round_up_to_the_bound() {
         let well = |_| Some(ms(50));
-        assert_eq!(played(&mut Concurrency::new(1), well, 2), [1, 1, 1]);
-        assert_eq!(played(&mut Concurrency::new(3), well, 2), [3, 3, 3]);
-        assert_eq!(played(&mut Concurrency::new(6), well, 4), [4, 5, 6, 6, 6]);
+        assert_eq!(played(&mut begun(1), well, 2), [1, 1, 1]);
+        assert_eq!(played(&mut begun(3), well, 2), [3, 3, 3]);
+        assert_eq!(played(&mut begun(6), well, 4), [4, 5, 6, 6, 6]);
 
-        let mut cut = Concurrency::new(8);
+        let mut cut = begun(8);
         played(&mut cut, well, 4);
         let sent = cut.round();
         for _ in 0..8 {
@@ -250,7 +255,7 @@ mod tests {
     #[test]
     fn what_was_too_much_is_tried_again_more_and_more_seldom() {
         let bears_five = |limit| (limit <= 5).then(|| ms(50));
-        let limits = played(&mut Concurrency::new(64), bears_five, 1000);
+        let limits = played(&mut begun(64), bears_five, 1000);
         let tries = |of: &[usize]| of.iter().filter(|limit| **limit == 6).count();
         assert!(limits.iter().all(|limit| *limit <= 6));
         assert!(tries(&limits[..100]) >= 4, "{limits:?}");
@@ -262,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_target_that_bears_more_again_is_given_more() {
-        let mut concurrency = Concurrency::new(8);
+        let mut concurrency = begun(8);
         played(&mut concurrency, |limit| (limit <= 2).then(|| ms(50)), 500);
         assert!(concurrency.limit() <= 3);
         let limits = played(&mut concurrency, |_| Some(ms(50)), 100);
@@ -272,7 +277,7 @@ mod tests {
     #[test]
     fn it_halves_when_answers_take_more_than_twice_as_long() {
         for (from, to, limit) in [(50, 50, 8), (50, 110, 8), (50, 130, 4), (1, 20, 8), (1, 30, 4)] {
-            let mut concurrency = Concurrency::new(8);
+            let mut concurrency = begun(8);
             let before = played(&mut concurrency, |_| Some(ms(from)), 8);
             assert_eq!(before.last(), Some(&8));
             let after = played(&mut concurrency, |_| Some(ms(to)), 1);
@@ -284,21 +289,21 @@ mod tests {
     fn it_grows_only_while_that_pays() {
         // One worker: whoever comes beside another waits for it.
         let alone = |limit| Some(ms(100) * limit as u32);
-        let limits = played(&mut Concurrency::new(64), alone, 200);
+        let limits = played(&mut begun(64), alone, 200);
         assert!(limits.iter().all(|limit| *limit <= 5), "{limits:?}");
         // Six workers.
         let six =
             |limit: usize| Some(Duration::from_micros((100_000 * limit.max(6) as u64).div_ceil(6)));
-        let limits = played(&mut Concurrency::new(64), six, 200);
+        let limits = played(&mut begun(64), six, 200);
         assert!(limits[3..].iter().all(|limit| (6..=7).contains(limit)), "{limits:?}");
         // What is quick anyway is not looked at so closely.
         let quick = |limit| Some(Duration::from_micros(500) * limit as u32);
-        assert_eq!(played(&mut Concurrency::new(16), quick, 20).last(), Some(&16));
+        assert_eq!(played(&mut begun(16), quick, 20).last(), Some(&16));
     }
 
     #[test]
     fn a_target_that_stays_slower_gets_its_room_back() {
-        let mut concurrency = Concurrency::new(8);
+        let mut concurrency = begun(8);
         played(&mut concurrency, |_| Some(ms(50)), 10);
         let limits = played(&mut concurrency, |_| Some(ms(200)), 200);
         assert_eq!((limits[1], limits[200]), (4, 8), "{limits:?}");
@@ -306,7 +311,7 @@ mod tests {
 
     #[test]
     fn room_that_is_not_used_and_answers_of_before_say_nothing() {
-        let mut concurrency = Concurrency::new(8);
+        let mut concurrency = begun(8);
         for _ in 0..100 {
             concurrency.answered(concurrency.round(), Some(ms(50)), false);
         }
@@ -327,7 +332,7 @@ mod tests {
 
     #[test]
     fn another_bound_counts_at_once() {
-        let mut concurrency = Concurrency::new(8);
+        let mut concurrency = begun(8);
         concurrency.set(2);
         assert_eq!((concurrency.limit(), concurrency.most()), (2, 2));
         concurrency.overloaded(concurrency.round());

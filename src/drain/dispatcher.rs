@@ -24,8 +24,6 @@ const UNREADABLE: Backoff =
 const COLD_AFTER_MS: i64 = 10 * 60 * 1000;
 /// So many acknowledgements without proof, and it is not asked again.
 const UNPROVEN_MAX: u32 = 5;
-/// So many attempts may wait to be written down before nothing more is started: a few commits' worth.
-const UNWRITTEN_MAX: usize = 256;
 
 /// What a lane was told, as far as its decisions go.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -257,15 +255,14 @@ impl Dispatcher {
     /// report, and one report goes beside audio that has the only room there is.
     fn has_room(&self, kind: Kind) -> bool {
         let (flying, limit) = (self.flying, self.concurrency.limit());
-        if self.aloft.len() - flying.all() >= UNWRITTEN_MAX {
-            return false;
-        }
-        let room = flying.all() < limit;
+        // What is not written down yet counts against the bound, since a crash would repeat it.
+        let room = flying.all() < limit && self.aloft.len() < self.rules.parallel;
         if !self.rules.limited {
             return room;
         }
+        let is_report = |aloft: &Aloft| aloft.kind == Kind::Report;
         match kind {
-            Kind::Report => room || flying.reports == 0,
+            Kind::Report => room || !self.aloft.values().any(is_report),
             Kind::Audio => room && flying.audio < limit.saturating_sub(1).max(1),
         }
     }
@@ -355,16 +352,16 @@ impl Dispatcher {
             return;
         };
         match verdict {
-            Verdict::Later { .. } | Verdict::Unreachable(_) => {
-                self.concurrency.overloaded(aloft.round);
-            }
+            Verdict::Later { .. } => self.concurrency.overloaded(aloft.round),
             Verdict::Accepted(_) | Verdict::Refused(_) | Verdict::Unproven(_) => {
                 // What audio takes says how large it is.
                 let took = (aloft.kind == Kind::Report).then_some(took);
                 self.concurrency.answered(aloft.round, took, self.crowded);
             }
-            // Whatever is wrong there, it is not that there is too much of it.
-            Verdict::Erred(_)
+            // Whatever is wrong there, it is not that there is too much of it; and of a target that
+            // does not answer, the breaker keeps away.
+            Verdict::Unreachable(_)
+            | Verdict::Erred(_)
             | Verdict::Denied(_)
             | Verdict::Misdirected(_)
             | Verdict::Retired(_) => {}

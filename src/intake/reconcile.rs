@@ -32,9 +32,9 @@ const SUSPECTS: usize = 100;
 
 /// A name, and what is recorded of it.
 #[derive(Debug)]
-struct Pair {
-    name: OsString,
-    known: Option<Stamp>,
+pub(super) struct Pair {
+    pub(super) name: OsString,
+    pub(super) known: Option<Stamp>,
     /// It is there, and ours: names are sorted out as they are listed.
     is_listed: bool,
 }

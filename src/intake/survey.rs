@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::reconcile::walk;
+use super::reconcile::{Pair, walk};
 use super::rescan::{NotLooked, Rescanned};
 use super::{look, rows};
 use crate::config::Config;
@@ -68,9 +68,10 @@ impl Surveyor<'_> {
                     break;
                 }
                 let directory = Arc::clone(&directory);
-                let of_root = move |(name, known)| (FileRef::new(root, name), known);
                 let looking = self.questions.ask(root, None, move |pulse| {
-                    Ok(look::see(&directory, pairs.into_iter().map(of_root), pulse).0)
+                    let files =
+                        pairs.into_iter().map(|pair| (FileRef::new(root, pair.name), pair.known));
+                    Ok(look::see(&directory, files, pulse).0)
                 });
                 for seen in looking.await.map_err(|error| self.unseen(root, &error))? {
                     let now = match seen.entry {

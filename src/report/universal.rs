@@ -64,10 +64,11 @@ fn is_youtube(report: &Report) -> bool {
 fn source_of(report: &Report) -> &str {
     let prefix = report.id.as_str().split_once(':').map(|(prefix, _)| prefix);
     match (&report.fields.content_source, prefix) {
-        (Some(source), _) => source,
-        (None, Some(prefix)) => prefix,
-        (None, None) if is_youtube(report) => "youtube",
-        (None, None) => "other",
+        // No id of YouTube's would be found in it.
+        (Some(source), _) if source != "youtube" || youtube::is_id(report.id.as_str()) => source,
+        (_, Some(prefix)) => prefix,
+        (_, None) if is_youtube(report) => "youtube",
+        (_, None) => "other",
     }
 }
 

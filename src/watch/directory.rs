@@ -59,7 +59,8 @@ impl Directory {
     /// Makes an empty file in it. What has the name already, a link or anything else, is an error.
     pub fn make_file(&self, name: &OsStr) -> io::Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        Ok(drop(openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)?))
+        openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)?;
+        Ok(())
     }
 
     /// Opens a directory in it.

@@ -126,7 +126,7 @@ impl Eye {
     }
 
     fn place(&self, watcher: &mut INotifyWatcher) -> notify::Result<()> {
-        watcher.watch(&*self.path, RecursiveMode::NonRecursive)
+        watcher.watch(&self.path, RecursiveMode::NonRecursive)
     }
 
     async fn identity(&mut self) -> io::Result<Identity> {

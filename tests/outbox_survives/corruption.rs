@@ -145,7 +145,7 @@ async fn live(path: &Path, found: &[Finding], at_most: usize) -> Result<(), Outb
             left -= due.len();
             for due in due {
                 if let Some(parcel) = outbox.parcel(target, due.item).await? {
-                    outbox.settle(delivered(&parcel)).await?;
+                    outbox.settle([delivered(&parcel)].into()).await?;
                 }
             }
         }

@@ -12,7 +12,7 @@ use crate::support::fixtures;
 use crate::{PATIENCE, config, holds, put};
 
 const MOVED: &str = "the outbox was corrupt: it is moved aside and rebuilt from the files; what \
-                     was delivered before is sent again";
+                     was delivered before is sent again, but for what was deleted at the dashboard";
 
 #[test]
 fn whatever_became_of_the_outbox_every_file_is_delivered() {

@@ -137,6 +137,11 @@ impl Server {
         Self { child, address }
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its address as the base of URLs, without a slash at the end.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)

@@ -94,8 +94,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ports = self.config.get_ports();
         let hosts = self.config.get_hosts().iter().enumerate().map(|(n, host)| match host {
-            // One port stands for all hosts.
-            Host::Tcp(name) => match ports.get(n).or(ports.first()) {
+            Host::Tcp(name) => match ports.get(n) {
                 Some(port) if *port != PORT => format!("{name}:{port}"),
                 _ => name.clone(),
             },
@@ -158,11 +157,15 @@ mod tests {
     }
 
     #[test]
+    fn a_port_is_shown_where_it_is_not_the_usual_one() {
+        let address = Address::parse("postgres://u:s3cret@one:5433,two:5432,three/d").unwrap();
+        assert_eq!(address.to_string(), "postgres://one:5433,two,three/d");
+    }
+
+    #[test]
     fn a_password_is_never_shown() {
         let address = Address::parse("postgres://u:s3cret@db.example.org/d").unwrap();
         assert_eq!(address.to_string(), "postgres://db.example.org/d");
-        let address = Address::parse("postgres://u:s3cret@one:5433,two:5432/d").unwrap();
-        assert_eq!(address.to_string(), "postgres://one:5433,two/d");
         assert_eq!(format!("{address:?}"), "postgres://db.example.org/d");
         for bad in [
             "postgres://u:s3cret@db:port/d",

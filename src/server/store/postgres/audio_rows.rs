@@ -18,17 +18,18 @@ pub(super) async fn lock_name(db: &Transaction<'_>, file_name: &str) -> Result<(
 }
 
 pub(super) async fn audio(db: &Transaction<'_>, video_id: &str) -> Result<Option<Audio>> {
-    let read = |row: &Row| {
-        let digest: &[u8] = row.try_get("digest")?;
-        Ok(Audio {
-            file_name: row.try_get("file_name")?,
-            // Bytes that are no digest are the digest of no file.
-            digest: Version::from_bytes(digest.try_into().unwrap_or_default()),
-            duration_seconds: row.try_get("duration_seconds")?,
-            version: row.try_get("version")?,
-        })
-    };
     query(db, sql::AUDIO, &[&video_id]).await?.first().map(read).transpose()
+}
+
+pub(super) fn read(row: &Row) -> Result<Audio> {
+    let digest: &[u8] = row.try_get("digest")?;
+    Ok(Audio {
+        file_name: row.try_get("file_name")?,
+        // Bytes that are no digest are the digest of no file.
+        digest: Version::from_bytes(digest.try_into().unwrap_or_default()),
+        duration_seconds: row.try_get("duration_seconds")?,
+        version: row.try_get("version")?,
+    })
 }
 
 /// Whose a file name is, in whatever case, and how it is written there.

@@ -4,13 +4,15 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 
 use super::super::level::{Audio, action, newer};
-use super::super::{AudioStored, NewAudio, Place, Record, Report, ReportStored, Summary};
+use super::super::{AudioStored, NewAudio, Place, Record, Report, ReportStored};
 use super::call::CallError;
 use super::{audio_rows, rows};
 use crate::contract::Action;
 use crate::server::record::revision;
 
-/// Takes a report with its summaries.
+/// Takes a report with its summaries. What needs no answer goes out behind what is asked before it,
+/// in one journey to the server and back: it does one after another on a connection, so that the lock
+/// comes first.
 pub(super) async fn report(
     db: &Transaction<'_>,
     report: &Report,
@@ -18,8 +20,8 @@ pub(super) async fn report(
     now: Timestamp,
 ) -> Result<ReportStored, CallError> {
     let id = report.video_id.as_str();
-    rows::lock(db, id).await?;
-    let held = rows::content_for_update(db, id).await?;
+    let variants: Vec<&str> = report.summaries.iter().map(|s| s.variant.as_str()).collect();
+    let rows::Before { held, audio, latest } = rows::before(db, id, &variants).await?;
     let stored = held.as_ref().and_then(|held| held.version);
     if let (Some(held), Some(newer)) = (&held, newer(stored, version)) {
         return Ok(ReportStored {
@@ -30,41 +32,28 @@ pub(super) async fn report(
         });
     }
 
-    let audio = audio_rows::audio(db, id).await?.map(|audio| audio.link());
     let held = held.map(|held| held.record);
-    let record = Record::after(report, held.as_ref(), audio, now);
-    let written = rows::put_content(db, &record).await?;
-    let mut changed = written.is_some();
+    let record = Record::after(report, held.as_ref(), audio.map(|audio| audio.link()), now);
     let version = version.or(stored);
     // A number may have outlived the row that it was for.
-    if held.is_none() || version != stored {
-        rows::put_version(db, id, version).await?;
-    }
-    for summary in &report.summaries {
-        changed |= put_summary(db, id, summary, now).await?;
-    }
+    let is_numbered_anew = held.is_none() || version != stored;
+    let texts: Vec<_> = report
+        .summaries
+        .iter()
+        .zip(latest)
+        .filter(|(summary, latest)| !latest.as_ref().is_some_and(|latest| latest.is(summary)))
+        .map(|(summary, latest)| {
+            (summary, revision(summary.revision, latest.map(|latest| latest.revision)))
+        })
+        .collect();
+    let written = rows::put(db, &record, is_numbered_anew.then_some(version), &texts, now).await?;
+    let changed = written.is_some() || !texts.is_empty();
     Ok(ReportStored {
         action: action(held.is_some(), changed),
         summaries: i64::try_from(report.summaries.len()).unwrap_or(i64::MAX),
         title: written.unwrap_or(record.title),
         superseded_by: None,
     })
-}
-
-/// Makes a text its variant's latest; says whether it was not already.
-async fn put_summary(
-    db: &Transaction<'_>,
-    id: &str,
-    summary: &Summary,
-    now: Timestamp,
-) -> Result<bool, CallError> {
-    let latest = rows::latest(db, id, &summary.variant).await?;
-    if latest.as_ref().is_some_and(|latest| latest.is(summary)) {
-        return Ok(false);
-    }
-    let revision = revision(summary.revision, latest.map(|latest| latest.revision));
-    rows::add_summary(db, id, summary, revision, now).await?;
-    Ok(true)
 }
 
 /// Takes an audio file and links it to its record.

@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 
 use deadpool_postgres::{GenericClient, Transaction};
+use futures_util::future::{try_join, try_join_all, try_join3, try_join4};
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use super::super::level::Audio;
 use super::super::{Held, HeldSummary, Record, Summary};
-use super::sql;
+use super::{audio_rows, sql};
 
 type Result<T> = std::result::Result<T, tokio_postgres::Error>;
 
@@ -51,13 +53,66 @@ pub(super) async fn content_for_update(
     query(db, &statement, &[&[video_id].as_slice()]).await?.first().map(content).transpose()
 }
 
-/// Writes a record; gives the title that is there now, and none if the row said it all already.
-pub(super) async fn put_content(db: &Transaction<'_>, record: &Record) -> Result<Option<String>> {
-    let rows = query(
-        db,
-        sql::PUT_CONTENT,
-        &[
-            &record.video_id,
+/// What there is of an id before a report of it is taken.
+pub(super) struct Before {
+    pub(super) held: Option<Content>,
+    pub(super) audio: Option<Audio>,
+    /// Of each variant that was asked for.
+    pub(super) latest: Vec<Option<Latest>>,
+}
+
+/// Locks an id, and reads all of that in one journey.
+pub(super) async fn before(
+    db: &Transaction<'_>,
+    video_id: &str,
+    variants: &[&str],
+) -> Result<Before> {
+    // First of all, or what has to be prepared would come after what has not.
+    let lock = db.prepare_cached(sql::LOCK_ID).await?;
+    let record = db.prepare_cached(&format!("{}{}", sql::CONTENT, sql::FOR_UPDATE)).await?;
+    let audio = db.prepare_cached(sql::AUDIO).await?;
+    let latest = db.prepare_cached(sql::LATEST_SUMMARY).await?;
+    let ids = [video_id];
+    let (db, latest, ids) = (&**db, &latest, ids.as_slice());
+    let of_variants = variants.iter().map(|variant| async move {
+        let variant = *variant;
+        db.query(latest, &[&video_id, &variant]).await
+    });
+    let (_, records, audio, latest) = try_join4(
+        async { db.query(&lock, &[&video_id]).await },
+        async { db.query(&record, &[&ids]).await },
+        async { db.query(&audio, &[&video_id]).await },
+        try_join_all(of_variants),
+    )
+    .await?;
+    Ok(Before {
+        held: records.first().map(content).transpose()?,
+        audio: audio.first().map(audio_rows::read).transpose()?,
+        latest: latest
+            .iter()
+            .map(|rows| rows.first().map(read_latest).transpose())
+            .collect::<Result<_>>()?,
+    })
+}
+
+/// Writes a record, its number where there is one to write, and the texts that become their
+/// variants' latest, each with its revision: in one journey. Gives the title that is there now, and
+/// none if the row said it all already.
+pub(super) async fn put(
+    db: &Transaction<'_>,
+    record: &Record,
+    version: Option<Option<i64>>,
+    texts: &[(&Summary, i64)],
+    now: Timestamp,
+) -> Result<Option<String>> {
+    let put = db.prepare_cached(sql::PUT_CONTENT).await?;
+    let number = db.prepare_cached(sql::PUT_VERSION).await?;
+    let retire = db.prepare_cached(sql::RETIRE_SUMMARY).await?;
+    let add = db.prepare_cached(sql::ADD_SUMMARY).await?;
+    let (db, retire, add, video_id, now) = (&**db, &retire, &add, &record.video_id, &now);
+    let row = async {
+        let columns: [&(dyn ToSql + Sync); 11] = [
+            video_id,
             &record.title,
             &record.channel_name,
             &record.indexed_at,
@@ -68,49 +123,31 @@ pub(super) async fn put_content(db: &Transaction<'_>, record: &Record) -> Result
             &record.analysis_json,
             &record.topics_json,
             &record.has_audio,
-        ],
-    )
-    .await?;
+        ];
+        db.query(&put, &columns).await
+    };
+    let numbered = async {
+        match &version {
+            Some(version) => db.execute(&number, &[video_id, version]).await.map(drop),
+            None => Ok(()),
+        }
+    };
+    let texts = texts.iter().map(|(Summary { variant, text, html, .. }, revision)| {
+        try_join(async move { db.execute(retire, &[video_id, variant]).await }, async move {
+            db.execute(add, &[video_id, variant, revision, text, html, now]).await
+        })
+    });
+    let (rows, ..) = try_join3(row, numbered, try_join_all(texts)).await?;
     rows.first().map(|row| row.try_get(0)).transpose()
 }
 
-pub(super) async fn put_version(
-    db: &Transaction<'_>,
-    video_id: &str,
-    version: Option<i64>,
-) -> Result<()> {
-    execute(db, sql::PUT_VERSION, &[&video_id, &version]).await.map(drop)
-}
-
-pub(super) async fn latest(
-    db: &Transaction<'_>,
-    video_id: &str,
-    variant: &str,
-) -> Result<Option<Latest>> {
-    let read = |row: &Row| {
-        Ok(Latest {
-            text: row.try_get("text")?,
-            html: row.try_get("html")?,
-            is_latest: row.try_get("is_latest")?,
-            revision: row.try_get("revision")?,
-        })
-    };
-    query(db, sql::LATEST_SUMMARY, &[&video_id, &variant]).await?.first().map(read).transpose()
-}
-
-/// Adds a text as its variant's latest.
-pub(super) async fn add_summary(
-    db: &Transaction<'_>,
-    video_id: &str,
-    summary: &Summary,
-    revision: i64,
-    now: Timestamp,
-) -> Result<()> {
-    let Summary { variant, text, html, .. } = summary;
-    execute(db, sql::RETIRE_SUMMARY, &[&video_id, variant]).await?;
-    execute(db, sql::ADD_SUMMARY, &[&video_id, variant, &revision, text, html, &now])
-        .await
-        .map(drop)
+fn read_latest(row: &Row) -> Result<Latest> {
+    Ok(Latest {
+        text: row.try_get("text")?,
+        html: row.try_get("html")?,
+        is_latest: row.try_get("is_latest")?,
+        revision: row.try_get("revision")?,
+    })
 }
 
 /// Records with the latest summary of each variant, in no order.
