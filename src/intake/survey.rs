@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::reconcile::{Pair, walk};
+use super::reconcile::walk;
 use super::rescan::{NotLooked, Rescanned};
 use super::{look, rows};
 use crate::config::Config;
