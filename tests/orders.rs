@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use support::daemon::Daemon;
 use support::dashboard::{Fault, Rule};
+use support::ends::Ends;
 use support::fixtures::{self, Report, Shape, audio_name};
 use support::http::{exchange_at, request};
 use support::mp3::mp3;
@@ -399,6 +400,26 @@ fn who_hands_over_and_waits_is_told_of_a_refusal() {
     assert_eq!(reason, "dashboard is paused by order");
     post(&stage, "/resume");
     stage.holds(&refused);
+    daemon.stop();
+}
+
+#[test]
+fn who_hands_over_and_waits_is_answered_when_a_target_that_is_left_is_switched_off() {
+    let mut ends = Ends::new();
+    ends.configure(true, true, "");
+    let daemon = Daemon::start_ready(&ends.config);
+    ends.old.inject(Rule::new(Fault::status(503)));
+    ends.put(&report(1));
+    let body = json!({ "report": report(1).file_name, "wait": 3600 }).to_string();
+    let order = request("POST", "/upload", &[("Connection", "close")], body.as_bytes());
+    let socket = ends.config.socket();
+    let waiting = std::thread::spawn(move || exchange_at(&socket, &order).expect("an answer"));
+    ends.new_is_level();
+    ends.configure(true, false, "");
+    ends.reload(&daemon);
+    let answer = waiting.join().unwrap().json();
+    assert_eq!(answer["done"], true, "{answer}");
+    assert_eq!(answer["targets"].as_object().unwrap().len(), 1, "{answer}");
     daemon.stop();
 }
 
