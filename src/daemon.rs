@@ -13,14 +13,14 @@ use futures_util::StreamExt;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_tokio::Signals;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::callback;
 use crate::clock;
-use crate::config::{Config, process_environment};
+use crate::config::{Config, Fault, process_environment};
 use crate::control;
 use crate::drain::{Lanes, Targets, add_target};
 use crate::file::Root;
@@ -36,6 +36,9 @@ use liveness::{Liveness, Steps, Watcher};
 
 /// How long the line for the service manager may keep everything else waiting.
 const VERDICT: Duration = Duration::from_millis(500);
+
+/// How long the files of the configuration may take to be read again.
+const LOADING: Duration = Duration::from_secs(5);
 
 /// What no restart can mend.
 #[derive(Debug, thiserror::Error)]
@@ -157,6 +160,7 @@ pub async fn run(
         journal: journal.clone(),
         verifier,
         questions: questions.clone(),
+        inquiries: Questions::new(control::PATIENCE),
         heartbeat,
         started_ms: clock::now_ms(),
     };
@@ -228,7 +232,7 @@ pub async fn run(
                 Some(SIGHUP) => {
                     systemd::reloading();
                     // What came of it is in the log.
-                    if reload(config_path.as_deref(), &settings, &targets, &throttle).is_err() {
+                    if reload(&config_path, &settings, &targets, &throttle).await.is_err() {
                         hints.iter().chain([&row_hints]).for_each(Hints::add_everything);
                     }
                     if is_ready {
@@ -242,7 +246,7 @@ pub async fn run(
             },
             Some(reply) = asked_reload.recv() => {
                 systemd::reloading();
-                let done = reload(config_path.as_deref(), &settings, &targets, &throttle);
+                let done = reload(&config_path, &settings, &targets, &throttle).await;
                 let _asker_gone = reply.send(done);
                 if is_ready {
                     systemd::ready(&told);
@@ -353,13 +357,19 @@ fn exit_on_second_signal() -> anyhow::Result<()> {
 
 /// Reads the configuration again, and says whether it is taken over: who goes by it looks at
 /// everything then. A faulty one changes nothing.
-fn reload(
-    path: Option<&Path>,
+async fn reload(
+    path: &Option<PathBuf>,
     settings: &watch::Sender<Arc<Config>>,
     targets: &watch::Sender<Targets>,
     throttle: &Throttle,
 ) -> control::Reloaded {
-    let fresh = Config::load(path, &process_environment).map_err(|faults| {
+    let from = path.clone();
+    let loading = spawn_blocking(move || Config::load(from.as_deref(), &process_environment));
+    let loaded = match timeout(LOADING, loading).await {
+        Ok(loaded) => loaded.expect("loading does not panic"),
+        Err(_) => Err(vec![Fault("the file system under it does not answer".to_owned())]),
+    };
+    let fresh = loaded.map_err(|faults| {
         for fault in &faults {
             error!(%fault, "the configuration is not taken over");
         }

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::control::wire::{PairOutcome, ThingOutcome, Uploaded};
 use crate::daemon::build_targets;
 use crate::delivery::{ItemState, state_of};
-use crate::drain::{LaneStatuses, Lanes, add_target};
+use crate::drain::{LaneStatus, LaneStatuses, Lanes, add_target};
 use crate::file::{FileRef, Root};
 use crate::id::{ContentId, Kind};
 use crate::intake::read_once;
@@ -120,11 +120,7 @@ async fn look_on(
         let shut: HashMap<&str, String> = lanes
             .borrow()
             .iter()
-            .filter_map(|lane| {
-                let lane = lane.borrow();
-                let shut = lane.shut.as_ref().filter(|shut| shut.is_stopped)?;
-                Some((lane.name, format!("{}; {}", shut.why, shut.remedy)))
-            })
+            .filter_map(|lane| Some((lane.borrow().name, shut(&lane.borrow())?)))
             .collect();
         let records = outbox.record_of(id.clone()).await?;
         let mut targets = BTreeMap::new();
@@ -150,6 +146,15 @@ async fn look_on(
         let soon = deadline.min(Instant::now() + TICK);
         let _looked_at_anew = timeout_at(soon, changes.changed()).await;
     }
+}
+
+/// Why nothing is sent before a person acts, and what that is.
+fn shut(lane: &LaneStatus) -> Option<String> {
+    if lane.paused_ms.is_some() {
+        return Some("paused by order; ytv2d resume, while the daemon runs".to_owned());
+    }
+    let shut = lane.shut.as_ref().filter(|shut| shut.is_stopped)?;
+    Some(format!("{}; {}", shut.why, shut.remedy))
 }
 
 fn thing(

@@ -52,6 +52,7 @@ const BOUNDS: Bounds = Bounds {
     write: Duration::from_secs(10),
     stop: Duration::from_secs(5),
     connections: 32,
+    per_host: 8,
 };
 
 /// What deleting takes.
