@@ -407,6 +407,14 @@ impl Outbox {
         Ok(resumed)
     }
 
+    /// Makes due at once what waited while a root was out of sight, and says how much that is.
+    pub async fn found_again(&self, root: Root, now_ms: i64) -> Result<usize, OutboxError> {
+        let found = self.turning(move |connection| lane::found_again(connection, root, now_ms));
+        let due = self.writer.write(found).await?;
+        self.nudge();
+        Ok(due)
+    }
+
     /// Everything that is needed to deliver one item; nothing when nothing is to be done. It is
     /// noted that an attempt was made, since that may have an effect whatever becomes of us.
     pub async fn parcel(&self, target: i64, item: i64) -> Result<Option<Parcel>, OutboxError> {
