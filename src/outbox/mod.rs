@@ -1,5 +1,9 @@
 //! The outbox: a level, kept in one SQLite file. For each target and item it holds the version
 //! that the target should hold and the one it is known to hold; what is pending is the difference.
+//!
+//! A commit waits for the disk (`synchronous = FULL`) where it holds what no look at the directories
+//! brings back: what a target acknowledged, what is parked, an operator's word. What was only taken in
+//! from files is committed with `NORMAL`: a power cut may lose it, and the next start finds it again.
 
 mod account;
 mod fault;
