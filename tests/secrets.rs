@@ -194,7 +194,7 @@ fn no_secret_of_the_receiving_side_is_in_any_output() {
     assert!(!process.is_empty());
     clean("the command line", &process);
     server.stop();
-    assert!(home.log().contains("TRACE"), "the log is at its most talkative");
+    assert!(home.log().lines().count() > 1, "{}", home.log());
     assert!(clean_below(home.path()) >= 2);
 }
 

@@ -1,10 +1,12 @@
 //! Why a command did not do what it was asked, in words and as an exit status.
 
+use std::fmt::Display;
 use std::io;
 use std::process::ExitCode;
 
 use crate::config::Fault;
 use crate::control::client::ClientError;
+use crate::file::Printable;
 
 /// The configuration is at fault, so that a restart cannot help (sysexits.h).
 pub const EX_CONFIG: u8 = 78;
@@ -26,16 +28,14 @@ impl Failure {
     pub fn tell(self) -> ExitCode {
         match self {
             Failure::Daemon(error) => {
-                eprintln!("ytv2d: {error}");
+                say(&error);
                 match error {
                     ClientError::NotRunning(_) => ExitCode::from(NOT_RUNNING),
                     _ => ExitCode::FAILURE,
                 }
             }
             Failure::Config(faults) => {
-                for fault in faults {
-                    eprintln!("ytv2d: {fault}");
-                }
+                faults.iter().for_each(say);
                 ExitCode::from(EX_CONFIG)
             }
             // Whoever read has had enough, as `head` does.
@@ -43,11 +43,16 @@ impl Failure {
                 ExitCode::SUCCESS
             }
             Failure::System(error) => {
-                eprintln!("ytv2d: {error}");
+                say(&error);
                 ExitCode::FAILURE
             }
         }
     }
+}
+
+/// One line, whatever was typed, stands in a file or comes from the daemon.
+pub fn say(what: &impl Display) {
+    eprintln!("ytv2d: {}", Printable(what.to_string().as_bytes()));
 }
 
 impl From<ClientError> for Failure {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::amount::{counted, grouped};
 use super::ask::{At, block_on};
-use super::failure::Failure;
+use super::failure::{Failure, say};
 use super::layout::clean;
 use super::output;
 use crate::control::wire::{Fault, Finding, Verified, Verifying};
@@ -72,7 +72,7 @@ pub fn main(args: &Args, at: &At) -> Result<ExitCode, Failure> {
     progress.wipe();
     match ended {
         Err(Fault { error, hint }) => {
-            eprintln!("ytv2d: {error} ({hint})");
+            say(&format_args!("{error} ({hint})"));
             Ok(ExitCode::FAILURE)
         }
         Ok(verified) => {

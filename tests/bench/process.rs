@@ -27,24 +27,22 @@ pub fn forget_peak(pid: u32) {
     fs::write(format!("/proc/{pid}/clear_refs"), "5").expect("the process is ours");
 }
 
-/// What all threads of a process have done so far. What a thread did that has ended is forgotten.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Work {
-    pub cpu: Duration,
-    /// How often one went to sleep, which is as often as it was woken.
-    pub sleeps: u64,
+/// How long a process has computed, by threads that have ended too, in steps of 10 ms.
+pub fn cpu(pid: u32) -> Duration {
+    let stat = proc(pid, "stat");
+    let fields = stat.rsplit_once(')').expect("a name").1.split_whitespace();
+    // The fields 14 and 15 of proc(5); the name is the second.
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
 }
 
-pub fn work(pid: u32) -> Work {
+/// How often the threads of a process went to sleep so far, which is as often as they were woken.
+/// What a thread did that has ended is forgotten.
+pub fn sleeps(pid: u32) -> u64 {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("threads").flatten();
-    tasks.fold(Work::default(), |sum, task| {
-        let text = |file| fs::read_to_string(task.path().join(file)).unwrap_or_default();
-        let (schedule, status) = (text("schedstat"), text("status"));
-        let nanoseconds = schedule.split_whitespace().next().and_then(|word| word.parse().ok());
-        let slept = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-        Work {
-            cpu: sum.cpu + Duration::from_nanos(nanoseconds.unwrap_or_default()),
-            sleeps: sum.sleeps + slept.and_then(|n| n.trim().parse::<u64>().ok()).unwrap_or(0),
-        }
-    })
+    let sleeps_of = |task: fs::DirEntry| {
+        let status = fs::read_to_string(task.path().join("status")).ok()?;
+        Some(number_after(&status, "voluntary_ctxt_switches:"))
+    };
+    tasks.filter_map(sleeps_of).sum()
 }

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::{interval, sleep};
 
 use super::page::{View, page};
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, say};
 use crate::cli::output;
 use crate::cli::screen::Screen;
 use crate::clock;
@@ -75,7 +75,7 @@ fn print(seen: &Result<Status, ClientError>, json: bool) -> Result<(), Failure> 
         Ok(status) if json => output::print_json_line(status)?,
         Ok(_) => output::print(&(shown(seen) + "\n"))?,
         Err(error) => {
-            eprintln!("ytv2d: {error}");
+            say(&error);
             if output::is_closed() {
                 return Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into());
             }
