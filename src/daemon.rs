@@ -31,7 +31,7 @@ use crate::outbox::{self, Outbox, OutboxError};
 use crate::systemd;
 use crate::target::{Target, Throttle};
 use crate::verify::{self, Verifier};
-use crate::watch::{Hints, Questions};
+use crate::watch::{Questions, SourceHints};
 use liveness::{Liveness, Steps, Watcher};
 
 /// How long the line for the service manager may keep everything else waiting.
@@ -79,7 +79,7 @@ pub async fn run(
     let (targets, targeted) = watch::channel(build_targets(&config, &throttle)?);
     let (settings, setting) = watch::channel(Arc::new(config));
     let journal = Journal::new(clock::now_ms());
-    let hints = Root::ALL.map(|_| Hints::default());
+    let hints = SourceHints::default();
     let questions = Questions::default();
     let stop = CancellationToken::new();
     let mut tasks: JoinSet<Result<(), OutboxError>> = JoinSet::new();
@@ -88,7 +88,8 @@ pub async fn run(
     let mut roots = Vec::new();
     let mut intakes = Vec::new();
     let mut watchers = Vec::new();
-    for (root, hints) in Root::ALL.into_iter().zip(&hints) {
+    for root in Root::ALL {
+        let hints = hints.of(root);
         let (done, first) = oneshot::channel();
         let (status, seen) =
             watch::channel(RootStatus::new(root, setting.borrow().watch.path(root).to_path_buf()));
@@ -108,7 +109,6 @@ pub async fn run(
         watchers.push(Watcher { name: root.to_string(), steps, hints: hints.clone() });
         reconciled.push(first);
     }
-    let row_hints = Hints::default();
     let (rows_status, rows) = watch::channel(RowsStatus::default());
     let (handle, requests) = intake::Handle::new(Root::Rows);
     intakes.push(handle);
@@ -116,12 +116,11 @@ pub async fn run(
         outbox: outbox.clone(),
         journal: journal.clone(),
         settings: setting.clone(),
-        hints: row_hints.clone(),
+        hints: hints.of(Root::Rows).clone(),
         questions: questions.clone(),
     };
     let row_intake = RowIntake::new(tools, requests, rows_status);
     tasks.spawn(row_intake.run(roots.clone(), stop.clone()));
-    let [reports, exports] = hints.clone();
     let (statuses, lanes) = watch::channel(Vec::new());
     let place = setting.borrow().control.clone();
     let listener = match passed {
@@ -133,7 +132,7 @@ pub async fn run(
         questions.clone(),
         setting.clone(),
         targeted.clone(),
-        [reports.clone(), exports.clone()],
+        hints.clone(),
     );
     tasks.spawn(verify::nightly(verifier.clone(), setting.clone(), stop.clone()));
     let (beats, heartbeat) = watch::channel(HeartbeatStatus::default());
@@ -149,8 +148,7 @@ pub async fn run(
     let desk = control::Desk {
         outbox: outbox.clone(),
         counts: control::Counts::new(outbox.clone()),
-        hints: [reports.clone(), exports.clone()],
-        row_hints: row_hints.clone(),
+        hints: hints.clone(),
         rows,
         reload: ask_reload,
         roots: roots.clone(),
@@ -174,7 +172,7 @@ pub async fn run(
         setting.clone(),
         journal.clone(),
         questions.clone(),
-        [reports.clone(), exports.clone()],
+        hints.clone(),
     ));
     let callback = setting.borrow().callback.as_ref().map(|callback| callback.listen);
     if let Some(address) = callback {
@@ -196,9 +194,7 @@ pub async fn run(
         targets: targeted,
         journal: journal.clone(),
         settings: setting,
-        reports,
-        exports,
-        rows: row_hints.clone(),
+        hints: hints.clone(),
         questions,
         statuses,
     };
@@ -233,7 +229,7 @@ pub async fn run(
                     systemd::reloading();
                     // What came of it is in the log.
                     if reload(&config_path, &settings, &targets, &throttle).await.is_err() {
-                        hints.iter().chain([&row_hints]).for_each(Hints::add_everything);
+                        hints.add_everything();
                     }
                     if is_ready {
                         systemd::ready(&told);

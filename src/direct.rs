@@ -25,7 +25,7 @@ use crate::intake::read_once;
 use crate::journal::Journal;
 use crate::outbox::{self, ItemRecord, Outbox, OutboxError, Retry, Scope};
 use crate::target::Throttle;
-use crate::watch::{Hints, Questions};
+use crate::watch::{Questions, SourceHints};
 
 /// A look at the lanes is due this often, since not all that they do is a change of the outbox.
 const TICK: Duration = Duration::from_millis(200);
@@ -91,9 +91,7 @@ async fn deliver(
         targets,
         journal: Journal::new(clock::now_ms()),
         settings,
-        reports: Hints::default(),
-        exports: Hints::default(),
-        rows: Hints::default(),
+        hints: SourceHints::default(),
         questions: Questions::default(),
         statuses,
     };

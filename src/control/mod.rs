@@ -53,7 +53,7 @@ use crate::journal::Journal;
 use crate::listener::{self, Bounds};
 use crate::outbox::Outbox;
 use crate::verify::Verifier;
-use crate::watch::{Hints, Questions};
+use crate::watch::{Questions, SourceHints};
 use events::Feed;
 use refusal::Refusal;
 
@@ -81,10 +81,7 @@ pub type Reloaded = Result<Vec<&'static str>, Vec<String>>;
 pub struct Desk {
     pub outbox: Outbox,
     pub counts: Counts,
-    /// By the number of their root.
-    pub hints: [Hints; 2],
-    /// Those about the rows of the old database.
-    pub row_hints: Hints,
+    pub hints: SourceHints,
     pub rows: watch::Receiver<RowsStatus>,
     pub roots: Vec<watch::Receiver<RootStatus>>,
     pub intakes: Vec<Handle>,
