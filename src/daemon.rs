@@ -13,14 +13,14 @@ use futures_util::StreamExt;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_tokio::Signals;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::callback;
 use crate::clock;
-use crate::config::{Config, process_environment};
+use crate::config::{Config, Fault, process_environment};
 use crate::control;
 use crate::drain::{Lanes, Targets, add_target};
 use crate::file::Root;
@@ -31,11 +31,14 @@ use crate::outbox::{self, Outbox, OutboxError};
 use crate::systemd;
 use crate::target::{Target, Throttle};
 use crate::verify::{self, Verifier};
-use crate::watch::{Hints, Questions};
+use crate::watch::{Questions, SourceHints};
 use liveness::{Liveness, Steps, Watcher};
 
 /// How long the line for the service manager may keep everything else waiting.
 const VERDICT: Duration = Duration::from_millis(500);
+
+/// How long the files of the configuration may take to be read again.
+const LOADING: Duration = Duration::from_secs(5);
 
 /// What no restart can mend.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +79,7 @@ pub async fn run(
     let (targets, targeted) = watch::channel(build_targets(&config, &throttle)?);
     let (settings, setting) = watch::channel(Arc::new(config));
     let journal = Journal::new(clock::now_ms());
-    let hints = Root::ALL.map(|_| Hints::default());
+    let hints = SourceHints::default();
     let questions = Questions::default();
     let stop = CancellationToken::new();
     let mut tasks: JoinSet<Result<(), OutboxError>> = JoinSet::new();
@@ -85,7 +88,8 @@ pub async fn run(
     let mut roots = Vec::new();
     let mut intakes = Vec::new();
     let mut watchers = Vec::new();
-    for (root, hints) in Root::ALL.into_iter().zip(&hints) {
+    for root in Root::ALL {
+        let hints = hints.of(root);
         let (done, first) = oneshot::channel();
         let (status, seen) =
             watch::channel(RootStatus::new(root, setting.borrow().watch.path(root).to_path_buf()));
@@ -105,7 +109,6 @@ pub async fn run(
         watchers.push(Watcher { name: root.to_string(), steps, hints: hints.clone() });
         reconciled.push(first);
     }
-    let row_hints = Hints::default();
     let (rows_status, rows) = watch::channel(RowsStatus::default());
     let (handle, requests) = intake::Handle::new(Root::Rows);
     intakes.push(handle);
@@ -113,12 +116,11 @@ pub async fn run(
         outbox: outbox.clone(),
         journal: journal.clone(),
         settings: setting.clone(),
-        hints: row_hints.clone(),
+        hints: hints.of(Root::Rows).clone(),
         questions: questions.clone(),
     };
     let row_intake = RowIntake::new(tools, requests, rows_status);
     tasks.spawn(row_intake.run(roots.clone(), stop.clone()));
-    let [reports, exports] = hints.clone();
     let (statuses, lanes) = watch::channel(Vec::new());
     let place = setting.borrow().control.clone();
     let listener = match passed {
@@ -130,7 +132,7 @@ pub async fn run(
         questions.clone(),
         setting.clone(),
         targeted.clone(),
-        [reports.clone(), exports.clone()],
+        hints.clone(),
     );
     tasks.spawn(verify::nightly(verifier.clone(), setting.clone(), stop.clone()));
     let (beats, heartbeat) = watch::channel(HeartbeatStatus::default());
@@ -146,8 +148,7 @@ pub async fn run(
     let desk = control::Desk {
         outbox: outbox.clone(),
         counts: control::Counts::new(outbox.clone()),
-        hints: [reports.clone(), exports.clone()],
-        row_hints: row_hints.clone(),
+        hints: hints.clone(),
         rows,
         reload: ask_reload,
         roots: roots.clone(),
@@ -157,6 +158,7 @@ pub async fn run(
         journal: journal.clone(),
         verifier,
         questions: questions.clone(),
+        inquiries: Questions::new(control::PATIENCE),
         heartbeat,
         started_ms: clock::now_ms(),
     };
@@ -170,7 +172,7 @@ pub async fn run(
         setting.clone(),
         journal.clone(),
         questions.clone(),
-        [reports.clone(), exports.clone()],
+        hints.clone(),
     ));
     let callback = setting.borrow().callback.as_ref().map(|callback| callback.listen);
     if let Some(address) = callback {
@@ -192,9 +194,7 @@ pub async fn run(
         targets: targeted,
         journal: journal.clone(),
         settings: setting,
-        reports,
-        exports,
-        rows: row_hints.clone(),
+        hints: hints.clone(),
         questions,
         statuses,
     };
@@ -228,8 +228,8 @@ pub async fn run(
                 Some(SIGHUP) => {
                     systemd::reloading();
                     // What came of it is in the log.
-                    if reload(config_path.as_deref(), &settings, &targets, &throttle).is_err() {
-                        hints.iter().chain([&row_hints]).for_each(Hints::add_everything);
+                    if reload(&config_path, &settings, &targets, &throttle).await.is_err() {
+                        hints.add_everything();
                     }
                     if is_ready {
                         systemd::ready(&told);
@@ -242,7 +242,7 @@ pub async fn run(
             },
             Some(reply) = asked_reload.recv() => {
                 systemd::reloading();
-                let done = reload(config_path.as_deref(), &settings, &targets, &throttle);
+                let done = reload(&config_path, &settings, &targets, &throttle).await;
                 let _asker_gone = reply.send(done);
                 if is_ready {
                     systemd::ready(&told);
@@ -353,13 +353,19 @@ fn exit_on_second_signal() -> anyhow::Result<()> {
 
 /// Reads the configuration again, and says whether it is taken over: who goes by it looks at
 /// everything then. A faulty one changes nothing.
-fn reload(
-    path: Option<&Path>,
+async fn reload(
+    path: &Option<PathBuf>,
     settings: &watch::Sender<Arc<Config>>,
     targets: &watch::Sender<Targets>,
     throttle: &Throttle,
 ) -> control::Reloaded {
-    let fresh = Config::load(path, &process_environment).map_err(|faults| {
+    let from = path.clone();
+    let loading = spawn_blocking(move || Config::load(from.as_deref(), &process_environment));
+    let loaded = match timeout(LOADING, loading).await {
+        Ok(loaded) => loaded.expect("loading does not panic"),
+        Err(_) => Err(vec![Fault("the file system under it does not answer".to_owned())]),
+    };
+    let fresh = loaded.map_err(|faults| {
         for fault in &faults {
             error!(%fault, "the configuration is not taken over");
         }

@@ -18,14 +18,14 @@ use crate::config::Config;
 use crate::control::wire::{PairOutcome, ThingOutcome, Uploaded};
 use crate::daemon::build_targets;
 use crate::delivery::{ItemState, state_of};
-use crate::drain::{LaneStatuses, Lanes, add_target};
+use crate::drain::{LaneStatus, LaneStatuses, Lanes, add_target};
 use crate::file::{FileRef, Root};
 use crate::id::{ContentId, Kind};
 use crate::intake::read_once;
 use crate::journal::Journal;
 use crate::outbox::{self, ItemRecord, Outbox, OutboxError, Retry, Scope};
 use crate::target::Throttle;
-use crate::watch::{Hints, Questions};
+use crate::watch::{Questions, SourceHints};
 
 /// A look at the lanes is due this often, since not all that they do is a change of the outbox.
 const TICK: Duration = Duration::from_millis(200);
@@ -91,9 +91,7 @@ async fn deliver(
         targets,
         journal: Journal::new(clock::now_ms()),
         settings,
-        reports: Hints::default(),
-        exports: Hints::default(),
-        rows: Hints::default(),
+        hints: SourceHints::default(),
         questions: Questions::default(),
         statuses,
     };
@@ -120,11 +118,7 @@ async fn look_on(
         let shut: HashMap<&str, String> = lanes
             .borrow()
             .iter()
-            .filter_map(|lane| {
-                let lane = lane.borrow();
-                let shut = lane.shut.as_ref().filter(|shut| shut.is_stopped)?;
-                Some((lane.name, format!("{}; {}", shut.why, shut.remedy)))
-            })
+            .filter_map(|lane| Some((lane.borrow().name, shut(&lane.borrow())?)))
             .collect();
         let records = outbox.record_of(id.clone()).await?;
         let mut targets = BTreeMap::new();
@@ -150,6 +144,15 @@ async fn look_on(
         let soon = deadline.min(Instant::now() + TICK);
         let _looked_at_anew = timeout_at(soon, changes.changed()).await;
     }
+}
+
+/// Why nothing is sent before a person acts, and what that is.
+fn shut(lane: &LaneStatus) -> Option<String> {
+    if lane.paused_ms.is_some() {
+        return Some("paused by order; ytv2d resume, while the daemon runs".to_owned());
+    }
+    let shut = lane.shut.as_ref().filter(|shut| shut.is_stopped)?;
+    Some(format!("{}; {}", shut.why, shut.remedy))
 }
 
 fn thing(

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use support::command;
 use support::daemon::Daemon;
@@ -569,6 +570,32 @@ fn slow_and_many_connections_are_bounded() {
     drop(idle);
     let (said, _) = stage.said(&["status"]);
     assert!(said.contains("healthy") || said.contains("nothing"), "{said}");
+    daemon.stop();
+}
+
+#[test]
+fn one_host_leaves_room_for_the_others() {
+    let stage = stage();
+    let daemon = stage.start();
+    let address = address(&daemon);
+    let headers = [("X-Sync-Secret", SECRET), ("Connection", "close")];
+    let order = request("POST", "/delete-reports", &headers, br#"{"ids":["nobody"]}"#);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let status_from = |host: &str| {
+        runtime.block_on(async {
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.bind(format!("{host}:0").parse().unwrap()).unwrap();
+            let mut stream = socket.connect(address).await.unwrap();
+            stream.write_all(&order).await.unwrap();
+            let mut reply = vec![0; 12];
+            stream.read_exact(&mut reply).await.unwrap();
+            String::from_utf8(reply).unwrap()
+        })
+    };
+    let idle: Vec<_> = (0..8).map(|_| TcpStream::connect(address).unwrap()).collect();
+    assert_eq!(status_from("127.0.0.1"), "HTTP/1.1 503");
+    assert_eq!(status_from("127.0.0.2"), "HTTP/1.1 200");
+    drop(idle);
     daemon.stop();
 }
 

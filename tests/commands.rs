@@ -232,6 +232,12 @@ fn why_answers_for_an_id_a_path_from_here_and_a_name_of_the_listing() {
     assert_eq!(unknown.code, Some(1), "{unknown:?}");
     assert!(unknown.out.contains("nothing is known of no-such-id-1"), "{unknown:?}");
     assert!(unknown.out.contains("what to do now"), "{unknown:?}");
+    for json in [None, Some("--json")] {
+        let words: Vec<&str> = ["why", "no_such.json"].into_iter().chain(json).collect();
+        let absent = run(&stage, &words);
+        assert_eq!(absent.code, Some(1), "{absent:?}");
+        assert!(absent.out.contains("no_such.json"), "{absent:?}");
+    }
     let outside = run(&stage, &["why", "/etc/passwd"]);
     assert_eq!(outside.code, Some(1), "{outside:?}");
     assert!(outside.out.contains("reports are taken from"), "{outside:?}");

@@ -323,3 +323,18 @@ fn what_the_daemon_holds_does_not_grow_with_the_rows_that_it_takes_in() {
     assert_eq!(account["files"][0]["exists"], true, "{account:#}");
     daemon.stop();
 }
+
+#[test]
+fn a_verification_that_finds_a_changed_row_has_it_looked_at_again() {
+    let (mut stage, writer) = stage(DASHBOARD);
+    stage.config.rescan = "1h".to_owned();
+    insert(&writer, "aB-3_xY9zQk", "First");
+    let daemon = stage.start();
+    shows(&stage, "aB-3_xY9zQk", "First");
+    stage.settle();
+    writer.execute("UPDATE content SET title = 'Second'", []).unwrap();
+    let (said, _) = stage.said(&["verify", "--fix"]);
+    assert!(said.contains("aB-3_xY9zQk"), "{said}");
+    shows(&stage, "aB-3_xY9zQk", "Second");
+    daemon.stop();
+}

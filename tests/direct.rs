@@ -4,7 +4,7 @@ use support::dashboard::{Fault, Rule};
 use support::ends::{Ends, row_id};
 use support::fixtures::{self, Shape, audio_name};
 use support::mp3::mp3;
-use support::stage::Stage;
+use support::stage::{PATIENCE, Stage};
 
 mod support;
 
@@ -53,6 +53,22 @@ fn a_pair_is_delivered_without_a_daemon_and_not_sent_again_by_the_next_one() {
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("leave out --direct"), "{said}");
     daemon.stop();
+}
+
+#[test]
+fn a_paused_target_is_not_waited_for() {
+    let stage = Stage::new();
+    let daemon = stage.start();
+    assert_eq!(stage.said(&["pause"]).1, Some(0));
+    daemon.stop();
+    let report = fixtures::report(Shape::Raw, 1);
+    stage.put(&report);
+    let begun = std::time::Instant::now();
+    let (said, code) = direct(&stage, &["upload", &report.file_name, "--direct", "--wait", "3000"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("paused by order"), "{said}");
+    assert!(begun.elapsed() < PATIENCE);
+    assert!(stage.dashboard.record(&report.expected.id).is_none());
 }
 
 #[test]

@@ -10,33 +10,13 @@ mod objects;
 #[path = "support/postgres.rs"]
 mod postgres;
 #[path = "support/stores.rs"]
+#[macro_use]
 mod stores;
 
 use std::io::Write;
 
 use ingest::{FORM_TYPE, Home, Part, Reply, SECRET, Server, TOKEN, command, form, until};
 use serde_json::{Value, json};
-
-/// Makes each behaviour a test in a room of this name, at a home that is had in this way.
-macro_rules! tests {
-    ($name:ident, $at:ident, $($behaviour:ident,)*) => {
-        mod $name {
-            $(
-                #[test]
-                fn $behaviour() {
-                    crate::stores::$at(crate::$behaviour);
-                }
-            )*
-        }
-    };
-}
-
-macro_rules! on_each_store {
-    ($($behaviour:ident,)*) => {
-        tests!(on_sqlite, at_sqlite, $($behaviour,)*);
-        tests!(on_postgres, at_postgres, $($behaviour,)*);
-    };
-}
 
 on_each_store! {
     a_row_is_created_then_updated_and_stays_in_its_place,

@@ -9,6 +9,7 @@ mod objects;
 #[path = "support/postgres.rs"]
 mod postgres;
 #[path = "support/stores.rs"]
+#[macro_use]
 mod stores;
 
 use std::collections::BTreeSet;
@@ -19,27 +20,6 @@ use std::time::Instant;
 use crate::postgres::{Cluster, Database};
 use ingest::{Home, PATIENCE, Reply, SECRET, Server, until};
 use serde_json::{Value, json};
-
-/// Makes each behaviour a test in a room of this name, at a home that is had in this way.
-macro_rules! tests {
-    ($name:ident, $at:ident, $($behaviour:ident,)*) => {
-        mod $name {
-            $(
-                #[test]
-                fn $behaviour() {
-                    crate::stores::$at(crate::$behaviour);
-                }
-            )*
-        }
-    };
-}
-
-macro_rules! on_each_store {
-    ($($behaviour:ident,)*) => {
-        tests!(on_sqlite, at_sqlite, $($behaviour,)*);
-        tests!(on_postgres, at_postgres, $($behaviour,)*);
-    };
-}
 
 on_each_store! {
     a_listing_has_the_visible_records_newest_first,

@@ -307,6 +307,8 @@ fn what_is_asked_wrongly_is_answered_with_what_to_ask() {
         ("GET", "/items?target=nowhere", 400, "the targets are: dashboard"),
         ("GET", "/items/nothing", 404, "ytv2d why PATH"),
         ("GET", "/items/..%2f..", 400, "/why?path="),
+        ("GET", "/items/%FF", 400, "UTF-8"),
+        ("POST", "/items/%FF/drop", 400, "UTF-8"),
         ("POST", "/status", 400, "GET asks"),
         ("POST", "/items/nothing/retry", 404, "ytv2d list"),
         ("POST", "/retry?state=current", 400, "resend"),

@@ -87,11 +87,11 @@ impl Desk {
                 // It is looked at as whatever it is now.
                 Fate::NotAFile(what) => {
                     moved.errors.push(not_a_file(&file, what));
-                    self.hints[root as usize].add_everything();
+                    self.hints.of(root).add_everything();
                 }
                 Fate::Changed => {
                     moved.errors.push(format!("{file}: has changed meanwhile, and stays"));
-                    self.hints[root as usize].add_everything();
+                    self.hints.of(root).add_everything();
                 }
                 Fate::Failed(error) => {
                     moved.errors.push(format!("{file}: cannot be moved to the trash: {error}"));

@@ -35,7 +35,7 @@ use crate::config::Config;
 use crate::journal::Journal;
 use crate::listener::{self, Bounds};
 use crate::outbox::Outbox;
-use crate::watch::{Hints, Questions};
+use crate::watch::{Questions, SourceHints};
 use delete::{Deleted, Subject};
 use door::Admitted;
 use limiter::Limiter;
@@ -52,6 +52,7 @@ const BOUNDS: Bounds = Bounds {
     write: Duration::from_secs(10),
     stop: Duration::from_secs(5),
     connections: 32,
+    per_host: 8,
 };
 
 /// What deleting takes.
@@ -60,8 +61,7 @@ pub struct Desk {
     settings: watch::Receiver<Arc<Config>>,
     journal: Journal,
     questions: Questions,
-    /// By the number of their root.
-    hints: [Hints; 2],
+    hints: SourceHints,
     limiter: Mutex<Limiter>,
     turn: tokio::sync::Mutex<()>,
 }
@@ -72,7 +72,7 @@ impl Desk {
         settings: watch::Receiver<Arc<Config>>,
         journal: Journal,
         questions: Questions,
-        hints: [Hints; 2],
+        hints: SourceHints,
     ) -> Self {
         let (limiter, turn) = (Mutex::default(), tokio::sync::Mutex::default());
         Self { outbox, settings, journal, questions, hints, limiter, turn }

@@ -36,7 +36,7 @@ pub struct Args {
     /// Only at this target.
     #[arg(long, value_name = "TARGET")]
     target: Option<String>,
-    /// Only what has this text in its id, its path or its reason.
+    /// Only what has this text in its id or its file's name.
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     q: Option<String>,
     /// At most so many rows; without it 1,000, and how many more there may be.
@@ -87,13 +87,18 @@ async fn rows(client: &Client, args: &Args) -> Result<(Vec<Item>, bool), Failure
     let limit = args.limit.unwrap_or(LIMIT);
     let mut rows = Vec::new();
     let mut after: Option<String> = None;
-    while rows.len() < limit {
+    let mut is_all = false;
+    while rows.len() < limit && !is_all {
         let items = ask(client, args, after.as_deref(), (limit - rows.len()).min(PAGE)).await?;
         rows.extend(items.items);
-        match items.next {
-            Some(next) => after = Some(next),
-            None => return Ok((rows, true)),
-        }
+        after = items.next;
+        is_all = after.is_none();
+    }
+    // The files that are not taken in yet come beside what was asked for.
+    if is_all || rows.len() > limit {
+        let is_all = is_all && rows.len() <= limit;
+        rows.truncate(limit);
+        return Ok((rows, is_all));
     }
     // A full page has a next one, which may be empty.
     let rest = ask(client, args, after.as_deref(), 1).await?;

@@ -17,6 +17,7 @@ mod unhanded;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use jiff::civil::Time;
@@ -97,7 +98,7 @@ pub struct Watch {
 impl Watch {
     /// Where a root lies. Rows lie in no directory, and are found at no path.
     pub fn path(&self, root: Root) -> &RootPath {
-        static NOWHERE: RootPath = RootPath::nowhere();
+        static NOWHERE: LazyLock<RootPath> = LazyLock::new(|| RootPath::new(PathBuf::new()));
         match root {
             Root::Reports => &self.reports,
             Root::Exports => &self.exports,

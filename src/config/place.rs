@@ -1,9 +1,16 @@
 //! Where configuration and state lie.
 
 use std::path::{Component, Path, PathBuf, absolute};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 /// Where a configuration is looked for when none is named, the first that exists.
 pub const DEFAULT_PLACES: [&str; 2] = ["ytv2d.toml", "/etc/ytv2d/ytv2d.toml"];
+
+/// How long a file system may take to say where a path leads. A dead mount never does, and must not
+/// keep the daemon from its start.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The RuntimeDirectory of the unit that we ship.
 pub(super) const SERVICE_RUNTIME_DIRECTORY: &str = "/run/ytv2d";
@@ -27,8 +34,11 @@ pub(super) fn under(directories: Option<String>, path: PathBuf) -> PathBuf {
 
 /// Whether two paths lead to the same place, be it there already or not.
 pub(super) fn is_same(one: &Path, other: &Path) -> bool {
-    match (one.canonicalize(), other.canonicalize()) {
-        (Ok(one), Ok(other)) => one == other,
+    let (found, real) = mpsc::channel();
+    let paths = [one.to_owned(), other.to_owned()];
+    thread::spawn(move || found.send(paths.map(|path| path.canonicalize())));
+    match real.recv_timeout(PATIENCE) {
+        Ok([Ok(one), Ok(other)]) => one == other,
         // What is not there yet has no links in it, as far as one can know.
         _ => plain(one) == plain(other),
     }

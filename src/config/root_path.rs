@@ -3,50 +3,62 @@
 use std::ffi::{OsStr, OsString};
 use std::ops::Deref;
 use std::path::{Component, Path, PathBuf, absolute};
+use std::sync::{Arc, OnceLock};
 
-/// The path of a root. The links that are on it when it is read from the configuration are the
-/// operator's word, and may be turned elsewhere by whoever may write there; whatever becomes a link
-/// after that is somebody else's doing, and is not followed.
-#[derive(Clone, Debug, PartialEq)]
+/// The path of a root. The links that are on it when it is first walked are the operator's word, and
+/// may be turned elsewhere by whoever may write there; what was a directory and becomes a link after
+/// that is somebody else's doing, and is not followed. What is not there yet may still come as
+/// either, since a NAS puts its links in place after its programs have begun.
+///
+/// All clones learn of it together.
+#[derive(Clone, Debug)]
 pub struct RootPath {
     path: PathBuf,
-    steps: Vec<Step>,
+    steps: Arc<[Step]>,
 }
 
 /// One name on the way, beginning at the top.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Step {
     pub name: OsString,
-    /// Whether a link that stands there is followed.
-    pub follow: bool,
+    was_link: OnceLock<bool>,
+}
+
+impl Step {
+    /// Whether a link that stands there is followed; nothing while nothing was ever seen there.
+    pub fn follow(&self) -> Option<bool> {
+        self.was_link.get().copied()
+    }
+
+    /// Something was seen there, a link or not. What was seen first is what counts, and is returned.
+    pub fn seen(&self, is_link: bool) -> bool {
+        *self.was_link.get_or_init(|| is_link)
+    }
 }
 
 impl RootPath {
-    /// Looks which of the steps are links at this moment. What is not there is none.
+    /// Asks no file system: it may not answer.
     pub fn new(path: PathBuf) -> Self {
-        let mut walked = PathBuf::from("/");
-        let mut steps = Vec::new();
         let whole = absolute(&path).unwrap_or_else(|_| path.clone());
-        for component in whole.components() {
-            let name: &OsStr = match component {
-                Component::RootDir | Component::Prefix(_) | Component::CurDir => continue,
-                other => other.as_os_str(),
-            };
-            walked.push(name);
-            let follow = walked.is_symlink();
-            steps.push(Step { name: name.to_owned(), follow });
-        }
+        let names = whole.components().filter_map(|component| match component {
+            Component::RootDir | Component::Prefix(_) | Component::CurDir => None,
+            other => Some(other.as_os_str()),
+        });
+        let step = |name: &OsStr| Step { name: name.to_owned(), was_link: OnceLock::new() };
+        let steps = names.map(step).collect();
         Self { path, steps }
-    }
-
-    /// No path: rows of a database lie in no directory.
-    pub(super) const fn nowhere() -> Self {
-        Self { path: PathBuf::new(), steps: Vec::new() }
     }
 
     /// The way there from the top, a name at a time.
     pub fn steps(&self) -> &[Step] {
         &self.steps
+    }
+}
+
+/// The same words, whatever was seen there.
+impl PartialEq for RootPath {
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path
     }
 }
 
@@ -70,23 +82,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_links_of_the_beginning_are_known_and_no_others() {
-        let top = tempfile::tempdir().unwrap();
-        let top = top.path().canonicalize().unwrap();
-        std::fs::create_dir(top.join("directory")).unwrap();
-        std::os::unix::fs::symlink("directory", top.join("link")).unwrap();
-        for (path, links) in [
-            ("directory", &[][..]),
-            ("directory/absent", &[]),
-            ("link", &["link"]),
-            ("link/../link/absent", &["link", "link"]),
-        ] {
-            let root = RootPath::new(top.join(path));
-            let follow = |step: &&Step| step.follow;
-            let found: Vec<_> = root.steps().iter().filter(follow).map(|s| &s.name).collect();
-            assert_eq!(found, links, "{path}");
-            assert_eq!(&*root, top.join(path));
-        }
+    fn a_path_is_taken_step_by_step_and_what_was_seen_first_counts_for_all_clones() {
+        let root = RootPath::new("/volume/../link/./reports".into());
+        let names: Vec<_> = root.steps().iter().map(|step| &step.name).collect();
+        assert_eq!(names, ["volume", "..", "link", "reports"]);
+        let link = |root: &RootPath| root.steps()[2].follow();
+        let clone = root.clone();
+        assert_eq!(link(&clone), None);
+        assert!(root.steps()[2].seen(true) && clone.steps()[2].seen(false));
+        assert_eq!(link(&clone), Some(true));
+        assert_eq!(root.steps()[3].follow(), None);
+
         let relative = RootPath::from(Path::new("src"));
         assert_eq!(&*relative, Path::new("src"));
         assert_eq!(relative.steps().last().unwrap().name, "src");

@@ -8,7 +8,7 @@ use crate::delivery::ItemState;
 use crate::id::Kind;
 use crate::outbox::{Filter, Place};
 
-/// The most rows that one answer carries.
+/// The most rows that one answer carries, beside the files that are not taken in yet.
 pub const ROWS_MAX: usize = 10_000;
 const ROWS: usize = 1000;
 
@@ -24,8 +24,8 @@ pub struct Asked {
     limit: Option<usize>,
 }
 
-/// The files that are not taken in yet come before everything else: a hundred of each root at the
-/// most.
+/// The files that are not taken in yet come before everything else, whatever the limit: a hundred of
+/// each root at the most.
 fn pending(desk: &Desk, filter: &Filter) -> Vec<Item> {
     let text = filter.text.as_deref().unwrap_or_default();
     status::pending(desk)
@@ -57,14 +57,12 @@ pub async fn list(desk: &Desk, asked: Asked) -> Result<Items, Refusal> {
         text: asked.q,
         after: after.map_err(|hint| Refusal::bad("`after` is no cursor", hint))?,
     };
+    // They come beside the rows of the first page, since no place of the listing is theirs.
     let mut items = match filter.after {
         None => pending(desk, &filter),
         Some(_) => Vec::new(),
     };
-    items.truncate(limit);
-    if items.len() == limit {
-        return Ok(Items { items, next: Some(Place::START.to_string()) });
-    }
+    let limit = items.len() + limit;
     loop {
         let page = desk.outbox.page(filter.clone(), limit - items.len()).await?;
         let (lanes, now_ms) = (desk.lane_statuses(), clock::now_ms());

@@ -29,7 +29,7 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
@@ -53,12 +53,12 @@ use crate::journal::Journal;
 use crate::listener::{self, Bounds};
 use crate::outbox::Outbox;
 use crate::verify::Verifier;
-use crate::watch::{Hints, Questions};
+use crate::watch::{Questions, SourceHints};
 use events::Feed;
 use refusal::Refusal;
 
 /// How long a file system may take to say something of a file that somebody asks about.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long an answer may take, and the rest of a body.
 const IN_TIME: Duration = Duration::from_secs(8);
@@ -70,6 +70,7 @@ const BOUNDS: Bounds = Bounds {
     write: Duration::from_secs(10),
     stop: Duration::from_secs(2),
     connections: 512,
+    per_host: 512,
 };
 
 /// What came of a reload: the keys whose change needs a restart, or what is wrong.
@@ -80,10 +81,7 @@ pub type Reloaded = Result<Vec<&'static str>, Vec<String>>;
 pub struct Desk {
     pub outbox: Outbox,
     pub counts: Counts,
-    /// By the number of their root.
-    pub hints: [Hints; 2],
-    /// Those about the rows of the old database.
-    pub row_hints: Hints,
+    pub hints: SourceHints,
     pub rows: watch::Receiver<RowsStatus>,
     pub roots: Vec<watch::Receiver<RootStatus>>,
     pub intakes: Vec<Handle>,
@@ -92,6 +90,9 @@ pub struct Desk {
     pub journal: Journal,
     pub verifier: Verifier,
     pub questions: Questions,
+    /// What people ask about. It is given up before they give up, and whatever path they name, the
+    /// threads that it costs are not those of the watching.
+    pub inquiries: Questions,
     pub heartbeat: watch::Receiver<HeartbeatStatus>,
     /// Where the daemon is asked to read its configuration again.
     pub reload: mpsc::Sender<oneshot::Sender<Reloaded>>,
@@ -149,7 +150,7 @@ fn router(desk: Arc<Desk>, feed: Feed, stop: CancellationToken) -> Router {
         )
         .route(
             "/items/{id}",
-            get(async |State(desk): Here, Path(id): Path<String>, Asked(asked): Asked<Detail>| {
+            get(async |State(desk): Here, Named(id), Asked(asked): Asked<Detail>| {
                 let id = id.parse().map_err(|error: crate::id::ContentIdError| {
                     Refusal::bad(
                         error.to_string(),
@@ -167,19 +168,19 @@ fn router(desk: Arc<Desk>, feed: Feed, stop: CancellationToken) -> Router {
         )
         .route(
             "/items/{id}/retry",
-            post(async |State(desk): Here, Path(id): Path<String>, Asked(asked)| {
+            post(async |State(desk): Here, Named(id), Asked(asked)| {
                 orders::retry_one(&desk, &id, asked).await.map(Json)
             }),
         )
         .route(
             "/items/{id}/resend",
-            post(async |State(desk): Here, Path(id): Path<String>, Asked(asked)| {
+            post(async |State(desk): Here, Named(id), Asked(asked)| {
                 orders::resend_one(&desk, &id, asked).await.map(Json)
             }),
         )
         .route(
             "/items/{id}/drop",
-            post(async |State(desk): Here, Path(id): Path<String>, Asked(asked)| {
+            post(async |State(desk): Here, Named(id), Asked(asked)| {
                 orders::drop_one(&desk, &id, asked).await.map(Json)
             }),
         )
@@ -256,15 +257,25 @@ fn router(desk: Arc<Desk>, feed: Feed, stop: CancellationToken) -> Router {
         .with_state(desk)
 }
 
-/// Refuses what takes too long, as on a disk that does not answer any more.
+/// Refuses what takes too long, as on a disk that does not answer any more. What was begun goes on
+/// to its end, even where whoever asked does not wait for it: half an order is none.
 async fn in_time(request: Request, next: Next) -> Response {
-    match timeout(IN_TIME, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => Refusal::busy(
-            format!("no answer within {IN_TIME:?}"),
-            "the disk under the outbox, or under a directory, is slow or dead: look into the log",
-        )
-        .into_response(),
+    let is_order = request.method() == Method::POST;
+    match timeout(IN_TIME, tokio::spawn(next.run(request))).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Refusal::stopping().into_response(),
+        },
+        Err(_) => {
+            let so_far = if is_order { "; it may still be carried out" } else { "" };
+            Refusal::busy(
+                format!("no answer within {IN_TIME:?}{so_far}"),
+                "the disk under the outbox, or under a directory, is slow or dead: look into the \
+                 log",
+            )
+            .into_response()
+        }
     }
 }
 
@@ -295,6 +306,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
         let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
         query.map(|axum::extract::Query(asked)| Self(asked)).map_err(|error| {
             Refusal::bad(error.body_text(), routes::hint(parts.method.as_str(), parts.uri.path()))
+        })
+    }
+}
+
+/// What the path names, likewise.
+struct Named(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let named = Path::<String>::from_request_parts(parts, state).await;
+        named.map(|Path(name)| Self(name)).map_err(|error| {
+            Refusal::bad(error.body_text(), "ytv2d list shows every id; in a path they are UTF-8")
         })
     }
 }

@@ -11,7 +11,6 @@ use crate::delivery::ItemState;
 use crate::file::FileRef;
 use crate::id::ContentId;
 use crate::outbox::{Ordered, Retry, Scope};
-use crate::watch::Touch;
 
 /// Of whom.
 #[derive(Debug, Deserialize)]
@@ -212,10 +211,7 @@ fn checked(desk: &Desk, of: OfTarget) -> Result<Option<String>, Refusal> {
 
 /// Has the intake read files again.
 fn hint(desk: &Desk, files: &[FileRef]) {
-    for file in files {
-        let hints = desk.hints.get(file.root as usize).unwrap_or(&desk.row_hints);
-        hints.add(&file.name, Touch::Doubted);
-    }
+    files.iter().for_each(|file| desk.hints.doubt(file));
 }
 
 fn told(ordered: Ordered, what: &str) -> Done {

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use futures_util::future::{select, select_all};
-use tokio::time::{Instant, timeout_at};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{Instant, sleep_until};
 
 use super::Desk;
 use super::account::{self, locate};
@@ -12,10 +13,12 @@ use super::refusal::Refusal;
 use super::wire::{PairOutcome, Thing, ThingOutcome, Upload, Uploaded};
 use crate::clock;
 use crate::delivery::ItemState;
+use crate::drain::LaneStatuses;
 use crate::file::{FileRef, Root};
 use crate::id::{ContentId, Kind};
-use crate::intake::{NotLooked, inspect};
+use crate::intake::{Inspection, NotLooked, inspect};
 use crate::outbox::{Retry, Scope};
+use crate::watch::Pulse;
 
 /// The longest that somebody may wait.
 const WAIT_MAX: Duration = Duration::from_secs(3600);
@@ -37,29 +40,38 @@ pub async fn upload(desk: &Desk, asked: Upload) -> Result<Uploaded, Refusal> {
 
     let wait = asked.wait.map_or(Duration::ZERO, Duration::from_secs).min(WAIT_MAX);
     let deadline = Instant::now() + wait;
-    let (mut changes, mut lanes) = (desk.outbox.changes(), desk.lanes.borrow().clone());
+    let (mut changes, mut lanes) = (desk.outbox.changes(), desk.lanes.clone());
     loop {
         // Before asking, so that what changes meanwhile is not missed.
         changes.mark_unchanged();
-        lanes.iter_mut().for_each(|lane| lane.mark_unchanged());
+        // A reload ends lanes, and begins others.
+        let mut of_each = lanes.borrow_and_update().clone();
+        of_each.iter_mut().for_each(|lane| lane.mark_unchanged());
         let account = account::of_id(desk, &id, false).await?;
         let (uploaded, is_over) = outcome(desk, &id, audio.is_some(), &account.things);
         if is_over {
             return Ok(uploaded);
         }
-        // What a lane has under way is written down nowhere but in its status.
-        let of_lanes = lanes.iter_mut().map(|lane| Box::pin(lane.changed()));
-        let change = select(Box::pin(changes.changed()), select_all(of_lanes));
-        if timeout_at(deadline, change).await.is_err() {
-            return Ok(uploaded);
+        tokio::select! {
+            change = changes.changed() => change.map_err(|_| Refusal::stopping())?,
+            Ok(()) = lanes.changed() => {}
+            // What a lane has under way is written down nowhere but in its status.
+            Some(()) = any_changed(&mut of_each) => {}
+            () = sleep_until(deadline) => return Ok(uploaded),
         }
     }
 }
 
+/// Waits for the next change of a lane that has not ended; nothing where all have.
+async fn any_changed(lanes: &mut LaneStatuses) -> Option<()> {
+    let changes: FuturesUnordered<_> = lanes.iter_mut().map(|lane| lane.changed()).collect();
+    changes.filter_map(async |changed| changed.ok()).boxed().next().await
+}
+
 /// A file that exists, in the right root.
 async fn file(desk: &Desk, path: &Path, root: Root) -> Result<FileRef, Refusal> {
+    let file = locate(desk, path).await?;
     let config = desk.settings.borrow().clone();
-    let file = locate(path, &config)?;
     if file.root != root {
         return Err(Refusal::bad(
             format!("{file} is not in {}", config.watch.path(root).display()),
@@ -67,16 +79,16 @@ async fn file(desk: &Desk, path: &Path, root: Root) -> Result<FileRef, Refusal> 
         ));
     }
     let (looked_at, pairs) = (file.clone(), desk.outbox.pairs().clone());
-    let looking = tokio::task::spawn_blocking(move || inspect(&looked_at, &config, &pairs));
-    match tokio::time::timeout(super::PATIENCE, looking).await {
-        Ok(look) if look.as_ref().is_ok_and(|look| look.exists) => Ok(file),
-        Ok(_) => Err(Refusal::not_found(
+    let looking = move |_: &Pulse| Ok(inspect(&looked_at, &config, &pairs));
+    let look = desk.inquiries.ask(root, Some(&file.name), looking).await;
+    let unseen =
+        |why: String| Refusal::conflict(format!("{file}: {why}"), "ytv2d status says more");
+    match look.map_err(|silence| unseen(silence.to_string()))? {
+        Inspection { exists: true, .. } => Ok(file),
+        Inspection { problem: Some(why), .. } => Err(unseen(why)),
+        _ => Err(Refusal::not_found(
             format!("{} does not exist", path.display()),
             "write the file first, then hand it over",
-        )),
-        Err(_) => Err(Refusal::conflict(
-            format!("{file}: the file system does not answer"),
-            "look into ytv2d status",
         )),
     }
 }

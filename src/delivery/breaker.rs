@@ -253,6 +253,14 @@ impl Breaker {
         }
     }
 
+    /// A probe came to nothing, and that was not the target's doing: the next one waits, and what is
+    /// held against the target stays what it was.
+    pub fn postpone(&mut self, now: i64, jitter: Jitter) {
+        if let State::Open { cause, .. } = &self.state {
+            self.wait_on(cause.clone(), now, jitter);
+        }
+    }
+
     /// Opens, or stays open for longer: the wait grows with each probe, but not with each request
     /// that was under way together with the one that opened it.
     fn wait_on(&mut self, cause: Cause, now: i64, jitter: Jitter) {

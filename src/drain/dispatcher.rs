@@ -19,7 +19,7 @@ const ASLEEP: Backoff = Backoff { first: Duration::from_secs(1), max: Duration::
 const STOPPED: Backoff = Backoff { first: Duration::from_secs(300), max: Duration::from_secs(900) };
 /// Between two tries to read a file that ought to be readable.
 const UNREADABLE: Backoff =
-    Backoff { first: Duration::from_secs(60), max: Duration::from_secs(3600) };
+    Backoff { first: Duration::from_secs(60), max: Duration::from_secs(1800) };
 /// A hosted dashboard falls asleep when nobody asks it anything for a while.
 const COLD_AFTER_MS: i64 = 10 * 60 * 1000;
 /// So many acknowledgements without proof, and it is not asked again.
@@ -383,10 +383,8 @@ impl Dispatcher {
     }
 
     /// An attempt came to no answer, for reasons on our side. A probe must not be repeated at once.
-    pub fn no_verdict(&mut self, due: &Due, why: &str, now_ms: i64) {
-        if self.breaker.open().is_some() {
-            self.blame_target(Some(due.item), why, now_ms);
-        }
+    pub fn no_verdict(&mut self, now_ms: i64) {
+        self.breaker.postpone(now_ms, self.jitter);
     }
 
     /// What was under way for an id is settled.

@@ -15,7 +15,7 @@ use crate::id::{ContentId, TargetName};
 use crate::journal::Journal;
 use crate::outbox::{Outbox, OutboxError};
 use crate::target::Target;
-use crate::watch::{Hints, Questions};
+use crate::watch::{Questions, SourceHints};
 
 /// Every target that is sent to, in the order of their names.
 pub type Targets = Arc<[Target]>;
@@ -32,9 +32,7 @@ pub struct Lanes {
     pub targets: watch::Receiver<Targets>,
     pub settings: watch::Receiver<Arc<Config>>,
     /// Where to say that a report, an audio file, or a row is not what it was.
-    pub reports: Hints,
-    pub exports: Hints,
-    pub rows: Hints,
+    pub hints: SourceHints,
     pub questions: Questions,
     /// Where to say how things are.
     pub statuses: watch::Sender<LaneStatuses>,
@@ -111,9 +109,7 @@ impl Lanes {
             target,
             targets: self.targets.clone(),
             settings,
-            reports: self.reports.clone(),
-            exports: self.exports.clone(),
-            rows: self.rows.clone(),
+            hints: self.hints.clone(),
             questions: self.questions.clone(),
             status,
         };

@@ -29,12 +29,11 @@ use tracing::{info, warn};
 
 use crate::clock;
 use crate::config::Config;
-use crate::file::{FileRef, Root};
 use crate::id::{ContentId, Kind};
 use crate::journal::Journal;
 use crate::outbox::{Due, Outbox, OutboxError, Parcel};
 use crate::target::Target;
-use crate::watch::{Hints, Questions, Touch};
+use crate::watch::{Questions, SourceHints};
 use attempt::Attempt;
 use dispatcher::Rules;
 pub use lanes::{LaneStatuses, Lanes, Targets, add_target};
@@ -67,9 +66,7 @@ struct Lane {
     targets: watch::Receiver<Targets>,
     settings: watch::Receiver<Arc<Config>>,
     /// Where to say that a report, an audio file, or a row is not what it was.
-    reports: Hints,
-    exports: Hints,
-    rows: Hints,
+    hints: SourceHints,
     questions: Questions,
     /// Where to say how things are.
     status: watch::Sender<LaneStatus>,
@@ -213,7 +210,7 @@ impl Lane {
                         Ok(Landed::Resumed)
                     });
                 }
-                Order::Hint(file) => self.hint(&file),
+                Order::Hint(file) => self.hints.doubt(&file),
             }
         }
         if let Some((ids, settlements)) = flights.settling.next() {
@@ -264,15 +261,6 @@ impl Lane {
             breaker: config.breaker,
             limited: config.upload.limits(),
         }
-    }
-
-    fn hint(&self, file: &FileRef) {
-        let hints = match file.root {
-            Root::Reports => &self.reports,
-            Root::Exports => &self.exports,
-            Root::Rows => &self.rows,
-        };
-        hints.add(&file.name, Touch::Doubted);
     }
 }
 

@@ -1,8 +1,7 @@
 //! Packs a report: the files of its record are read again, and must be what they were when they
 //! were taken in.
 
-use std::ffi::OsStr;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 
 use jiff::Timestamp;
 
@@ -75,12 +74,13 @@ fn told(unpacked: &Unpacked) -> String {
 /// Opens a file as it was when it was taken in. Blocking.
 pub fn open(root: &RootPath, of: &FileOf) -> Result<OpenedFile, Unpacked> {
     let changed = || Unpacked::Changed(of.file.clone());
-    let opened = Directory::open(root)
-        .and_then(|directory| directory.open_file(OsStr::new(&of.file.name)))
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound | std::io::ErrorKind::InvalidInput => changed(),
-            _ => Unpacked::Io(of.file.clone(), error),
-        })?;
+    let io = |error| Unpacked::Io(of.file.clone(), error);
+    // A root that is away says nothing of the files in it.
+    let directory = Directory::open(root).map_err(io)?;
+    let opened = directory.open_file(&of.file.name).map_err(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::InvalidInput => changed(),
+        _ => io(error),
+    })?;
     if opened.stamp == of.stamp { Ok(opened) } else { Err(changed()) }
 }
 

@@ -20,8 +20,9 @@ use crate::outbox::{self, Due, Outcome, Parcel, Settlement};
 use crate::target::Progress;
 
 /// How long to leave a file to the intake that is not what it was, or that is not there: a moment,
-/// and longer while a lost directory keeps all of them away.
-const CHANGED: Backoff = Backoff { first: Duration::from_secs(1), max: Duration::from_secs(30) };
+/// and longer while an empty mount point keeps all of them away. They are due again once the intake
+/// has taken in what there is, or sees the directory again.
+const CHANGED: Backoff = Backoff { first: Duration::from_secs(1), max: Duration::from_secs(900) };
 
 /// A target's rows of the outbox, as far as they are looked at before anything is started.
 pub trait Rows {
@@ -188,7 +189,7 @@ impl Pilot {
                 Next::WarmUp => {
                     // Nobody is woken for nothing.
                     match rows.due(1).await?.first() {
-                        Some(due) if due.due_ms <= now_ms => {}
+                        Some(due) if Dispatcher::is_due(due, now_ms) => {}
                         other => return wait(other.map(|due| due.due_ms)),
                     }
                     dispatcher.look_begins();
@@ -246,7 +247,7 @@ impl Pilot {
             }
             Landed::Attempt(Ended { due, end }) => match end {
                 End::Moot => {
-                    dispatcher.no_verdict(&due, "nothing to send any more", now_ms);
+                    dispatcher.no_verdict(now_ms);
                     self.settled(&due.id);
                 }
                 End::Unpacked(parcel, unpacked) => {
@@ -254,13 +255,13 @@ impl Pilot {
                     orders.push(self.settle(&parcel, outcome, now_ms));
                 }
                 End::Level(parcel, flight) => {
-                    dispatcher.no_verdict(&due, "nothing to send any more", now_ms);
+                    dispatcher.no_verdict(now_ms);
                     self.reporter.held_already(&parcel);
                     let outcome = delivered(&parcel, flight, None, None);
                     orders.push(self.settle(&parcel, outcome, now_ms));
                 }
                 End::Unfit(parcel, why) => {
-                    dispatcher.no_verdict(&due, "nothing that can be sent", now_ms);
+                    dispatcher.no_verdict(now_ms);
                     orders.push(self.ruled(
                         parcel,
                         Flight::default(),
@@ -340,14 +341,14 @@ impl Pilot {
     ) -> Outcome {
         match unpacked {
             Unpacked::Changed(file) => {
-                self.dispatcher.no_verdict(due, "the file had changed", now_ms);
+                self.dispatcher.no_verdict(now_ms);
                 self.reporter.changed(parcel);
                 orders.push(Order::Hint(file));
                 let wait = CHANGED.wait(due.failures.saturating_add(1), |half| half);
                 Outcome::Changed { due_ms: now_ms + wait.as_millis() as i64 }
             }
             Unpacked::Io(file, error) => {
-                self.dispatcher.no_verdict(due, "the file cannot be read", now_ms);
+                self.dispatcher.no_verdict(now_ms);
                 let due_ms = self.dispatcher.unreadable(due, now_ms);
                 self.reporter.unreadable(parcel, &file, &error, due_ms);
                 Outcome::Failed {

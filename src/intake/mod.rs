@@ -93,6 +93,8 @@ pub struct Intake {
     is_other: bool,
     /// When it was, none of the files that were recorded was in it, and nor are they by now.
     is_stand_in: bool,
+    /// It is seen again, and what waited for that is not due yet.
+    found_again: bool,
 }
 
 /// How many files a reconcile found to be what.
@@ -156,6 +158,7 @@ impl Intake {
             adopting: false,
             is_other: false,
             is_stand_in: false,
+            found_again: false,
         }
     }
 
@@ -320,6 +323,11 @@ impl Intake {
             if let Some(request) = self.asked.take() {
                 request.answer(looked.ok_or_else(|| self.unseen()));
             }
+        }
+        // Once what there is was taken in, since that is what is to be sent.
+        if self.found_again {
+            self.outbox.found_again(self.root, clock::now_ms()).await?;
+            self.found_again = false;
         }
         let due = self.settling.due(Instant::now());
         self.look_at(due, Trigger::Due).await?;

@@ -40,6 +40,8 @@ pub struct RowIntake {
     asked: Vec<Through>,
     next_check: Instant,
     adopting: bool,
+    /// It goes by the configuration as it is now.
+    configured: bool,
 }
 
 /// What can be said of the database at any time.
@@ -78,6 +80,7 @@ impl RowIntake {
             asked: Vec::new(),
             next_check: Instant::now(),
             adopting: false,
+            configured: false,
         }
     }
 
@@ -96,7 +99,6 @@ impl RowIntake {
                 _ = root.wait_for(|status| status.reconciled) => {}
             }
         }
-        self.configure().await?;
         loop {
             let turn = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
@@ -125,7 +127,7 @@ impl RowIntake {
                         request.answer(Ok(()));
                     }
                 },
-                Ok(()) = self.tools.settings.changed() => self.configure().await?,
+                Ok(()) = self.tools.settings.changed() => self.configured = false,
                 () = tokio::time::sleep_until(self.next_check) => {}
             }
         }
@@ -146,6 +148,7 @@ impl RowIntake {
             let first_run = self.tools.outbox.is_first_run(Root::Rows).await?;
             self.adopting = first_run && config.watch.first_run == FirstRun::Adopt;
         }
+        self.configured = true;
         Ok(())
     }
 
@@ -160,6 +163,9 @@ impl RowIntake {
 
     /// Does whatever there is to do at this moment.
     async fn turn(&mut self) -> Result<(), OutboxError> {
+        if !self.configured {
+            self.configure().await?;
+        }
         let batch = self.tools.hints.take();
         let Some(db) = self.db.clone() else {
             self.next_check = Instant::now() + self.tools.settings.borrow().watch.rescan;

@@ -216,6 +216,7 @@ impl Intake {
                  with: ytv2d rescan --accept-removals"),
         }
         let is_seen = sighting.is_seen();
+        self.found_again |= is_seen && !was_seen && !is_first;
         if is_seen != was_seen || (is_first && !is_seen) {
             let turn = if is_seen { Happening::RootFound } else { Happening::RootLost };
             let news = News {

@@ -46,7 +46,8 @@ impl Intake {
                 let seen = look::see(&directory, with_nothing, pulse);
                 Ok((Arc::new(directory), seen))
             });
-            // Nobody else changes what is recorded of this root.
+            // Asked side by side: what others change meanwhile, as the trash and an operator do, costs
+            // one more look.
             let (known, look) = tokio::join!(self.outbox.stamps_of(files), look);
             let mut known: HashMap<_, _> = known?.into_iter().collect();
             let (directory, (mut seen, unseen)) = match look {
@@ -129,7 +130,6 @@ impl Intake {
             if let Err(error) = silence
                 && let Some(held) = files.next()
             {
-                self.trouble(&held, &error);
                 self.check_root().await;
                 read.push((held, look::Outcome::Failed(error)));
             }

@@ -4,6 +4,7 @@
 //! connections, and stops only when the last of them does.
 
 mod patient;
+mod shares;
 
 use std::io;
 use std::net::IpAddr;
@@ -25,6 +26,7 @@ use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
 use patient::Patient;
+use shares::Shares;
 
 /// The longest request head, in bytes: an id of thousands of bytes in the path still fits.
 const HEAD_MAX: usize = 64 << 10;
@@ -48,6 +50,8 @@ pub struct Bounds {
     pub stop: Duration,
     /// Connections at a time; those beyond are answered 503.
     pub connections: usize,
+    /// So many of them from one address. Behind a proxy that is everybody's.
+    pub per_host: usize,
 }
 
 /// A socket that listens.
@@ -108,6 +112,7 @@ pub async fn serve<L: Listener>(
 
     let graceful = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(bounds.connections));
+    let shares = Shares::default();
     let lobby = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
     let mut tasks = JoinSet::new();
     let mut stop = std::pin::pin!(stop);
@@ -130,9 +135,11 @@ pub async fn serve<L: Listener>(
                 }
             },
         };
-        match room.clone().try_acquire_owned() {
-            Ok(place) => {
-                let (peer, service) = (L::peer(&stream), service.clone());
+        let peer = L::peer(&stream);
+        let share = shares.take(peer, bounds.per_host);
+        match share.zip(room.clone().try_acquire_owned().ok()) {
+            Some(place) => {
+                let service = service.clone();
                 let io = TokioIo::new(Patient::new(stream, bounds.write));
                 let answer = service_fn(move |mut request: Request<Incoming>| {
                     request.extensions_mut().insert(peer);
@@ -146,7 +153,7 @@ pub async fn serve<L: Listener>(
                     drop(place);
                 });
             }
-            Err(_) => {
+            None => {
                 if let Ok(place) = lobby.clone().try_acquire_owned() {
                     tasks.spawn(async move {
                         turn_away(stream).await;

@@ -157,7 +157,8 @@ fn files(
             let mut record = record?;
             let is_unclaimed = record.item.is_none() && record.problem.is_none();
             if is_unclaimed && record.file.root == Root::Exports {
-                record.waits = Some(waiting::for_a_report(connection, &record.file)?);
+                record.waits =
+                    Some(waiting::for_a_report(connection, &record.file)?.in_full(connection)?);
             }
             Ok(record)
         })
@@ -204,7 +205,8 @@ fn deliveries(
     for (record, target) in records.iter_mut().zip(targets) {
         record.attempts = history::of(connection, target, item, ATTEMPTS)?;
         if record.stored == Stored::WaitsForReport {
-            record.waits = Some(waiting::for_its_report(connection, &record.target, id)?);
+            record.waits =
+                Some(waiting::for_its_report(connection, &record.target, id)?.in_full(connection)?);
         }
     }
     Ok(records)

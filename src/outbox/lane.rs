@@ -11,12 +11,14 @@ use super::model::{
 };
 use super::sql::State;
 use super::summaries;
-use crate::file::FileRef;
+use crate::file::{FileRef, Root};
 use crate::id::{ContentId, Kind, TargetName, Version};
 use crate::report::{FileFacts, merge};
 
 /// How long a version waits that was superseded.
 const SUPERSEDED_WAIT_MS: i64 = 1000;
+/// What is said of an item whose file was not the one that was to be sent.
+const CHANGED: &str = "its file had changed; it is looked at again";
 
 pub fn add_target(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
     connection.execute("INSERT OR IGNORE INTO target (name) VALUES (?1)", params![name])?;
@@ -179,6 +181,18 @@ pub fn resume(connection: &Connection, target: i64, now_ms: i64) -> rusqlite::Re
              WHERE target = ?1 AND state = 1 AND strikes = 0 AND due_ms > ?2",
         )?
         .execute(params![target, now_ms])
+}
+
+/// A root is seen again: what waits because its file was out of reach need not wait any longer.
+pub fn found_again(connection: &Connection, root: Root, now_ms: i64) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached(
+            "UPDATE delivery SET due_ms = ?2
+             WHERE state = 1 AND strikes = 0 AND due_ms > ?2
+             AND EXISTS (SELECT 1 FROM item JOIN file ON file.id = item.source
+                         WHERE item.id = delivery.item AND file.root = ?1)",
+        )?
+        .execute(params![root, now_ms])
 }
 
 /// Everything for one attempt. What is sent may arrive and its answer not, so what was known of the
@@ -381,6 +395,7 @@ fn write_down(
     if is_buried {
         return Ok(Settled::Open);
     }
+    let changed = CHANGED.to_owned();
     let (failures, error, due_ms, strikes, state) = match outcome {
         Outcome::Delivered { .. } => return delivered(connection, settlement),
         Outcome::Superseded { kept_no } => {
@@ -402,7 +417,7 @@ fn write_down(
         }
         Outcome::Untouched { error, due_ms } => (0, Some(error), due_ms.as_ref(), None, State::Due),
         Outcome::Parked { error } => (1, Some(error), Some(at_ms), None, State::Parked),
-        Outcome::Changed { due_ms } => (1, None, Some(due_ms), None, State::Due),
+        Outcome::Changed { due_ms } => (1, Some(&changed), Some(due_ms), None, State::Due),
     };
     // What failed, is parked or had changed is the version that was sent. When another is wanted by
     // now, that one is due already, and has not failed.

@@ -16,7 +16,7 @@ use crate::delivery::{ItemState, Stored};
 use crate::file::{FileRef, Root};
 use crate::id::Kind;
 
-/// How many items one page looks at.
+/// How many items, and how many files, one page looks at.
 const LOOKED_AT: i64 = 2000;
 const NS_PER_MS: i64 = 1_000_000;
 
@@ -120,8 +120,8 @@ pub struct Page {
     pub next: Option<Place>,
 }
 
-/// The next rows. At most `limit` of the files of which nothing can be delivered, and so many of
-/// the items as are among the next two thousand.
+/// The next rows: so many of the items as are among the next two thousand, and of the files of which
+/// nothing can be delivered, `limit` at the most.
 pub fn page(connection: &Connection, filter: &Filter, limit: usize) -> rusqlite::Result<Page> {
     let after = filter.after.unwrap_or(Place::START);
     let (items, items_end) = items(connection, filter, after)?;
@@ -202,10 +202,21 @@ fn files(
         return Ok((Vec::new(), Place::END));
     }
     let id = if after.is_item { i64::MAX } else { after.id };
+    // The last file that may be looked at.
+    let last: Option<(i64, i64)> = connection
+        .prepare_cached(
+            "SELECT ctime_ns, id FROM file INDEXED BY file_odd
+             WHERE item IS NULL AND (ctime_ns, id) < (?1, ?2)
+             ORDER BY ctime_ns DESC, id DESC LIMIT 1 OFFSET ?3",
+        )?
+        .query_row((after.at_ns, id, LOOKED_AT), |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let (last_ns, last_id) = last.unwrap_or((i64::MIN, i64::MIN));
     let rows: Vec<Listed> = connection
         .prepare_cached(
             "SELECT root, name, problem, ctime_ns, id FROM file INDEXED BY file_odd
              WHERE item IS NULL AND (ctime_ns, id) < (:ns, :id)
+             AND (ctime_ns, id) >= (:last_ns, :last_id)
              AND iif(problem IS NULL, :unclaimed, :invalid)
              AND (:kind IS NULL OR (root = 1) = :kind)
              AND (:text = '' OR instr(CAST(name AS TEXT), :text))
@@ -213,7 +224,8 @@ fn files(
         )?
         .query_map(
             named_params! {
-                ":ns": after.at_ns, ":id": id, ":invalid": invalid, ":unclaimed": unclaimed,
+                ":ns": after.at_ns, ":id": id, ":last_ns": last_ns, ":last_id": last_id,
+                ":invalid": invalid, ":unclaimed": unclaimed,
                 ":kind": filter.kind, ":text": filter.text.as_deref().unwrap_or_default(),
                 ":limit": limit,
             },
@@ -223,7 +235,7 @@ fn files(
         .collect::<Result<_, _>>()?;
     let end = match rows.last() {
         Some(last) if rows.len() as i64 == limit => last.place,
-        _ => Place::END,
+        _ => last.map_or(Place::END, |(at_ns, id)| Place { at_ns, is_item: false, id, target: 0 }),
     };
     Ok((rows, end))
 }
@@ -234,11 +246,11 @@ fn explained(connection: &Connection, mut row: Listed) -> rusqlite::Result<Liste
         (Standing::Item(Stored::WaitsForReport, _), Some(id), Some(target), _) => {
             // Every id in the outbox was parsed when it came.
             if let Ok(id) = id.parse() {
-                row.reason = Some(waiting::for_its_report(connection, target, &id)?);
+                row.reason = Some(waiting::for_its_report(connection, target, &id)?.words);
             }
         }
         (Standing::Unclaimed, _, _, Some(file)) => {
-            row.reason = Some(waiting::for_a_report(connection, file)?);
+            row.reason = Some(waiting::for_a_report(connection, file)?.words);
         }
         _ => {}
     }

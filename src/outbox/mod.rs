@@ -1,5 +1,9 @@
 //! The outbox: a level, kept in one SQLite file. For each target and item it holds the version
 //! that the target should hold and the one it is known to hold; what is pending is the difference.
+//!
+//! A commit waits for the disk (`synchronous = FULL`) where it holds what no look at the directories
+//! brings back: what a target acknowledged, what is parked, an operator's word. What was only taken in
+//! from files is committed with `NORMAL`: a power cut may lose it, and the next start finds it again.
 
 mod account;
 mod fault;
@@ -405,6 +409,14 @@ impl Outbox {
         let resumed = self.writer.write(resume).await?;
         self.nudge();
         Ok(resumed)
+    }
+
+    /// Makes due at once what waited while a root was out of sight, and says how much that is.
+    pub async fn found_again(&self, root: Root, now_ms: i64) -> Result<usize, OutboxError> {
+        let found = self.turning(move |connection| lane::found_again(connection, root, now_ms));
+        let due = self.writer.write(found).await?;
+        self.nudge();
+        Ok(due)
     }
 
     /// Everything that is needed to deliver one item; nothing when nothing is to be done. It is

@@ -887,6 +887,7 @@ fn a_pause_is_kept_and_only_what_changes_counts() {
 #[test]
 fn audio_that_waits_says_what_is_the_matter_with_its_report() {
     use super::listing::{Filter, page};
+    use super::waiting;
     use crate::delivery::ItemState;
     let mut bench = Bench::new();
     let invalid = |name: &str| Finding {
@@ -905,7 +906,11 @@ fn audio_that_waits_says_what_is_the_matter_with_its_report() {
     assert_eq!(reason(&bench), unknown);
     bench.record(&[invalid("slug_aB3.json")]);
     let culprit = "; reports/slug_aB3.json may be it, and cannot be delivered: no JSON";
-    assert_eq!(reason(&bench), format!("{unknown}{culprit}"));
+    assert_eq!(reason(&bench), unknown, "not in a listing");
+    let file = FileRef::new(Root::Exports, "audio_aB3.mp3");
+    let waits = waiting::for_a_report(&bench.connection, &file).unwrap();
+    let in_full = waits.in_full(&bench.connection).unwrap();
+    assert_eq!(in_full, format!("{unknown}{culprit}"));
 
     bench.record(&[report("slug_aB3.json", "aB3", 1, "f", TEXT)]);
     assert_eq!(reason(&bench), "waits for its report, which is not delivered yet");
@@ -917,7 +922,33 @@ fn audio_that_waits_says_what_is_the_matter_with_its_report() {
     assert_eq!(reason(&bench), "waits for its report, which is parked: 422: no");
     bench.record(&[invalid("slug_aB3.json")]);
     let gone = "waits for its report, whose file is gone or cannot be delivered";
-    assert_eq!(reason(&bench), format!("{gone}{culprit}"));
+    assert_eq!(reason(&bench), gone);
+    let id = "aB3".parse().unwrap();
+    let waits = waiting::for_its_report(&bench.connection, "dashboard", &id).unwrap();
+    let in_full = waits.in_full(&bench.connection).unwrap();
+    assert_eq!(in_full, format!("{gone}{culprit}"));
+}
+
+#[test]
+fn a_rare_file_is_found_page_by_page_among_many() {
+    use super::listing::{Filter, page};
+    let mut bench = Bench::new();
+    let problem = |n: i64| Finding {
+        file: FileRef::new(Root::Reports, format!("{n}.json")),
+        found: Found::Problem(stamp(n), "no JSON".into()),
+    };
+    bench.record(&(0..4500).map(problem).collect::<Vec<_>>());
+    let mut filter = Filter { text: Some("7.json".into()), ..Filter::default() };
+    let (mut found, mut pages) = (0, 0);
+    loop {
+        let page = page(&bench.connection, &filter, 10_000).unwrap();
+        (found, pages) = (found + page.rows.len(), pages + 1);
+        filter.after = page.next;
+        if filter.after.is_none() {
+            break;
+        }
+    }
+    assert_eq!((found, pages), (450, 3));
 }
 
 const BOTH: [Kind; 2] = [Kind::Report, Kind::Audio];

@@ -7,12 +7,27 @@ use super::sql::State;
 use crate::file::{FileRef, Printable, Root};
 use crate::id::{ContentId, Kind};
 
+/// Why audio waits, and by which keys its report may be known.
+pub struct Waits {
+    pub words: String,
+    keys: Vec<String>,
+}
+
+impl Waits {
+    /// The words, and the report file that may be at fault: every one that is invalid is looked at
+    /// for that, which is too much to do for each row of a listing.
+    pub fn in_full(self, connection: &Connection) -> rusqlite::Result<String> {
+        let culprit = culprit(connection, &self.keys)?;
+        Ok(self.words + &culprit)
+    }
+}
+
 /// Why the audio of an id waits at a target, which has not acknowledged its report.
 pub fn for_its_report(
     connection: &Connection,
     target: &str,
     id: &ContentId,
-) -> rusqlite::Result<String> {
+) -> rusqlite::Result<Waits> {
     let report = connection
         .prepare_cached(
             "SELECT state, error, item.id IN (SELECT item FROM grave)
@@ -25,7 +40,8 @@ pub fn for_its_report(
         })
         .optional()?;
     let error = |error: Option<String>| error.map(|error| format!(": {error}")).unwrap_or_default();
-    Ok(match report {
+    let mut keys = Vec::new();
+    let words = match report {
         Some((State::Parked, why, _)) => {
             format!("waits for its report, which is parked{}", error(why))
         }
@@ -39,19 +55,19 @@ pub fn for_its_report(
             format!("waits for its report, which is not delivered yet{}", error(why))
         }
         _ => {
-            let culprit = culprit(connection, &[id.bare().to_owned()])?;
-            format!("waits for its report, whose file is gone or cannot be delivered{culprit}")
+            keys.push(id.bare().to_owned());
+            "waits for its report, whose file is gone or cannot be delivered".to_owned()
         }
-    })
+    };
+    Ok(Waits { words, keys })
 }
 
 /// Why an audio file waits whose report is not known.
-pub fn for_a_report(connection: &Connection, file: &FileRef) -> rusqlite::Result<String> {
+pub fn for_a_report(connection: &Connection, file: &FileRef) -> rusqlite::Result<Waits> {
     let row = connection
         .prepare_cached("SELECT id FROM file WHERE root = ?1 AND name = ?2")?
         .query_row(params![file.root, file.name_bytes()], |row| row.get(0))?;
     let keys = pairing::keys_of(connection, row)?;
-    let culprit = culprit(connection, &keys)?;
     // The likeliest reading comes first; the name of a report's file comes last.
     let (id, stem) = (keys.first().map_or("", String::as_str), file.stem());
     let name = FileRef::new(Root::Reports, format!("{stem}.{}", Root::Reports.extension()));
@@ -59,7 +75,7 @@ pub fn for_a_report(connection: &Connection, file: &FileRef) -> rusqlite::Result
         true => String::new(),
         false => format!("about {}, or ", Printable(id.as_bytes())),
     };
-    Ok(format!("waits for a report {id}in {name}{culprit}"))
+    Ok(Waits { words: format!("waits for a report {id}in {name}"), keys })
 }
 
 /// A report file that cannot be delivered, and whose name has one of these in it.

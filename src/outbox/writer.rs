@@ -340,7 +340,19 @@ mod tests {
             assert_eq!(writer.take_in(level).await.unwrap(), normal);
             assert_eq!(writer.write(level).await.unwrap(), full);
         }
-        let (found, kept) = tokio::join!(writer.take_in(level), writer.write(level));
+        // Both wait behind another job, so that they are committed together.
+        let (begins, mut begun) = tokio::sync::mpsc::unbounded_channel();
+        let (open, gate) = std::sync::mpsc::channel::<()>();
+        let held = writer.read(move |_| {
+            begins.send(()).unwrap();
+            gate.recv().unwrap();
+            Ok(())
+        });
+        let both = async {
+            begun.recv().await;
+            tokio::join!(writer.take_in(level), writer.write(level), async { open.send(()) })
+        };
+        let (_, (found, kept, _)) = tokio::join!(held, both);
         assert_eq!((found.unwrap(), kept.unwrap()), (full, full), "one commit of both");
     }
 

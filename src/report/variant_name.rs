@@ -9,8 +9,17 @@ pub(super) const DEFAULT: &str = "comprehensive";
 const ALIASES: [(&str, &str); 3] =
     [("summary", DEFAULT), ("key-points", "bullet-points"), ("audio-summary", "audio")];
 
+/// No name is longer, in bytes: what is longer is cut, and the same everywhere from then on.
+const LONGEST: usize = 200;
+
 /// Lower case, words joined by single hyphens, one word for one thing. A `:level` stays.
 pub fn normalise(name: &str) -> String {
+    let mut name = spelt(name);
+    name.truncate(name.floor_char_boundary(LONGEST));
+    name
+}
+
+fn spelt(name: &str) -> String {
     let name = name.trim().to_lowercase();
     let (base, level) = match name.split_once(':') {
         Some((base, level)) => (base, Some(level)),
@@ -71,6 +80,12 @@ mod tests {
         ] {
             assert_eq!(normalise(name), normal, "{name:?}");
         }
+    }
+
+    #[test]
+    fn a_name_is_cut_where_no_character_is() {
+        assert_eq!(normalise(&"x".repeat(70_000)), "x".repeat(200));
+        assert_eq!(normalise(&format!("audio:{}", "日".repeat(30_000))).len(), 198);
     }
 
     #[test]

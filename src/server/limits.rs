@@ -32,7 +32,8 @@ impl Limits {
     /// Those of the connections.
     pub(super) fn bounds(&self) -> Bounds {
         let Self { head, write, stop, connections, .. } = *self;
-        Bounds { head, write, stop, connections }
+        // Everybody comes through one proxy, where there is one.
+        Bounds { head, write, stop, connections, per_host: connections }
     }
 }
 

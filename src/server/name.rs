@@ -5,6 +5,9 @@ use crate::id::{CONTENT_ID_MAX, Version};
 
 const ENDING: &str = ".mp3";
 
+/// The longest name that a file system takes, in bytes.
+const NAME_MAX: usize = 255;
+
 /// How much of an unusual id is still readable in its file name, in bytes.
 const READABLE: usize = 40;
 
@@ -34,8 +37,10 @@ pub fn names(video_id: &str) -> Names {
 
 /// Whether [`names`] could have given this name.
 pub(super) fn is_given(file: &str) -> bool {
-    file.strip_suffix(ENDING)
-        .is_some_and(|stem| !stem.is_empty() && stem.bytes().all(|b| is_word(b) || b == b'~'))
+    let short = file.len() <= NAME_MAX;
+    file.strip_suffix(ENDING).is_some_and(|stem| {
+        short && !stem.is_empty() && stem.bytes().all(|b| is_word(b) || b == b'~')
+    })
 }
 
 fn is_word(byte: u8) -> bool {
@@ -80,7 +85,7 @@ mod tests {
         for id in hostile {
             let Names { contract, own } = names(id);
             assert_eq!(contract, None, "{id:?}");
-            assert!(is_given(&own) && own.len() <= 255, "{own}");
+            assert!(is_given(&own) && own.len() <= NAME_MAX, "{own}");
             assert!(seen.insert(own));
         }
     }
@@ -97,5 +102,7 @@ mod tests {
         for bad in ["", ".mp3", "..", "../x.mp3", "a/b.mp3", ".upload-x.part", "x", "x.mp3\0"] {
             assert!(!is_given(bad), "{bad:?}");
         }
+        let long = |letters| format!("{}.mp3", "x".repeat(letters));
+        assert!(is_given(&long(251)) && !is_given(&long(252)));
     }
 }

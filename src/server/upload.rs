@@ -72,7 +72,7 @@ async fn read(ingest: &Ingest, request: Request<Body>) -> Result<(String, Receiv
         match field.file_name().filter(|name| !name.is_empty()).map(str::to_owned) {
             Some(file_name) if field.name() == Some(AUDIO_PART_FILE) => {
                 if !name::is_given(&file_name) {
-                    let hint = "must be a bare name: letters, digits, '_', '-', and .mp3";
+                    let hint = "must be a bare name: letters, digits, '_', '-', and .mp3, 255 bytes at most";
                     return Err(Unstorable::new("filename", hint).into());
                 }
                 found = Some((file_name, keep(&ingest.media, field, &mut left).await?));

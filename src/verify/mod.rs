@@ -25,7 +25,7 @@ use crate::id::{ContentId, TargetName};
 use crate::outbox::{Outbox, OutboxError, Retry, Scope};
 use crate::proof::{Cure, Difference, Sample, What, is_loss, judge};
 use crate::target::{Target, Unread};
-use crate::watch::{Hints, Questions, Touch};
+use crate::watch::{Questions, SourceHints};
 use ask::gently;
 use claim::{Grounds, Reader};
 use listing::Listing;
@@ -125,8 +125,7 @@ pub struct Verifier {
     questions: Questions,
     settings: watch::Receiver<Arc<Config>>,
     targets: watch::Receiver<Targets>,
-    /// By the number of their root.
-    hints: [Hints; 2],
+    hints: SourceHints,
     /// What came of the last one.
     last: watch::Sender<Option<Outcome>>,
     turn: Arc<Semaphore>,
@@ -138,7 +137,7 @@ impl Verifier {
         questions: Questions,
         settings: watch::Receiver<Arc<Config>>,
         targets: watch::Receiver<Targets>,
-        hints: [Hints; 2],
+        hints: SourceHints,
     ) -> Self {
         let (last, _) = watch::channel(None);
         let turn = Arc::new(Semaphore::new(1));
@@ -362,9 +361,7 @@ impl Run<'_> {
             Cure::Resend(kind) => outbox.resend(Scope { kind, ..scope }, now_ms).await?.changed > 0,
             Cure::Retry => outbox.retry(scope, Retry::Open, now_ms).await?.changed > 0,
             Cure::Look => {
-                for file in files {
-                    self.verifier.hints[file.root as usize].add(&file.name, Touch::Doubted);
-                }
+                files.iter().for_each(|file| self.verifier.hints.doubt(file));
                 true
             }
         })

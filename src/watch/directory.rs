@@ -166,15 +166,19 @@ fn walk(root: &RootPath, last: OFlags) -> io::Result<Directory> {
     let mut walked = PathBuf::from("/");
     for (number, step) in root.steps().iter().enumerate() {
         let kind = if number + 1 == root.steps().len() { last } else { OFlags::PATH };
-        let links = if step.follow { OFlags::empty() } else { OFlags::NOFOLLOW };
+        let follow = match step.follow() {
+            Some(follow) => follow,
+            None => step.seen(is_link(&fd, &step.name)?),
+        };
+        let links = if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
         walked.push(&step.name);
         fd = match openat(&fd, &step.name, flags | kind | links, Mode::empty()) {
-            Err(Errno::NOTDIR | Errno::LOOP) if is_link(&fd, &step.name) => {
+            Err(Errno::NOTDIR | Errno::LOOP) if is_link(&fd, &step.name) == Ok(true) => {
                 return Err(io::Error::new(
                     io::ErrorKind::NotADirectory,
                     format!(
-                        "{} has become a symbolic link, and was none when ytv2d started, so that it \
-                         is not followed: put the directory back, or restart ytv2d if the link is \
+                        "{} has become a symbolic link, and was none when ytv2d first saw it, so that \
+                         it is not followed: put the directory back, or restart ytv2d if the link is \
                          yours",
                         Printable(walked.as_os_str().as_bytes())
                     ),
@@ -186,9 +190,9 @@ fn walk(root: &RootPath, last: OFlags) -> io::Result<Directory> {
     Ok(Directory { fd })
 }
 
-fn is_link(directory: &OwnedFd, name: &OsStr) -> bool {
-    statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
-        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
+fn is_link(directory: &OwnedFd, name: &OsStr) -> Result<bool, Errno> {
+    let stat = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
 }
 
 fn entry(stat: &Stat) -> Entry {
@@ -272,6 +276,23 @@ mod tests {
         std::os::unix::fs::symlink("outside", at("link")).unwrap();
         assert!(open(&linked).is_ok());
         assert!(open(&RootPath::new("/".into())).is_ok());
+    }
+
+    #[test]
+    fn a_link_that_appears_where_nothing_was_is_taken() {
+        let top = tempfile::tempdir().unwrap();
+        let at = |name: &str| top.path().join(name);
+        std::fs::create_dir(at("volume")).unwrap();
+        let root = RootPath::new(at("share/reports"));
+        let open = || Directory::open(&root).map(drop);
+        assert_eq!(open().unwrap_err().kind(), io::ErrorKind::NotFound);
+        std::os::unix::fs::symlink("volume", at("share")).unwrap();
+        assert_eq!(open().unwrap_err().kind(), io::ErrorKind::NotFound);
+        std::fs::create_dir(at("volume/reports")).unwrap();
+        open().unwrap();
+        std::fs::rename(at("volume/reports"), at("moved")).unwrap();
+        std::os::unix::fs::symlink(at("moved"), at("volume/reports")).unwrap();
+        assert!(open().unwrap_err().to_string().contains("has become a symbolic link"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod hints;
 mod mounts;
 mod questions;
 mod settling;
+mod sources;
 mod vision;
 
 pub use canary::{CANARY, Canary};
@@ -21,4 +22,5 @@ pub use hints::{Batch, Hints, Touch};
 pub use mounts::Mounts;
 pub use questions::{PATIENCE, Pulse, Questions};
 pub use settling::Settling;
+pub use sources::SourceHints;
 pub use vision::{Reason, Sighting, Vision};

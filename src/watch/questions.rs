@@ -19,9 +19,16 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 const LOST_MAX: usize = 8;
 
 /// What has been asked and not answered.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Questions {
+    patience: Duration,
     lost: Arc<Mutex<Vec<Lost>>>,
+}
+
+impl Default for Questions {
+    fn default() -> Self {
+        Self::new(PATIENCE)
+    }
 }
 
 #[derive(Debug)]
@@ -38,6 +45,11 @@ struct Lost {
 pub struct Pulse(Arc<Mutex<Instant>>);
 
 impl Questions {
+    /// Those that are given up when nothing has moved for `patience`.
+    pub fn new(patience: Duration) -> Self {
+        Self { patience, lost: Arc::default() }
+    }
+
     /// Asks something about a file of a root, or about the root itself.
     ///
     /// # Errors
@@ -68,7 +80,7 @@ impl Questions {
         });
         tokio::select! {
             answer = answer => answer.expect("a question does not panic"),
-            () = pulse.stops(PATIENCE) => {
+            () = pulse.stops(self.patience) => {
                 let (root, name) = held_by();
                 self.lock().push(Lost { root, name, thread });
                 Err(silence("the file system does not answer"))

@@ -1,7 +1,7 @@
 //! A disk that fails, and a kill between two writes: what was not kept is found again on the disk.
 
-use std::fs;
-use std::net::{SocketAddr, TcpStream};
+use std::fs::{self, File};
+use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -166,9 +166,9 @@ fn what_cannot_be_recorded_as_deleted_is_not_moved() {
         let (report, answer) = refused.expect("the fault fired");
         assert!(status.is_none() || answer == status, "{fault}: {answer:?}");
         drop(daemon);
-        // What the wrapper ran is killed with it, and gone a moment later.
-        let killed = Instant::now();
-        while TcpStream::connect(address).is_ok() {
+        // What the wrapper ran is killed with it, and has let go of the outbox a moment later.
+        let (killed, lock) = (Instant::now(), config.path().join("outbox.db.lock"));
+        while File::open(&lock).unwrap().try_lock().is_err() {
             assert!(killed.elapsed() < PATIENCE, "{fault}: it lives");
         }
 

@@ -1,6 +1,6 @@
 //! The stores and media that a behaviour is tried on. It says aloud what it cannot be tried on here.
 
-#![allow(dead_code)]
+#![allow(dead_code, unused_macros)]
 
 use crate::ingest::Home;
 use crate::objects::Bucket;
@@ -20,4 +20,25 @@ pub fn at_a_bucket(behaviour: fn(&Home)) {
     if let (Some(database), Some(bucket)) = (Database::fresh(), Bucket::fresh()) {
         behaviour(&bucket.home(&database.url()));
     }
+}
+
+/// Makes each behaviour a test in a room of this name, at a home that is had in this way.
+macro_rules! tests {
+    ($name:ident, $at:ident, $($behaviour:ident,)*) => {
+        mod $name {
+            $(
+                #[test]
+                fn $behaviour() {
+                    crate::stores::$at(crate::$behaviour);
+                }
+            )*
+        }
+    };
+}
+
+macro_rules! on_each_store {
+    ($($behaviour:ident,)*) => {
+        tests!(on_sqlite, at_sqlite, $($behaviour,)*);
+        tests!(on_postgres, at_postgres, $($behaviour,)*);
+    };
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::machine::{Mount, bytes_read, skipped};
 use crate::support::daemon::Daemon;
 use crate::support::fixtures::{self, Report, Shape, audio_name, write_in_place};
+use crate::support::http::{exchange_at, request};
 use crate::support::mp3::mp3;
 use crate::support::stage::{PATIENCE, Stage};
 
@@ -128,6 +129,40 @@ fn a_file_system_that_hangs_during_an_upload_is_the_files_fault_and_not_the_dash
     let why = row.expect("it is listed")["reason"].as_str().unwrap();
     assert!(why.contains("cannot be read: the file system does not answer"), "{why}");
     mount.signal(Signal::CONT);
+    daemon.stop();
+    mount.unmount();
+}
+
+#[test]
+fn a_file_system_that_hangs_already_at_the_start_keeps_nobody_from_starting_asking_or_reloading() {
+    let mut stage = Stage::new();
+    let Some((mount, source)) = slow_exports(&mut stage) else { return };
+    let bytes = mp3(1, 1);
+    put(&source, &audio(1), &bytes);
+    mount.signal(Signal::STOP);
+    let daemon = stage.start();
+    stage.put(&report(1));
+    stage.holds(&report(1));
+
+    // Each of these has to ask the dead mount, and there are more of them than threads that answer
+    // everybody else.
+    let beside = stage.config.path().join("source/../exports");
+    for n in 0..3 {
+        let path = beside.join(audio(n));
+        let query = path.to_str().expect("a path of ours is UTF-8");
+        let ask = request("GET", &format!("/why?path={query}"), &[("Connection", "close")], b"");
+        let reply = exchange_at(&stage.config.socket(), &ask).expect("an answer");
+        assert!(reply.text().contains("does not answer"), "{}", reply.text());
+    }
+    let (said, code) = stage.said(&["status"]);
+    assert!(code == Some(1) && said.contains("exports is lost"), "{said}");
+    let (said, code) = stage.said(&["reload"]);
+    assert!(code == Some(0) && said.contains("was read again"), "{said}");
+    stage.put(&report(2));
+    stage.holds(&report(2));
+
+    mount.signal(Signal::CONT);
+    stage.holds_audio(&report(1).expected.id, &bytes);
     daemon.stop();
     mount.unmount();
 }

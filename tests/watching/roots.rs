@@ -89,6 +89,38 @@ fn a_root_that_is_not_there_yet_is_waited_for_and_taken_up() {
 }
 
 #[test]
+fn what_was_due_while_its_root_was_away_is_no_fault_of_the_dashboard_and_goes_when_both_are_back() {
+    let stage = Stage::new();
+    let daemon = stage.start();
+    let (root, away) = (stage.config.reports(), stage.config.path().join("away"));
+    write(&root, &reports(0..1));
+    all_hold(&stage, &reports(0..1));
+    stage.dashboard.refuse(true);
+    write(&root, &reports(1..8));
+    daemon.wait_for_line(PATIENCE, |line| {
+        line["message"].as_str().is_some_and(|message| message.starts_with("nothing gets through"))
+    });
+    all_known(&daemon, 8);
+
+    let mark = daemon.mark();
+    fs::rename(&root, &away).unwrap();
+    wait_for(&daemon, mark, LOST);
+    let mark = daemon.mark();
+    stage.dashboard.refuse(false);
+    let unreadable = "not delivered: its file cannot be read";
+    daemon.wait_for_line_after(mark, PATIENCE, |line| line["message"] == unreadable);
+    let status = stage.json(&["status"]);
+    let why = status["targets"][0]["why"].as_str().unwrap_or_default();
+    assert!(!why.contains("file"), "{status:#}");
+
+    fs::rename(&away, &root).unwrap();
+    all_hold(&stage, &reports(0..8));
+    stage.settle();
+    never_said(&daemon, VANISHED);
+    daemon.stop();
+}
+
+#[test]
 fn a_root_that_is_renamed_away_is_let_go_and_taken_up_again_when_it_is_back() {
     let stage = Stage::new();
     let daemon = stage.start();

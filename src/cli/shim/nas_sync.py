@@ -243,6 +243,15 @@ def _on_the_way(status):
     )
 
 
+def _sent(status):
+    """How many bytes of what is under way are sent: a large file is one item all the while."""
+    return sum(
+        flight.get("done_bytes") or 0
+        for target in status.get("targets") or []
+        for flight in target.get("in_flight") or []
+    )
+
+
 def sync_content_via_api():
     """Bring every enabled target level with what there is; True when that was done.
 
@@ -250,7 +259,7 @@ def sync_content_via_api():
     """
     try:
         level = _said_of_sources(_ask("POST", "/sync", timeout=3600))
-        least, since, counted = None, time.monotonic(), None
+        least, sent, since, counted = float("inf"), None, time.monotonic(), None
         while True:
             status = _ask("GET", "/status")
             left = _on_the_way(status)
@@ -259,8 +268,9 @@ def sync_content_via_api():
             if left == 0 and counted not in (None, counted_at):
                 break
             counted = (counted or counted_at) if left == 0 else None
-            if least is None or left < least:
-                least, since = left, time.monotonic()
+            sent_now = _sent(status)
+            if left < least or sent_now != sent:
+                least, sent, since = min(least, left), sent_now, time.monotonic()
             elif left and time.monotonic() - since > SYNC_PATIENCE:
                 raise SyncError(f"{left} items are still on their way; ytv2d status says why")
             time.sleep(0.5)

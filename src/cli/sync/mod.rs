@@ -140,15 +140,18 @@ async fn order(
 async fn look_on(client: &Client, begun: &Synced) -> Result<BTreeMap<String, String>, Failure> {
     let total: usize = begun.targets.values().map(|target| target.due + target.forced).sum();
     let mut bar = Bar::new(total);
-    let (mut least, mut moved, mut idle) = (usize::MAX, Instant::now(), None);
+    let (mut least, mut sent, mut moved, mut idle) = (usize::MAX, 0, Instant::now(), None);
     loop {
         let status: Status = client.get(&["status"], &[]).await?;
         // Audio is taken in once it has been quiet for a while.
         let unsettled: usize = status.roots.iter().map(|root| root.unsettled).sum();
         let left: usize = unsettled + status.targets.iter().map(on_its_way).sum::<usize>();
         bar.show(left)?;
-        if left < least {
-            (least, moved) = (left, Instant::now());
+        // A large file on a thin line is one item for as long as it takes.
+        let flights = status.targets.iter().flat_map(|target| &target.in_flight);
+        let sent_now: u64 = flights.map(|flight| flight.done_bytes).sum();
+        if left < least || sent_now != sent {
+            (least, sent, moved) = (least.min(left), sent_now, Instant::now());
         }
         let is_shut = |target: &&Target| target.state == "stopped" || target.state == "paused";
         let open = status.targets.iter().filter(|target| !is_shut(target));

@@ -52,7 +52,8 @@ pub fn main(args: &Args, at: &At) -> Result<ExitCode, Failure> {
         let now = clock::now().to_zoned(TimeZone::system());
         output::print(&page::page(&account, &now, output::size().0))?;
     }
-    Ok(ExitCode::SUCCESS)
+    let is_known = !account.things.is_empty() || account.files.iter().any(|file| file.exists);
+    Ok(if is_known { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn ask(client: &Client, args: &Args) -> Result<Account, ClientError> {

@@ -3,8 +3,10 @@
 
 mod verdict;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
+
+use futures_util::future::join_all;
 
 use super::Desk;
 use super::refusal::Refusal;
@@ -12,13 +14,14 @@ use super::wire::{
     Account, AttemptAccount, DeliveryAccount, FileAccount, Thing, VersionAccount, at,
 };
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, RootPath};
 use crate::delivery::state_of;
 use crate::drain::{LaneStatus, payload};
 use crate::file::{FileRef, Root};
 use crate::id::{ContentId, Kind};
 use crate::intake::{Inspection, inspect};
-use crate::outbox::{Attempted, DeliveryRecord, FileRecord, ItemRecord, Pairs};
+use crate::outbox::{Attempted, DeliveryRecord, FileRecord, ItemRecord};
+use crate::watch::Pulse;
 
 /// Everything about an id.
 pub async fn of_id(desk: &Desk, id: &ContentId, payload: bool) -> Result<Account, Refusal> {
@@ -37,8 +40,7 @@ pub async fn of_id(desk: &Desk, id: &ContentId, payload: bool) -> Result<Account
 
 /// Everything about a file, and about the id that it belongs to.
 pub async fn of_path(desk: &Desk, path: &Path, payload: bool) -> Result<Account, Refusal> {
-    let config = desk.settings.borrow().clone();
-    let file = locate(path, &config)?;
+    let file = locate(desk, path).await?;
     let record = desk.outbox.file_record(file.clone()).await?;
     let id = record.as_ref().and_then(|record| record.item.clone()).map(|(_, id)| id);
     let records = match &id {
@@ -49,7 +51,8 @@ pub async fn of_path(desk: &Desk, path: &Path, payload: bool) -> Result<Account,
 }
 
 /// Which file of which root a path means: one that lies right below a root, or a bare name.
-pub fn locate(path: &Path, config: &Config) -> Result<FileRef, Refusal> {
+pub async fn locate(desk: &Desk, path: &Path) -> Result<FileRef, Refusal> {
+    let config = desk.settings.borrow().clone();
     let Some(name) = path.file_name() else {
         return Err(Refusal::bad(
             format!("{} names no file", path.display()),
@@ -62,12 +65,18 @@ pub fn locate(path: &Path, config: &Config) -> Result<FileRef, Refusal> {
     };
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let Some(parent) = parent else { return Ok(FileRef::new(by_ending, name)) };
-    let same = |root: &Root| {
-        let root: &Path = config.watch.path(*root);
-        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| PathBuf::from(path));
-        parent == root || real(parent) == real(root)
+    let as_written = |root: &Root| parent == &**config.watch.path(*root);
+    let root = match [by_ending].into_iter().chain(Root::ALL).find(as_written) {
+        Some(root) => Some(root),
+        None => {
+            let (parent, watch) = (parent.to_owned(), config.watch.clone());
+            let looking = move |_: &Pulse| Ok(root_of(&parent, by_ending, |root| watch.path(root)));
+            let looked = desk.inquiries.ask(by_ending, Some(name), looking).await;
+            looked.map_err(|error| {
+                Refusal::conflict(format!("{}: {error}", path.display()), "ytv2d status says more")
+            })?
+        }
     };
-    let root = [by_ending].into_iter().chain(Root::ALL).find(same);
     root.map(|root| FileRef::new(root, name)).ok_or_else(|| {
         Refusal::bad(
             format!("{} is in none of the watched directories", path.display()),
@@ -78,6 +87,13 @@ pub fn locate(path: &Path, config: &Config) -> Result<FileRef, Refusal> {
             ),
         )
     })
+}
+
+/// Which root a directory is, however it is written. Blocking.
+fn root_of<'a>(directory: &Path, first: Root, path: impl Fn(Root) -> &'a RootPath) -> Option<Root> {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let directory = real(directory);
+    [first].into_iter().chain(Root::ALL).find(|root| real(path(*root)) == directory)
 }
 
 async fn compose(
@@ -99,8 +115,8 @@ async fn compose(
     {
         known.insert(0, alone);
     }
-    let looks = known.iter().map(|(file, _)| file.clone()).collect();
-    let looks = look(looks, Arc::clone(&config), desk.outbox.pairs().clone()).await;
+    let looks: Vec<FileRef> = known.iter().map(|(file, _)| file.clone()).collect();
+    let looks = look(desk, &looks, &config).await;
     let files: Vec<FileAccount> = known
         .iter()
         .zip(looks)
@@ -128,32 +144,33 @@ async fn payload_of(
         return Ok(None);
     };
     let Some(parcel) = desk.outbox.preview(report.item).await? else { return Ok(None) };
-    let packing = tokio::task::spawn_blocking(move || payload(&parcel, &config));
     let again = "ask again in a moment";
-    let json = match tokio::time::timeout(super::PATIENCE, packing).await {
-        Ok(packed) => packed.expect("packing does not panic"),
-        Err(_) => Err("the file system does not answer".to_owned()),
-    };
-    let json = json.map_err(|error| Refusal::conflict(error, again))?;
+    let FileRef { root, name } = parcel.source.file.clone();
+    let packing = move |_: &Pulse| Ok(payload(&parcel, &config));
+    let packed = desk.inquiries.ask(root, Some(&name), packing).await;
+    let json = packed
+        .unwrap_or_else(|silence| Err(silence.to_string()))
+        .map_err(|error| Refusal::conflict(error, again))?;
     serde_json::from_slice(&json)
         .map(Some)
         .map_err(|error| Refusal::conflict(error.to_string(), again))
 }
 
-/// Looks at files, on a thread where a dead mount holds up nobody else.
-async fn look(files: Vec<FileRef>, config: Arc<Config>, pairs: Pairs) -> Vec<Inspection> {
-    let count = files.len();
-    let looking = tokio::task::spawn_blocking(move || {
-        files.iter().map(|file| inspect(file, &config, &pairs)).collect::<Vec<_>>()
+/// Looks at files, on threads where a dead mount holds up nobody else.
+async fn look(desk: &Desk, files: &[FileRef], config: &Arc<Config>) -> Vec<Inspection> {
+    let of_each_root = files.chunk_by(|one, next| one.root == next.root).map(async |files| {
+        let (config, pairs) = (Arc::clone(config), desk.outbox.pairs().clone());
+        let looking = move |file: &FileRef, _: &Pulse| inspect(file, &config, &pairs);
+        let (mut looks, outcome) = desk.inquiries.ask_each(&files.into(), looking).await;
+        let silence = match outcome {
+            Ok(()) => "the file system has not answered when it was last asked".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let silent = || Inspection { problem: Some(silence.clone()), ..Inspection::default() };
+        looks.resize_with(files.len(), silent);
+        looks
     });
-    let silent = || Inspection {
-        problem: Some("the file system does not answer".to_owned()),
-        ..Inspection::default()
-    };
-    match tokio::time::timeout(super::PATIENCE, looking).await {
-        Ok(looks) => looks.expect("a look does not panic"),
-        Err(_) => std::iter::repeat_with(silent).take(count).collect(),
-    }
+    join_all(of_each_root).await.concat()
 }
 
 fn file_account(file: &FileRef, record: Option<&FileRecord>, look: Inspection) -> FileAccount {

@@ -2,6 +2,7 @@
 //! gives.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 
 use jiff::Timestamp;
 use serde_json::Map;
@@ -16,6 +17,8 @@ use crate::report::{Extras, Fields, Report, Shape, Variant};
 #[derive(Default)]
 pub struct Disk {
     pub files: BTreeMap<FileRef, File>,
+    /// Nothing of it can be reached.
+    pub is_away: bool,
     /// Grows with every change, for what the kernel never gives out twice.
     ticks: i64,
 }
@@ -143,8 +146,16 @@ impl Disk {
     /// Reads a report file as it was when it was taken in.
     pub fn read(&self, of: &FileOf) -> Result<Report, Unpacked> {
         let changed = || Unpacked::Changed(of.file.clone());
+        self.find(of)?.content.report().ok_or_else(changed)
+    }
+
+    /// Finds a file as it was when it was taken in.
+    pub fn find(&self, of: &FileOf) -> Result<&File, Unpacked> {
+        if self.is_away {
+            return Err(Unpacked::Io(of.file.clone(), ErrorKind::NotFound.into()));
+        }
         let file = self.files.get(&of.file).filter(|file| file.stamp == of.stamp);
-        file.and_then(|file| file.content.report()).ok_or_else(changed)
+        file.ok_or_else(|| Unpacked::Changed(of.file.clone()))
     }
 }
 

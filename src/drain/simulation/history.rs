@@ -71,6 +71,11 @@ pub enum What {
     Restart,
     /// The outbox is lost with everything in it, and so is the daemon.
     Lose,
+    /// The daemon dies, and the clock is set back before it starts again.
+    SetBack,
+    /// The directories are out of sight, and in sight again.
+    Away,
+    Home,
     Turn(Mode),
 }
 
@@ -170,7 +175,15 @@ impl History {
     pub fn is_calm(&self) -> bool {
         self.fates.iter().all(|fate| *fate == Fate::Fine)
             && self.steps.iter().all(|(_, step)| {
-                !matches!(step.what, What::Turn(_) | What::Crash | What::Restart | What::Lose)
+                !matches!(
+                    step.what,
+                    What::Turn(_)
+                        | What::Crash
+                        | What::Restart
+                        | What::Lose
+                        | What::SetBack
+                        | What::Away
+                )
             })
     }
 
@@ -207,7 +220,7 @@ impl History {
         let pace = chance.pick(&[30, 300, 3_000, 60_000]);
         let length = 2 + chance.below(if long { 50 } else { 14 });
         let mut now = 0;
-        let mut up = true;
+        let (mut up, mut home) = (true, true);
         for _ in 0..length {
             now += chance.below(pace) as i64;
             if chance.one_in(30) {
@@ -219,6 +232,11 @@ impl History {
                     0..3 => What::Crash,
                     3 => What::Restart,
                     4 if chance.one_in(4) => What::Lose,
+                    4 if chance.one_in(2) => What::SetBack,
+                    4 | 5 => {
+                        home = !home;
+                        if home { What::Home } else { What::Away }
+                    }
                     _ => {
                         up = !up;
                         let mode =
@@ -333,6 +351,9 @@ impl fmt::Display for What {
             What::Crash => f.write_str("crash"),
             What::Restart => f.write_str("restart"),
             What::Lose => f.write_str("lose"),
+            What::SetBack => f.write_str("setback"),
+            What::Away => f.write_str("away"),
+            What::Home => f.write_str("home"),
             What::Turn(mode) => f.write_str(
                 MODES.iter().find(|(known, _)| known == mode).map_or("", |(_, word)| word),
             ),
@@ -415,6 +436,9 @@ impl FromStr for What {
             "crash" => return Ok(What::Crash),
             "restart" => return Ok(What::Restart),
             "lose" => return Ok(What::Lose),
+            "setback" => return Ok(What::SetBack),
+            "away" => return Ok(What::Away),
+            "home" => return Ok(What::Home),
             _ => {}
         }
         let age = |letter, made: u16| Age { made: made as u8, old: letter == 'o' };

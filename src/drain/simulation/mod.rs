@@ -24,7 +24,7 @@ use world::{Tally, play};
 const HISTORIES: u64 = 3_000;
 
 /// What a fair exploration must have met.
-const TROUBLES: [&str; 24] = [
+const TROUBLES: [&str; 26] = [
     "Blind",
     "Busy",
     "Crowded",
@@ -42,10 +42,12 @@ const TROUBLES: [&str; 24] = [
     "hotel",
     "late",
     "lost",
+    "out of sight",
     "parked",
     "prepared",
     "reset",
     "s",
+    "set back",
     "superseded",
     "torn audio",
     "zombie",
@@ -265,4 +267,16 @@ fn what_lay_beside_a_removed_file_does_not_come_in_its_place() {
 #[test]
 fn a_number_that_the_target_is_ahead_of_is_overtaken() {
     replay("seed=1 aware | 0:w0i0a1f1c1 5000:p0a1n1 9000:n0 12000:w0i0a2f2c1 15000:p0a2n2 |");
+}
+
+#[test]
+fn a_clock_that_was_set_back_before_a_start_keeps_nothing_waiting() {
+    replay("seed=1 | 0:w0i0a1f1c1 9:setback |");
+}
+
+#[test]
+fn what_could_not_be_read_while_its_directory_was_away_is_sent_once_that_is_back() {
+    replay("seed=1 | 0:w0i0a1f1c1 50:away 7200000:home |");
+    replay("seed=1 | 0:down 1000:w0i0a1f1c1 2000:w1i1a1f1c1 9000:away 60000:up 90000:home |");
+    replay("seed=1 | 0:w0i0a1f1c1 50:away 7200000:crash 7200001:home |");
 }

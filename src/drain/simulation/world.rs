@@ -24,7 +24,7 @@ use crate::drain::dispatcher::Rules;
 use crate::drain::parcel::{Unpacked, pack};
 use crate::drain::pilot::{Landed, Order, Pilot, Rows};
 use crate::drain::report::Reporter;
-use crate::file::FileRef;
+use crate::file::{FileRef, Root};
 use crate::id::Kind;
 use crate::journal::Journal;
 use crate::outbox::{Due, Finding, Found, Parcel, lane, level, schema, tally};
@@ -40,6 +40,8 @@ const REST_MS: i64 = 2_000;
 const CROWD: usize = 2;
 /// When a history begins.
 const BEGIN_MS: i64 = 1_000_000_000_000;
+/// How far a clock is set back.
+const SET_BACK_MS: i64 = 24 * 3_600_000;
 /// How long the last trouble may take to be overcome: some of the longest waits of a target that
 /// refused us, whose probes may meet poison first, then that of an item that failed, and some
 /// seconds of work.
@@ -196,6 +198,7 @@ impl<'h> World<'h> {
         self.until(last_step)?;
         // The trouble ends, and the intake looks at everything once more.
         self.turn(Mode::Up)?;
+        self.come_home()?;
         if self.pilot.is_none() {
             self.until(self.now + 12_000)?;
         }
@@ -371,6 +374,20 @@ impl<'h> World<'h> {
                 self.era += 1;
                 self.judge.outbox_lost();
             }
+            What::SetBack => {
+                self.end_life();
+                self.judge.tally.saw("set back");
+                // To the rows it is as if the clock had gone on less far than it has.
+                self.outbox
+                    .prepare_cached("UPDATE delivery SET due_ms = due_ms + ?1")
+                    .and_then(|mut later| later.execute([SET_BACK_MS]))
+                    .map_err(|error| error.to_string())?;
+            }
+            What::Away => {
+                self.disk.is_away = true;
+                self.missed.clear();
+            }
+            What::Home => self.come_home()?,
             What::Turn(mode) => self.turn(*mode)?,
             What::Ahead(id) => self.dashboard.run_ahead(&content_id(*id)),
             change => {
@@ -391,7 +408,23 @@ impl<'h> World<'h> {
 
     // --- the intake
 
+    /// The directories are in sight again.
+    fn come_home(&mut self) -> Result<(), String> {
+        if !std::mem::take(&mut self.disk.is_away) || self.pilot.is_none() {
+            return Ok(());
+        }
+        self.look(None)?;
+        self.era += 1;
+        for root in Root::ALL {
+            lane::found_again(&self.outbox, root, self.now).map_err(|e| e.to_string())?;
+        }
+        Ok(())
+    }
+
     fn look(&mut self, names: Option<Vec<FileRef>>) -> Result<(), String> {
+        if self.disk.is_away {
+            return Ok(());
+        }
         // What everything is looked at for was gone at some moment since the last time.
         let until = if names.is_some() { self.now } else { self.last_look };
         if names.is_none() {
@@ -484,17 +517,12 @@ impl<'h> World<'h> {
                     let flight = Flight { bytes, taken: packed.sent, ..Flight::default() };
                     (Body::Report(packed.json), flight)
                 }
-                Err(unpacked) => {
-                    self.land_attempt(1, due, End::Unpacked(parcel, unpacked));
-                    return Ok(());
-                }
+                Err(unpacked) => return self.unpacked(due, parcel, unpacked),
             },
-            Kind::Audio if self.is_there(&parcel) => (Body::Audio(parcel.want), Flight::default()),
-            Kind::Audio => {
-                let changed = Unpacked::Changed(parcel.source.file.clone());
-                self.land_attempt(1, due, End::Unpacked(parcel, changed));
-                return Ok(());
-            }
+            Kind::Audio => match self.disk.find(&parcel.source) {
+                Ok(_) => (Body::Audio(parcel.want), Flight::default()),
+                Err(unpacked) => return self.unpacked(due, parcel, unpacked),
+            },
         };
         let (id, version) = (due.id.clone(), parcel.want_no);
         let request = Request { number: self.requests, id, version, body };
@@ -508,9 +536,17 @@ impl<'h> World<'h> {
         Ok(())
     }
 
-    fn is_there(&self, parcel: &Parcel) -> bool {
-        let file = self.disk.files.get(&parcel.source.file);
-        file.is_some_and(|file| file.stamp == parcel.source.stamp)
+    fn unpacked(
+        &mut self,
+        due: Due,
+        parcel: Arc<Parcel>,
+        unpacked: Unpacked,
+    ) -> Result<(), String> {
+        if let Unpacked::Io(..) = unpacked {
+            self.judge.tally.saw("out of sight");
+        }
+        self.land_attempt(1, due, End::Unpacked(parcel, unpacked));
+        Ok(())
     }
 
     fn land_attempt(&mut self, wait_ms: i64, due: Due, end: End) {

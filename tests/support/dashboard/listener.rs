@@ -91,9 +91,10 @@ fn run(
         match inbox.try_recv() {
             Ok(Order::Refuse) => {
                 drop(accepted);
-                drop(listener);
-                // Bound and not listening: connections are refused, and the port stays ours.
+                // Bound and not listening: connections are refused, and the port stays ours, since
+                // there is no moment at which it is nobody's.
                 let reserved = sockets.reserve(address);
+                drop(listener);
                 let _ = report.send(());
                 let Ok(Order::Accept) = inbox.recv() else {
                     let _ = report.send(());
@@ -128,6 +129,7 @@ impl Sockets {
     fn reserve(&self, address: SocketAddr) -> TcpSocket {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_reuseaddr(true).expect("SO_REUSEADDR");
+        socket.set_reuseport(true).expect("SO_REUSEPORT");
         socket.bind(address).expect("the dashboard's port");
         socket
     }
