@@ -14,24 +14,29 @@ use crate::outbox::Found;
 /// a file is not read twice for nothing later on.
 const MEMORY: Duration = Duration::from_secs(3);
 
+/// So many of the last findings are remembered for certain, and less than twice as many at all: a
+/// burst leaves no more behind than that.
+const MANY: usize = 1024;
+
 /// The findings of the last moments, each as a number that stands for it.
 #[derive(Debug, Default)]
 pub struct Recent {
     found: HashMap<OsString, (u64, Instant)>,
-    swept: Option<Instant>,
+    /// Those before, which are forgotten together.
+    earlier: HashMap<OsString, (u64, Instant)>,
 }
 
 impl Recent {
     /// Whether this differs from what was found under the name a moment ago.
     pub fn is_news(&mut self, name: &OsStr, found: &Found, now: Instant) -> bool {
-        if self.swept.is_none_or(|at| now - at > MEMORY) {
-            self.found.retain(|_, (_, at)| now - *at <= MEMORY);
-            self.swept = Some(now);
+        if self.found.len() == MANY {
+            self.earlier = std::mem::take(&mut self.found);
         }
         let mut hasher = DefaultHasher::new();
         found.hash(&mut hasher);
         let number = hasher.finish();
-        let before = self.found.insert(name.to_owned(), (number, now));
+        let earlier = self.earlier.remove(name);
+        let before = self.found.insert(name.to_owned(), (number, now)).or(earlier);
         before.is_none_or(|(known, at)| known != number || now - at > MEMORY)
     }
 }
@@ -56,6 +61,21 @@ mod tests {
         assert!(recent.is_news(b, &found("torn"), at(1)), "another file");
         assert!(recent.is_news(a, &found("empty"), at(1)), "another finding");
         assert!(recent.is_news(a, &found("empty"), at(9)), "long ago");
-        assert_eq!(recent.found.len(), 1, "what is old is forgotten");
+    }
+
+    #[test]
+    fn a_burst_is_not_remembered_but_for_its_last_findings() {
+        let mut recent = Recent::default();
+        let now = Instant::now();
+        let name = |n: usize| OsString::from(format!("{n}.json"));
+        let found = Found::Gone(0);
+        for n in 0..10 * MANY + 7 {
+            assert!(recent.is_news(&name(n), &found, now));
+        }
+        for n in 9 * MANY + 7..10 * MANY + 7 {
+            assert!(!recent.is_news(&name(n), &found, now), "number {n}");
+        }
+        assert!(recent.is_news(&name(0), &found, now), "long forgotten");
+        assert!(recent.found.len() + recent.earlier.len() <= 2 * MANY);
     }
 }

@@ -160,10 +160,12 @@ fn check(connection: &Connection, path: &Path) -> Result<usize, OutboxError> {
 fn prepare(connection: &Connection) -> Result<(), OutboxError> {
     connection.set_prepared_statement_cache_capacity(64);
     // FULL, since a parked item or an operator's word cannot be found again on the disk. What can be
-    // is committed without waiting for it (see `writer`).
+    // is committed without waiting for it (see `writer`). The cache is what an idle daemon holds on
+    // to of a burst, and the kernel keeps the file's pages anyway.
     connection.execute_batch(
         "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
+         PRAGMA cache_size = -512;
          PRAGMA foreign_keys = ON;
          PRAGMA journal_size_limit = 4194304;",
     )?;
