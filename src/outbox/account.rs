@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::grave;
 use super::history::{self, Attempted};
-use super::level::stamp_of;
+use super::known::stamp_of;
 use super::listing::stored;
 use super::summaries;
 use super::waiting;

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use tracing::{error, info};
 
 use super::fault::{Fault, fault};
-use super::{OutboxError, beside, level, quarantine, register, schema};
+use super::{OutboxError, beside, known, quarantine, register, schema};
 use crate::clock;
 use crate::file::Root;
 
@@ -45,7 +45,7 @@ pub fn open(path: &Path) -> Result<Connection, OutboxError> {
     // when this one is killed before it has said so.
     if quarantine::has_happened(path) {
         for root in Root::SOURCES {
-            level::end_first_run(&connection, root)?;
+            known::end_first_run(&connection, root)?;
         }
     }
     Ok(connection)
@@ -308,7 +308,7 @@ mod tests {
             fs::remove_file(beside(&path, "-wal")).unwrap();
             let connection = open(&path).unwrap_or_else(|error| panic!("{what}, again: {error}"));
             for root in Root::SOURCES {
-                assert!(!level::is_first_run(&connection, root).unwrap(), "{what}: adopts");
+                assert!(!known::is_first_run(&connection, root).unwrap(), "{what}: adopts");
             }
         }
     }

@@ -4,12 +4,13 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::grave;
 use super::history;
-use super::level::{COUNTS, stamp_of};
+use super::known::stamp_of;
 use super::listing::stored;
 use super::model::{
     Concluded, Due, FileOf, Outcome, Parcel, SendVariant, Settled, Settlement, Taken,
 };
 use super::sql::State;
+use super::sum::COUNTS;
 use super::summaries;
 use crate::file::{FileRef, Root};
 use crate::id::{ContentId, Kind, TargetName, Version};

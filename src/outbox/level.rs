@@ -7,135 +7,22 @@
 //! behind*: who removes a report does not ask for the one before it (issue 4, line 7). A file that
 //! is put there after that, however old, or that changes in more than its owner, rights or links,
 //! is somebody's wish and stands. A row of the old database counts only while no report file has its
-//! id, and never comes in the place of one that went away. While none stands, nothing is asked of targets: they keep what
-//! was delivered, and what was not has vanished.
+//! id, and never comes in the place of one that went away. While none stands, nothing is asked of
+//! targets: they keep what was delivered, and what was not has vanished.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::grave;
-use super::model::{
-    AudioFacts, DeletedFile, Finding, Found, Recorded, ReportFacts, Taken, Vanished, Wanted,
-};
+use super::known::{ANOTHER_FILE, CIRCUMSTANCES, MOVE, NOTHING_NEEDED, stamp_of};
+use super::model::{AudioFacts, Finding, Found, Recorded, ReportFacts};
 use super::pairing;
-use super::sql::State;
+use super::sum::sum;
 use super::summaries;
-use crate::contract::audio_public_url;
 use crate::file::{FileRef, READ_ANEW, Root, Stamp};
 use crate::id::{ContentId, Kind, Version};
-use crate::report::{FileFacts, Merged, merge};
-
-/// The numbers of `file.cure`.
-const ANOTHER_FILE: i64 = 0;
-const CIRCUMSTANCES: i64 = 1;
-const NOTHING_NEEDED: i64 = 2;
-const MOVE: i64 = 3;
 
 /// The version of an item of which nothing was found yet.
 const NOTHING: Version = Version::from_bytes([0; 16]);
-
-pub fn stamps(
-    connection: &Connection,
-    root: Root,
-    after: Option<&[u8]>,
-    limit: usize,
-) -> rusqlite::Result<Vec<(FileRef, Stamp)>> {
-    connection
-        .prepare_cached(
-            "SELECT size, mtime_ns, ctime_ns, inode, name FROM file
-             WHERE root = ?1 AND name > ?2 ORDER BY name LIMIT ?3",
-        )?
-        .query_map(params![root, after.unwrap_or_default(), limit as i64], |row| {
-            let name: Vec<u8> = row.get(4)?;
-            Ok((FileRef::from_bytes(root, &name), stamp_of(row)?))
-        })?
-        .collect()
-}
-
-pub fn stamp(connection: &Connection, file: &FileRef) -> rusqlite::Result<Option<Stamp>> {
-    connection
-        .prepare_cached(
-            "SELECT size, mtime_ns, ctime_ns, inode FROM file WHERE root = ?1 AND name = ?2",
-        )?
-        .query_row(params![file.root, file.name_bytes()], stamp_of)
-        .optional()
-}
-
-/// Reads a stamp from the first four columns.
-pub fn stamp_of(row: &Row<'_>) -> rusqlite::Result<Stamp> {
-    Ok(Stamp {
-        size: row.get(0)?,
-        mtime_ns: row.get(1)?,
-        ctime_ns: row.get(2)?,
-        inode: row.get(3)?,
-    })
-}
-
-pub fn is_first_run(connection: &Connection, root: Root) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached("SELECT NOT EXISTS (SELECT 1 FROM first_run WHERE root = ?1)")?
-        .query_row(params![root], |row| row.get(0))
-}
-
-pub fn end_first_run(connection: &Connection, root: Root) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("INSERT OR IGNORE INTO first_run (root) VALUES (?1)")?
-        .execute(params![root])
-        .map(drop)
-}
-
-/// What is recorded to be wrong with a file.
-pub fn problem(connection: &Connection, file: &FileRef) -> rusqlite::Result<Option<String>> {
-    connection
-        .prepare_cached("SELECT problem FROM file WHERE root = ?1 AND name = ?2")?
-        .query_row(params![file.root, file.name_bytes()], |row| row.get(0))
-        .optional()
-        .map(Option::flatten)
-}
-
-/// Circumstances may have changed: forgets the stamps of the files that they kept from being
-/// delivered, so that the next look is one at a changed file.
-pub fn lift_obstacles(connection: &Connection, root: Root) -> rusqlite::Result<usize> {
-    connection
-        .prepare_cached(
-            "UPDATE file SET ctime_ns = ?2 WHERE root = ?1 AND problem IS NOT NULL AND cure = 1",
-        )?
-        .execute(params![root, READ_ANEW])
-}
-
-/// The files of a root are to be read by these rules. If they were read by others, all of their
-/// stamps are forgotten, so that the next look is one at changed files. Says how many that are.
-pub fn read_by(connection: &Connection, root: Root, rules: &str) -> rusqlite::Result<usize> {
-    let is_news = connection
-        .prepare_cached(
-            "INSERT INTO reading (root, rules) VALUES (?1, ?2)
-             ON CONFLICT (root) DO UPDATE SET rules = excluded.rules WHERE rules <> excluded.rules",
-        )?
-        .execute(params![root, rules])?;
-    if is_news == 0 {
-        return Ok(0);
-    }
-    connection
-        .prepare_cached("UPDATE file SET ctime_ns = ?2 WHERE root = ?1 AND cure <> ?3")?
-        .execute(params![root, READ_ANEW, MOVE])
-}
-
-/// The files of a root that were deleted at the dashboard, and are to be moved away.
-pub fn deleted(connection: &Connection, root: Root) -> rusqlite::Result<Vec<DeletedFile>> {
-    connection
-        .prepare_cached(
-            "SELECT size, mtime_ns, ctime_ns, inode, name, problem FROM file
-             WHERE root = ?1 AND problem IS NOT NULL AND cure = ?2",
-        )?
-        .query_map(params![root, MOVE], |row| {
-            let name: Vec<u8> = row.get(4)?;
-            Ok(DeletedFile {
-                file: FileRef::from_bytes(root, &name),
-                stamp: stamp_of(row)?,
-                why: row.get(5)?,
-            })
-        })?
-        .collect()
-}
 
 /// Takes findings in, one after the other. With `adopt`, targets are taken to hold them already.
 pub fn record(
@@ -155,7 +42,7 @@ pub fn record(
 pub fn adopt(connection: &Connection, target: i64, item: i64) -> rusqlite::Result<()> {
     let desk = Desk { connection, adopt: true, now_ms: 0, recorded: Recorded::default() };
     let item = desk.item_row(item)?;
-    match desk.sum(&item)? {
+    match sum(connection, item.id, item.kind)? {
         Some(sum) if sum.version == item.want => desk.adopt(target, &item, &sum),
         _ => Ok(()),
     }
@@ -183,65 +70,22 @@ pub fn item(
     }
 }
 
-struct Desk<'c> {
-    connection: &'c Connection,
-    adopt: bool,
-    now_ms: i64,
-    recorded: Recorded,
+/// Takes findings in.
+pub struct Desk<'c> {
+    pub connection: &'c Connection,
+    /// Targets are taken to hold what is found already.
+    pub adopt: bool,
+    pub now_ms: i64,
+    pub recorded: Recorded,
 }
-
-/// Of the rows of `file` of an item, those that count: a report file wins over a row of the old
-/// database (issue 6).
-pub const COUNTS: &str = "NOT (file.root = 2 AND EXISTS (SELECT 1 FROM file AS other
-     WHERE other.item = file.item AND other.root = 0))";
 
 /// What a row of `item` says before a change.
-struct Item {
-    id: i64,
-    kind: Kind,
-    content: ContentId,
-    want: Version,
-    want_no: i64,
-}
-
-/// What the files of an item add up to.
-struct Sum {
-    /// The row of the newest file that stands for it.
-    source: i64,
-    /// When that was written.
-    mtime_ns: i64,
-    /// When it last changed in any way, in milliseconds.
-    changed_ms: i64,
-    version: Version,
-    /// Of a report: the digest of its fields, and all its summaries.
-    report: Option<(Version, Taken)>,
-    /// Of audio.
-    seconds: Option<i64>,
-}
-
-impl Sum {
-    /// Digests of all that is said: of the fields, or of the bytes, and of each summary.
-    fn digests(&self) -> Vec<Version> {
-        match &self.report {
-            Some((fields, summaries)) => {
-                [*fields].into_iter().chain(summaries.values().copied()).collect()
-            }
-            None => vec![self.version],
-        }
-    }
-}
-
-/// A row of `file`, as the adding up needs it.
-struct FileRow {
-    id: i64,
-    mtime_ns: i64,
-    ctime_ns: i64,
-    name: Vec<u8>,
-    made_ms: i64,
-    digest: Version,
-    variants: Taken,
-    seconds: Option<i64>,
-    stands: bool,
+pub struct Item {
+    pub id: i64,
+    pub kind: Kind,
+    pub content: ContentId,
+    pub want: Version,
+    pub want_no: i64,
 }
 
 /// What a row of `file` said before a finding.
@@ -520,7 +364,9 @@ impl Desk<'_> {
     /// that of the file which gave the reason.
     fn add_up(&mut self, item: i64, stamp: Option<&Stamp>) -> rusqlite::Result<()> {
         let item = self.item_row(item)?;
-        let Some(sum) = self.sum(&item)? else { return self.vanish(&item) };
+        let Some(sum) = sum(self.connection, item.id, item.kind)? else {
+            return self.vanish(&item);
+        };
         self.execute(
             "UPDATE item SET source = ?2, seconds = ?3 WHERE id = ?1",
             params![item.id, sum.source, sum.seconds],
@@ -558,193 +404,7 @@ impl Desk<'_> {
             })
     }
 
-    /// What the files of an item add up to; nothing, when none stands for it.
-    fn sum(&self, item: &Item) -> rusqlite::Result<Option<Sum>> {
-        let rows: Vec<FileRow> = self
-            .connection
-            .prepare_cached(&format!(
-                "SELECT id, mtime_ns, ctime_ns, name, made_ms, digest, variants, seconds,
-                        stands_ms IS NOT NULL
-                 FROM file WHERE item = ?1 AND {COUNTS}"
-            ))?
-            .query_map(params![item.id], |row| {
-                Ok(FileRow {
-                    id: row.get(0)?,
-                    mtime_ns: row.get(1)?,
-                    ctime_ns: row.get(2)?,
-                    name: row.get(3)?,
-                    made_ms: row.get(4)?,
-                    digest: row.get(5)?,
-                    variants: summaries::unpack(row.get_ref(6)?.as_blob_or_null()?),
-                    seconds: row.get(7)?,
-                    stands: row.get(8)?,
-                })
-            })?
-            .collect::<Result<_, _>>()?;
-        if !rows.iter().any(|row| row.stands) {
-            return Ok(None);
-        }
-        Ok(match item.kind {
-            Kind::Report => merged(rows).map(|(rows, merged)| {
-                let newest = &rows[merged.fields_from];
-                let taken = merged.variants.into_iter().map(|v| (v.name, v.digest)).collect();
-                Sum { report: Some((newest.digest, taken)), ..sum_of(newest, merged.version) }
-            }),
-            Kind::Audio => rows
-                .iter()
-                .max_by(|a, b| newness(a).cmp(&newness(b)))
-                .map(|newest| sum_of(newest, newest.digest)),
-        })
-    }
-
-    /// Nothing on the disk gives what is wanted: what was not delivered cannot be any more.
-    fn vanish(&mut self, item: &Item) -> rusqlite::Result<()> {
-        let gone = self
-            .connection
-            .prepare_cached(
-                "UPDATE delivery SET state = ?2 WHERE item = ?1 AND state IN (?3, ?4, ?5)",
-            )?
-            .execute(params![
-                item.id,
-                State::Vanished,
-                State::Due,
-                State::WaitsForReport,
-                State::Parked
-            ])?;
-        if gone > 0 {
-            self.recorded.vanished.push(Vanished { kind: item.kind, id: item.content.clone() });
-        }
-        Ok(())
-    }
-
-    /// What had vanished is there again, as it was.
-    fn reappear(&mut self, item: &Item) -> rusqlite::Result<()> {
-        self.connection
-            .prepare_cached(
-                "SELECT target, name FROM delivery JOIN target ON target.id = delivery.target
-                 WHERE item = ?1 AND state = ?2",
-            )?
-            .query_map(params![item.id, State::Vanished], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<Result<Vec<(i64, String)>, _>>()?
-            .into_iter()
-            .try_for_each(|(target, name)| {
-                let state = self.open_state(target, item)?;
-                self.say_wanted(name, item, state);
-                self.execute(
-                    "UPDATE delivery SET state = ?3, due_ms = ?4, failures = 0, strikes = 0
-                     WHERE target = ?1 AND item = ?2",
-                    params![target, item.id, state, self.now_ms],
-                )
-            })
-    }
-
-    /// Tells every target's row of an item that another version is wanted.
-    fn make_due(&mut self, item: &Item, sum: &Sum) -> rusqlite::Result<()> {
-        let targets: Vec<(i64, String)> = self
-            .connection
-            .prepare_cached("SELECT id, name FROM target")?
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<Result<_, _>>()?;
-        for (target, name) in targets {
-            if self.adopt {
-                self.adopt(target, item, sum)?;
-                continue;
-            }
-            let holds = self.holds(target, item, sum)?;
-            let state = if holds { State::Current } else { self.open_state(target, item)? };
-            self.say_wanted(name, item, state);
-            self.connection
-                .prepare_cached(
-                    "INSERT INTO delivery (target, item, state, due_ms) VALUES (?1, ?2, ?3, ?4)
-                     ON CONFLICT (target, item) DO UPDATE SET
-                         state = excluded.state, due_ms = excluded.due_ms, failures = 0,
-                         strikes = 0, error = NULL, known = iif(?5, ?6, known)",
-                )?
-                .execute(params![target, item.id, state, self.now_ms, holds, sum.version])?;
-        }
-        Ok(())
-    }
-
-    fn say_wanted(&mut self, target: String, item: &Item, state: State) {
-        let waits = match state {
-            State::Due => false,
-            State::WaitsForReport => true,
-            State::Current | State::Parked | State::Vanished | State::Dropped => return,
-        };
-        let (kind, id) = (item.kind, item.content.clone());
-        self.recorded.wanted.push(Wanted { target, kind, id, waits });
-    }
-
-    /// Takes a target to hold what is wanted. Its audio lies where the dashboard always puts it
-    /// (contract D), which later sends of the report must say.
-    fn adopt(&self, target: i64, item: &Item, sum: &Sum) -> rusqlite::Result<()> {
-        let (fields, taken, public_url) = match &sum.report {
-            Some((fields, taken)) => (Some(*fields), Some(summaries::pack(taken)), None),
-            None => (None, None, Some(audio_public_url(item.content.as_str()))),
-        };
-        self.connection
-            .prepare_cached(
-                "INSERT INTO delivery (target, item, state, known, fields, taken, public_url)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-                 ON CONFLICT (target, item) DO UPDATE SET
-                     state = excluded.state, known = excluded.known, fields = excluded.fields,
-                     taken = excluded.taken, public_url = excluded.public_url",
-            )?
-            .execute(params![
-                target,
-                item.id,
-                State::Current,
-                sum.version,
-                fields,
-                taken,
-                public_url
-            ])
-            .map(drop)
-    }
-
-    /// Whether a target holds all of this already: exactly this version, or these fields and every
-    /// one of these summaries, since a summary that went away is not one to take back (contract
-    /// B.5).
-    fn holds(&self, target: i64, item: &Item, sum: &Sum) -> rusqlite::Result<bool> {
-        let known = self
-            .connection
-            .prepare_cached(
-                "SELECT iif(known_no IS NULL, NULL, known), fields, taken FROM delivery
-                 WHERE target = ?1 AND item = ?2",
-            )?
-            .query_row(params![target, item.id], |row| {
-                Ok((
-                    row.get::<_, Option<Version>>(0)?,
-                    row.get::<_, Option<Version>>(1)?,
-                    summaries::unpack(row.get_ref(2)?.as_blob_or_null()?),
-                ))
-            })
-            .optional()?;
-        let Some((known, fields, taken)) = known else { return Ok(false) };
-        let nothing_to_send = sum.report.as_ref().is_some_and(|(digest, variants)| {
-            fields == Some(*digest)
-                && variants.iter().all(|(name, digest)| taken.get(name) == Some(digest))
-        });
-        Ok(known == Some(sum.version) || nothing_to_send)
-    }
-
-    /// Due, but for audio whose report the target has not acknowledged.
-    fn open_state(&self, target: i64, item: &Item) -> rusqlite::Result<State> {
-        if item.kind == Kind::Report {
-            return Ok(State::Due);
-        }
-        let acknowledged: bool = self
-            .connection
-            .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM delivery JOIN item ON item.id = delivery.item
-                                WHERE delivery.target = ?1 AND item.kind = ?2
-                                AND item.content = ?3 AND delivery.known IS NOT NULL)",
-            )?
-            .query_row(params![target, Kind::Report, item.content], |row| row.get(0))?;
-        Ok(if acknowledged { State::Due } else { State::WaitsForReport })
-    }
-
-    fn execute(&self, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<()> {
+    pub fn execute(&self, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<()> {
         self.connection.prepare_cached(sql)?.execute(params).map(drop)
     }
 }
@@ -769,33 +429,3 @@ const NONE: Kept<'static> = Kept {
     problem: None,
     cure: ANOTHER_FILE,
 };
-
-fn newness(row: &FileRow) -> (bool, i64, i64, &[u8]) {
-    (row.stands, row.made_ms, row.mtime_ns, &row.name)
-}
-
-fn sum_of(newest: &FileRow, version: Version) -> Sum {
-    Sum {
-        source: newest.id,
-        mtime_ns: newest.mtime_ns,
-        changed_ms: newest.ctime_ns / 1_000_000,
-        version,
-        report: None,
-        seconds: newest.seconds,
-    }
-}
-
-fn merged(rows: Vec<FileRow>) -> Option<(Vec<FileRow>, Merged)> {
-    let facts: Vec<FileFacts> = rows
-        .iter()
-        .map(|row| FileFacts {
-            made_at_ms: row.made_ms,
-            mtime_ns: row.mtime_ns,
-            stands: row.stands,
-            name: row.name.clone(),
-            fields: row.digest,
-            variants: row.variants.clone().into_iter().collect(),
-        })
-        .collect();
-    merge(&facts).map(|merged| (rows, merged))
-}

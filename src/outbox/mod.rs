@@ -11,6 +11,7 @@ mod file;
 mod grave;
 mod history;
 mod inspect;
+pub(crate) mod known;
 pub(crate) mod lane;
 pub(crate) mod level;
 mod listing;
@@ -25,9 +26,11 @@ mod register;
 mod room;
 pub(crate) mod schema;
 mod sql;
+mod sum;
 mod summaries;
 pub(crate) mod tally;
 mod waiting;
+mod wanting;
 mod writer;
 
 #[cfg(test)]
@@ -295,7 +298,7 @@ impl Outbox {
         limit: usize,
     ) -> Result<Vec<(FileRef, Stamp)>, OutboxError> {
         self.writer
-            .read(move |connection| level::stamps(connection, root, after.as_deref(), limit))
+            .read(move |connection| known::stamps(connection, root, after.as_deref(), limit))
             .await
     }
 
@@ -306,7 +309,7 @@ impl Outbox {
     ) -> Result<Vec<(FileRef, Option<Stamp>)>, OutboxError> {
         self.writer
             .read(move |connection| {
-                let stamp = |file| level::stamp(connection, file);
+                let stamp = |file| known::stamp(connection, file);
                 files.iter().map(|file| Ok((file.clone(), stamp(file)?))).collect()
             })
             .await
@@ -314,28 +317,28 @@ impl Outbox {
 
     /// What is recorded to be wrong with a file.
     pub async fn problem(&self, file: FileRef) -> Result<Option<String>, OutboxError> {
-        self.writer.read(move |connection| level::problem(connection, &file)).await
+        self.writer.read(move |connection| known::problem(connection, &file)).await
     }
 
     /// Has the files of a root looked at again that only circumstances kept from being delivered.
     pub async fn lift_obstacles(&self, root: Root) -> Result<usize, OutboxError> {
-        self.writer.write(move |connection| level::lift_obstacles(connection, root)).await
+        self.writer.write(move |connection| known::lift_obstacles(connection, root)).await
     }
 
     /// Has the files of a root looked at again if they were read by other rules than these, and
     /// says how many those are.
     pub async fn read_by(&self, root: Root, rules: String) -> Result<usize, OutboxError> {
-        self.writer.write(move |connection| level::read_by(connection, root, &rules)).await
+        self.writer.write(move |connection| known::read_by(connection, root, &rules)).await
     }
 
     /// Whether a root was never looked through.
     pub async fn is_first_run(&self, root: Root) -> Result<bool, OutboxError> {
-        self.writer.read(move |connection| level::is_first_run(connection, root)).await
+        self.writer.read(move |connection| known::is_first_run(connection, root)).await
     }
 
     /// A root was looked through once.
     pub async fn end_first_run(&self, root: Root) -> Result<(), OutboxError> {
-        self.writer.write(move |connection| level::end_first_run(connection, root)).await
+        self.writer.write(move |connection| known::end_first_run(connection, root)).await
     }
 
     /// Takes in what was found on the disk, and tells what is to be delivered of it, and what can no
@@ -465,7 +468,7 @@ impl Outbox {
 
     /// The files of a root that were deleted at the dashboard, and are to be moved away.
     pub async fn deleted(&self, root: Root) -> Result<Vec<DeletedFile>, OutboxError> {
-        self.writer.read(move |connection| level::deleted(connection, root)).await
+        self.writer.read(move |connection| known::deleted(connection, root)).await
     }
 
     /// Takes what was never acknowledged as delivered; only says what that would be when it is a

@@ -9,7 +9,7 @@ use rusqlite::trace::{TraceEvent, TraceEventCodes};
 use super::model::*;
 use super::orders::{Retry, Scope};
 use super::tests::{Bench, TEXT, audio, gone, report};
-use super::{account, lane, level, orders};
+use super::{account, known, lane, level, orders};
 use crate::file::{FileRef, Root};
 use crate::id::Kind;
 
@@ -98,14 +98,14 @@ fn drain(bench: &mut Bench) {
 /// Whatever the intake asks and tells.
 fn take_in(bench: &mut Bench) {
     for root in Root::ALL {
-        level::stamps(&bench.connection, root, Some(b"id5"), 100).unwrap();
-        level::is_first_run(&bench.connection, root).unwrap();
-        level::end_first_run(&bench.connection, root).unwrap();
-        level::lift_obstacles(&bench.connection, root).unwrap();
+        known::stamps(&bench.connection, root, Some(b"id5"), 100).unwrap();
+        known::is_first_run(&bench.connection, root).unwrap();
+        known::end_first_run(&bench.connection, root).unwrap();
+        known::lift_obstacles(&bench.connection, root).unwrap();
     }
     let file = FileRef::new(Root::Reports, "bad.json");
-    level::stamp(&bench.connection, &file).unwrap();
-    level::problem(&bench.connection, &file).unwrap();
+    known::stamp(&bench.connection, &file).unwrap();
+    known::problem(&bench.connection, &file).unwrap();
     let Found::Report(stamp, _) = report("bad.json", "bad", 1, "f", TEXT).found else {
         unreachable!()
     };
@@ -164,7 +164,7 @@ fn what_is_due_comes_in_its_order_without_sorting() {
     let seen = statements(&mut bench, |bench| {
         lane::due(&bench.connection, target, 10).unwrap();
         lane::probe(&bench.connection, target).unwrap();
-        level::stamps(&bench.connection, Root::Reports, None, 10).unwrap();
+        known::stamps(&bench.connection, Root::Reports, None, 10).unwrap();
         account::ids(&bench.connection, Some(&"id7".parse().unwrap()), 10).unwrap();
     });
     assert_eq!(seen.len(), 4);

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::grave::Burial;
 use super::model::*;
 use super::orders::{Retry, Scope};
-use super::{file, grave, history, lane, level, orders};
+use super::{file, grave, history, known, lane, level, orders};
 use crate::contract::Action;
 use crate::file::{FileRef, Root, Stamp};
 use crate::id::{Kind, Version};
@@ -332,7 +332,7 @@ fn a_file_that_becomes_older_than_one_beside_it_still_stands_before_that() {
 #[test]
 fn what_was_read_by_other_rules_is_to_be_read_again_and_nothing_comes_back_by_that() {
     let mut bench = Bench::new();
-    let read_by = |bench: &Bench, rules| level::read_by(&bench.connection, Root::Reports, rules);
+    let read_by = |bench: &Bench, rules| known::read_by(&bench.connection, Root::Reports, rules);
     assert_eq!(read_by(&bench, "old"), Ok(0));
     let lay_there = report("old.json", "a", 1, "old", TEXT);
     bench.record(&[lay_there.clone(), report("new.json", "a", 5, "new", TEXT)]);
@@ -344,7 +344,7 @@ fn what_was_read_by_other_rules_is_to_be_read_again_and_nothing_comes_back_by_th
     assert_eq!(read_by(&bench, "new"), Ok(0));
     for Finding { file, found } in [&lay_there, &report("b.json", "x", 1, "b", TEXT)] {
         let Found::Report(stamp, _) = found else { unreachable!() };
-        assert_ne!(level::stamp(&bench.connection, file).unwrap(), Some(*stamp));
+        assert_ne!(known::stamp(&bench.connection, file).unwrap(), Some(*stamp));
     }
     // The one is read as something else, and still not a file that somebody put there.
     bench.record(&[

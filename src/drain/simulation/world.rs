@@ -27,7 +27,7 @@ use crate::drain::report::Reporter;
 use crate::file::{FileRef, Root};
 use crate::id::Kind;
 use crate::journal::Journal;
-use crate::outbox::{Due, Finding, Found, Parcel, lane, level, schema, tally};
+use crate::outbox::{Due, Finding, Found, Parcel, known, lane, level, schema, tally};
 
 pub const PARK_AFTER: u32 = 8;
 /// How long a request may take before its sender gives up.
@@ -440,7 +440,7 @@ impl<'h> World<'h> {
         let findings: Vec<Finding> = names
             .iter()
             .filter_map(|name| {
-                let known = level::stamp(&self.outbox, name).expect("a stamp can be read");
+                let known = known::stamp(&self.outbox, name).expect("a stamp can be read");
                 match known {
                     Some(_) if !self.disk.files.contains_key(name) => self.miss(name, until),
                     _ => {
