@@ -41,9 +41,7 @@ fn is_clean(what: &str, text: &[u8]) {
 #[track_caller]
 fn is_clean_json(what: &str, text: &[u8]) {
     let text = std::str::from_utf8(text).unwrap_or_else(|error| panic!("{what}: {error}"));
-    // What JSON itself does not allow; C1 and directions it does, and scripts want them as they are.
-    let is_control = |c: char| c < ' ' && c != '\n';
-    assert!(!text.contains(is_control), "{what}: {text:?}");
+    assert!(!text.contains(|c| c != '\n' && is_bad(c)), "{what}: {text:?}");
     text.lines().for_each(|line| assert!(!line.starts_with("forged"), "{what}: {line:?}"));
 }
 
@@ -151,7 +149,8 @@ fn no_command_and_no_log_line_obeys_what_a_file_or_a_server_says() {
                 is_clean("the log", text.as_bytes());
                 assert!(text.starts_with("20"), "{text:?}");
             } else {
-                is_clean_json("the log", text.as_bytes());
+                // What the driver has parsed stands here as JSON itself spells it.
+                assert!(!text.contains(|c: char| c < ' '), "{text:?}");
             }
         }
         assert!(hostile > 3, "{hostile} lines had something hostile in them");

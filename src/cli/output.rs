@@ -37,12 +37,29 @@ pub fn print_json_line(value: &impl Serialize) -> io::Result<()> {
     write_json(serde_json::to_string(value)?)
 }
 
-/// As it is: what looks like a colour in it belongs to the value.
-fn write_json(mut text: String) -> io::Result<()> {
-    text.push('\n');
+fn write_json(text: String) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
+    writeln!(out, "{}", spelt(&text))?;
     out.flush()
+}
+
+/// JSON in which characters that a terminal obeys, or that nobody sees, are spelt as RFC 8259 allows
+/// for any character in a string: the value is the same. Those below U+0020 are so already.
+fn spelt(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c == '\u{7f}' || (!c.is_ascii() && c.escape_debug().len() > 1) {
+            let units = c
+                .encode_utf16(&mut [0; 2])
+                .iter()
+                .map(|unit| format!("\\u{unit:04x}"))
+                .collect::<String>();
+            text.push_str(&units);
+        } else {
+            text.push(c);
+        }
+    }
+    text
 }
 
 /// Whether a person looks at it.
@@ -65,4 +82,26 @@ pub fn is_closed() -> bool {
     let out = io::stdout();
     let mut fds = [PollFd::new(&out, PollFlags::empty())];
     poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_says_the_same_and_moves_no_terminal() {
+        for value in [
+            "red \u{9b}31m \u{7f}",
+            "\u{202e}txt.exe",
+            "Grüße, 日本 🎉",
+            "\u{e0001}tag",
+            "a\n\"b\"",
+        ] {
+            let json = spelt(&serde_json::to_string_pretty(&[value]).unwrap());
+            assert!(!json.contains(|c: char| c.is_control() && c != '\n'), "{json:?}");
+            assert!(!json.contains(['\u{202e}', '\u{e0001}']), "{json:?}");
+            assert_eq!(serde_json::from_str::<Vec<String>>(&json).unwrap(), [value]);
+        }
+        assert_eq!(spelt("\"Grüße, 日本 🎉\""), "\"Grüße, 日本 🎉\"");
+    }
 }
