@@ -107,7 +107,8 @@ fn source_implied(root: &Map<String, Value>) -> Option<&'static str> {
     PREFIXES.into_iter().find(|name| metadata.get(name).is_some_and(truthy))
 }
 
-fn is_youtube(source: &str) -> bool {
+/// Whether this names YouTube, however it is written.
+pub(super) fn is_youtube(source: &str) -> bool {
     ["yt", "youtube"].iter().any(|name| source.eq_ignore_ascii_case(name))
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{Report, Variant, pick, variant_name, youtube};
+use super::{Report, Variant, identity, pick, variant_name, youtube};
 
 /// What a report becomes. Reading it gives the same record again, with what the shape adds by
 /// itself: a source, and for YouTube the links that follow from the id. `written_at` stands for
@@ -56,7 +56,7 @@ pub fn universal(report: &Report, written_at: Timestamp) -> Value {
 
 fn is_youtube(report: &Report) -> bool {
     let elsewhere =
-        report.fields.content_source.as_deref().is_some_and(|source| source != "youtube");
+        report.fields.content_source.as_deref().is_some_and(|source| !identity::is_youtube(source));
     youtube::is_id(report.id.as_str()) && !elsewhere
 }
 
@@ -65,7 +65,11 @@ fn source_of(report: &Report) -> &str {
     let prefix = report.id.as_str().split_once(':').map(|(prefix, _)| prefix);
     match (&report.fields.content_source, prefix) {
         // No id of YouTube's would be found in it.
-        (Some(source), _) if source != "youtube" || youtube::is_id(report.id.as_str()) => source,
+        (Some(source), _)
+            if !identity::is_youtube(source) || youtube::is_id(report.id.as_str()) =>
+        {
+            source
+        }
         (_, Some(prefix)) => prefix,
         (_, None) if is_youtube(report) => "youtube",
         (_, None) => "other",

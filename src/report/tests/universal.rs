@@ -184,13 +184,15 @@ fn a_legacy_report_has_the_keys_of_the_universal_shape() {
 
 #[test]
 fn a_source_that_contradicts_the_id_is_not_written_where_it_would_hide_the_id() {
-    let root = json!({
-        "content_source": "youtube", "id": "x:aB:3_xY9zQk", "title": "t",
-        "summary": {"summary": "s"}, "analysis": {},
-    });
-    let report = read_as(&root, "slug", IdPolicy::Bare).unwrap();
-    assert_eq!(report.id.as_str(), "3_xY9zQk");
-    let converted = universal(&report, written_at());
-    let again = read_as(&converted, "slug", IdPolicy::Bare).unwrap();
-    assert_eq!(again.id, report.id);
+    for source in ["youtube", "youtuBe", "yt", "YT"] {
+        let root = json!({
+            "content_source": source, "id": "x:aB:3_xY9zQk", "title": "t",
+            "summary": {"summary": "s"}, "analysis": {},
+        });
+        let report = read_as(&root, "slug", IdPolicy::Bare).unwrap();
+        assert_eq!(report.id.as_str(), "3_xY9zQk");
+        let converted = universal(&report, written_at());
+        let again = read_as(&converted, "slug", IdPolicy::Bare).unwrap();
+        assert_eq!(again.id, report.id, "{source}");
+    }
 }
