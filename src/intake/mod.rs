@@ -12,6 +12,7 @@ mod reconcile;
 mod report;
 mod rescan;
 mod rows;
+mod side_by_side;
 mod sight;
 mod status;
 mod survey;

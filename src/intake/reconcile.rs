@@ -1,27 +1,22 @@
 //! Compares a whole root with what is recorded of it, and takes in what differs.
 //!
-//! Both come in the order of their names and are walked side by side, a page at a time: nothing is
-//! read that has not changed, nothing is written when nothing has, and memory holds the names
-//! alone.
+//! Nothing is read that has not changed, nothing is written when nothing has, and memory holds the
+//! names alone.
 
-use std::cmp::Ordering;
 use std::ffi::OsString;
-use std::iter::Peekable;
-use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 use tracing::info;
 
 use super::look::{self, Seen, Trigger};
+use super::side_by_side::{Pair, SideBySide};
 use super::{Counts, Intake, Rescanned};
 use crate::clock;
 use crate::file::{FileRef, Stamp};
 use crate::outbox::{Finding, Found, OutboxError};
 use crate::watch::{Directory, Entry};
 
-/// How many files are compared at a time.
-const PAGE: usize = 1000;
 /// How many that differ are read between two commits.
 const GROUP: usize = 256;
 
@@ -29,15 +24,6 @@ const GROUP: usize = 256;
 const EVENT_LATE_MS: i64 = 2000;
 /// So many of the files that no event told of are looked into more closely.
 const SUSPECTS: usize = 100;
-
-/// A name, and what is recorded of it.
-#[derive(Debug)]
-pub(super) struct Pair {
-    pub(super) name: OsString,
-    pub(super) known: Option<Stamp>,
-    /// It is there, and ours: names are sorted out as they are listed.
-    is_listed: bool,
-}
 
 /// A look through a root, while it goes on.
 struct Scan {
@@ -86,25 +72,10 @@ impl Intake {
         };
         self.vision.looked_through();
         self.say_turn();
-        let mut names = names.into_iter().peekable();
-        let mut after = None;
-        loop {
-            let page = self.outbox.stamps(self.root, after, PAGE).await?;
-            let last = page.len() < PAGE;
-            after = page.last().map(|(file, _)| file.name_bytes().to_vec());
-            let upto = if last { None } else { after.as_deref() };
-            let mut known = page.into_iter().peekable();
-            loop {
-                let pairs = walk(&mut names, &mut known, upto, PAGE);
-                if pairs.is_empty() {
-                    break;
-                }
-                if !self.compare(pairs, &mut scan).await? {
-                    return Ok(None);
-                }
-            }
-            if last {
-                break;
+        let mut beside = SideBySide::new(&self.outbox, self.root, names);
+        while let Some(pairs) = beside.next().await? {
+            if !self.compare(pairs, &mut scan).await? {
+                return Ok(None);
             }
         }
         self.conclude(scan, started).await.map(Some)
@@ -235,36 +206,9 @@ fn should_have_been_told(known: Option<Stamp>, now: Stamp, now_ms: i64) -> bool 
     is_ours && now_ms - now.changed_ms() > EVENT_LATE_MS
 }
 
-/// The next pairs of a name and what is recorded of it, in order: names that are listed, recorded,
-/// or both, as far as `upto`.
-pub(super) fn walk(
-    names: &mut Peekable<impl Iterator<Item = OsString>>,
-    known: &mut Peekable<impl Iterator<Item = (FileRef, Stamp)>>,
-    upto: Option<&[u8]>,
-    limit: usize,
-) -> Vec<Pair> {
-    let mut pairs = Vec::new();
-    while pairs.len() < limit {
-        let name = names.peek().filter(|name| upto.is_none_or(|upto| name.as_bytes() <= upto));
-        let order = match (name, known.peek()) {
-            (None, None) => break,
-            (Some(name), Some((file, _))) => name.cmp(&file.name),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-        };
-        let listed = if order.is_le() { names.next() } else { None };
-        let (recorded, known) = if order.is_ge() { known.next() } else { None }.unzip();
-        let is_listed = listed.is_some();
-        let name = listed.or(recorded.map(|file| file.name));
-        pairs.extend(name.map(|name| Pair { name, known, is_listed }));
-    }
-    pairs
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::file::Root;
 
     #[test]
     fn an_event_is_owed_for_what_happened_to_the_name_a_while_ago() {
@@ -284,47 +228,6 @@ mod tests {
             (known, Stamp { inode: 2, ..stamp(1, 1, 50_000) }, true),
         ] {
             assert_eq!(should_have_been_told(known, now, 100_000), owed, "{known:?} {now:?}");
-        }
-    }
-
-    #[test]
-    fn names_and_records_are_walked_side_by_side() {
-        let stamp = Stamp { size: 0, mtime_ns: 0, ctime_ns: 0, inode: 0 };
-        for (listed, recorded, upto, expected) in [
-            ("", "", None, ""),
-            ("abc", "", None, "a b c"),
-            ("", "abc", None, "a- b- c-"),
-            ("abc", "abc", None, "a+ b+ c+"),
-            ("ace", "bcd", None, "a b- c+ d- e"),
-            // What lies beyond the page is for the next one.
-            ("abz", "b", Some("b"), "a b+"),
-        ] {
-            let mut names = listed.chars().map(|c| OsString::from(c.to_string())).peekable();
-            let mut known = recorded
-                .chars()
-                .map(|c| (FileRef::new(Root::Reports, c.to_string()), stamp))
-                .peekable();
-            let mut all = Vec::new();
-            loop {
-                let pairs = walk(&mut names, &mut known, upto.map(str::as_bytes), 2);
-                if pairs.is_empty() {
-                    break;
-                }
-                assert!(pairs.len() <= 2);
-                all.extend(pairs);
-            }
-            let shown: Vec<_> = all
-                .iter()
-                .map(|Pair { name, known, is_listed }| {
-                    let mark = match (known, is_listed) {
-                        (None, _) => "",
-                        (Some(_), true) => "+",
-                        (Some(_), false) => "-",
-                    };
-                    format!("{}{mark}", name.to_str().unwrap())
-                })
-                .collect();
-            assert_eq!(shown.join(" "), expected, "{listed} {recorded}");
         }
     }
 }

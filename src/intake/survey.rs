@@ -6,17 +6,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::reconcile::walk;
 use super::rescan::{NotLooked, Rescanned};
+use super::side_by_side::SideBySide;
 use super::{look, rows};
 use crate::config::Config;
 use crate::content_db::ContentDb;
 use crate::file::{FileRef, Root, Stamp};
 use crate::outbox::{Finding, Found, Outbox, OutboxError};
 use crate::watch::{Directory, Entry, Questions};
-
-/// How many files are compared at a time.
-const PAGE: usize = 1000;
 
 /// What a survey goes by.
 pub struct Surveyor<'a> {
@@ -54,37 +51,24 @@ impl Surveyor<'_> {
             Ok((Arc::new(directory), names))
         });
         let (directory, names) = listing.await.map_err(|error| self.unseen(root, &error))?;
-        let mut names = names.into_iter().peekable();
-        let (mut found, mut after) = (Rescanned::default(), None);
-        loop {
-            let page = self.outbox.stamps(root, after, PAGE).await.map_err(of_outbox)?;
-            let is_last = page.len() < PAGE;
-            after = page.last().map(|(file, _)| file.name_bytes().to_vec());
-            let upto = if is_last { None } else { after.as_deref() };
-            let mut known = page.into_iter().peekable();
-            loop {
-                let pairs = walk(&mut names, &mut known, upto, PAGE);
-                if pairs.is_empty() {
-                    break;
-                }
-                let directory = Arc::clone(&directory);
-                let looking = self.questions.ask(root, None, move |pulse| {
-                    let files =
-                        pairs.into_iter().map(|pair| (FileRef::new(root, pair.name), pair.known));
-                    Ok(look::see(&directory, files, pulse).0)
-                });
-                for seen in looking.await.map_err(|error| self.unseen(root, &error))? {
-                    let now = match seen.entry {
-                        Some(Entry::File(stamp) | Entry::Other(_, stamp)) => Some(stamp),
-                        None => None,
-                    };
-                    self.count(&mut found, seen.known, now);
-                }
-            }
-            if is_last {
-                return Ok(found);
+        let mut found = Rescanned::default();
+        let mut beside = SideBySide::new(self.outbox, root, names);
+        while let Some(pairs) = beside.next().await.map_err(of_outbox)? {
+            let directory = Arc::clone(&directory);
+            let looking = self.questions.ask(root, None, move |pulse| {
+                let files =
+                    pairs.into_iter().map(|pair| (FileRef::new(root, pair.name), pair.known));
+                Ok(look::see(&directory, files, pulse).0)
+            });
+            for seen in looking.await.map_err(|error| self.unseen(root, &error))? {
+                let now = match seen.entry {
+                    Some(Entry::File(stamp) | Entry::Other(_, stamp)) => Some(stamp),
+                    None => None,
+                };
+                self.count(&mut found, seen.known, now);
             }
         }
+        Ok(found)
     }
 
     async fn rows(&self) -> Result<Rescanned, NotLooked> {
