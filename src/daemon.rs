@@ -31,7 +31,7 @@ use crate::outbox::{self, Outbox, OutboxError};
 use crate::systemd;
 use crate::target::{Target, Throttle};
 use crate::verify::{self, Verifier};
-use crate::watch::{Questions, SourceHints};
+use crate::watch::{JustRead, Questions, SourceHints};
 use liveness::{Liveness, Steps, Watcher};
 
 /// How long the line for the service manager may keep everything else waiting.
@@ -79,7 +79,7 @@ pub async fn run(
     let (targets, targeted) = watch::channel(build_targets(&config, &throttle)?);
     let (settings, setting) = watch::channel(Arc::new(config));
     let journal = Journal::new(clock::now_ms());
-    let hints = SourceHints::default();
+    let (hints, just_read) = (SourceHints::default(), JustRead::default());
     let questions = Questions::default();
     let stop = CancellationToken::new();
     let mut tasks: JoinSet<Result<(), OutboxError>> = JoinSet::new();
@@ -100,6 +100,7 @@ pub async fn run(
             settings: setting.clone(),
             hints: hints.clone(),
             questions: questions.clone(),
+            just_read: just_read.clone(),
         };
         let intake = Intake::new(root, tools, requests, status);
         roots.push(seen);
@@ -118,6 +119,7 @@ pub async fn run(
         settings: setting.clone(),
         hints: hints.of(Root::Rows).clone(),
         questions: questions.clone(),
+        just_read: just_read.clone(),
     };
     let row_intake = RowIntake::new(tools, requests, rows_status);
     tasks.spawn(row_intake.run(roots.clone(), stop.clone()));
@@ -196,6 +198,7 @@ pub async fn run(
         settings: setting,
         hints: hints.clone(),
         questions,
+        just_read,
         statuses,
     };
     tasks.spawn(delivering.run(stop.clone()));

@@ -25,7 +25,7 @@ use crate::intake::read_once;
 use crate::journal::Journal;
 use crate::outbox::{self, ItemRecord, Outbox, OutboxError, Retry, Scope};
 use crate::target::Throttle;
-use crate::watch::{Questions, SourceHints};
+use crate::watch::{JustRead, Questions, SourceHints};
 
 /// A look at the lanes is due this often, since not all that they do is a change of the outbox.
 const TICK: Duration = Duration::from_millis(200);
@@ -93,6 +93,7 @@ async fn deliver(
         settings,
         hints: SourceHints::default(),
         questions: Questions::default(),
+        just_read: JustRead::default(),
         statuses,
     };
     let running = tokio::spawn(running.run(stop.clone()));

@@ -15,7 +15,7 @@ use crate::id::{ContentId, TargetName};
 use crate::journal::Journal;
 use crate::outbox::{Outbox, OutboxError};
 use crate::target::Target;
-use crate::watch::{Questions, SourceHints};
+use crate::watch::{JustRead, Questions, SourceHints};
 
 /// Every target that is sent to, in the order of their names.
 pub type Targets = Arc<[Target]>;
@@ -34,6 +34,7 @@ pub struct Lanes {
     /// Where to say that a report, an audio file, or a row is not what it was.
     pub hints: SourceHints,
     pub questions: Questions,
+    pub just_read: JustRead,
     /// Where to say how things are.
     pub statuses: watch::Sender<LaneStatuses>,
 }
@@ -111,6 +112,7 @@ impl Lanes {
             settings,
             hints: self.hints.clone(),
             questions: self.questions.clone(),
+            just_read: self.just_read.clone(),
             status,
         };
         let told = stop.clone();

@@ -34,7 +34,7 @@ use crate::id::{ContentId, Kind, TargetName};
 use crate::journal::Journal;
 use crate::outbox::{Due, Outbox, OutboxError, Parcel};
 use crate::target::Target;
-use crate::watch::{Questions, SourceHints};
+use crate::watch::{JustRead, Questions, SourceHints};
 use attempt::Attempt;
 use dispatcher::Rules;
 pub use lanes::{LaneStatuses, Lanes, Targets, add_target};
@@ -70,6 +70,7 @@ struct Lane {
     /// Where to say that a report, an audio file, or a row is not what it was.
     hints: SourceHints,
     questions: Questions,
+    just_read: JustRead,
     /// Where to say how things are.
     status: watch::Sender<LaneStatus>,
 }
@@ -187,6 +188,7 @@ impl Lane {
                 }
                 Order::Pack(parcels) if target.name() == TargetName::Dashboard => {
                     let config = self.settings.borrow().clone();
+                    let parcels = flights.packing.at_hand(parcels, &config, &self.just_read);
                     flights.packing.begin(parcels, config, self.questions.clone());
                 }
                 // A row depends on what the target has.

@@ -1,6 +1,7 @@
 //! Reports that are packed before it is their turn, several in one thread: to wake one for each takes
 //! about as long as to pack it.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +12,7 @@ use super::second_look;
 use crate::config::Config;
 use crate::file::FileRef;
 use crate::outbox::Parcel;
-use crate::watch::Questions;
+use crate::watch::{JustRead, Questions};
 
 /// What becomes of a report that is being packed. Closed, when nobody will pack it.
 pub type Awaited = oneshot::Receiver<Result<Packed, Unpacked>>;
@@ -21,10 +22,40 @@ pub type Awaited = oneshot::Receiver<Result<Packed, Unpacked>>;
 pub struct Packing(HashMap<i64, (Arc<Parcel>, Awaited)>);
 
 impl Packing {
+    /// Packs those that were read a moment ago, and gives the others.
+    pub fn at_hand(
+        &mut self,
+        parcels: Vec<Arc<Parcel>>,
+        config: &Config,
+        just_read: &JustRead,
+    ) -> Vec<Arc<Parcel>> {
+        let mut others = Vec::new();
+        for parcel in parcels {
+            let source = &parcel.source;
+            // Summaries may come from other files, which would have to be read.
+            let is_alone = parcel.variants.iter().all(|variant| variant.from == *source);
+            let read = is_alone.then(|| just_read.take(&source.file, &source.stamp)).flatten();
+            let Some(read) = read else {
+                others.push(parcel);
+                continue;
+            };
+            let (reply, awaited) = oneshot::channel();
+            let (read, with_texts) = (Cell::new(Some(read)), is_chosen(&parcel, config));
+            let gone = || Unpacked::Changed(source.file.clone());
+            let packed = pack(&parcel, 0, with_texts, |_| read.take().ok_or_else(gone));
+            let _is_kept_here = reply.send(packed);
+            self.0.insert(parcel.item, (parcel, awaited));
+        }
+        others
+    }
+
     /// Begins to pack reports for the dashboard's endpoint, in this order.
     pub fn begin(&mut self, parcels: Vec<Arc<Parcel>>, config: Arc<Config>, questions: Questions) {
         // What nobody else knows of any more is not taken any more.
         self.0.retain(|_, (parcel, _)| Arc::strong_count(parcel) > 1);
+        if parcels.is_empty() {
+            return;
+        }
         let files: Arc<[FileRef]> =
             parcels.iter().map(|parcel| parcel.source.file.clone()).collect();
         let mut jobs = Vec::new();
@@ -39,7 +70,7 @@ impl Packing {
                 let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
                 let (jobs, shelf) = &mut *desk;
                 let Some((parcel, reply)) = jobs.next() else { return };
-                let with_texts = second_look::is_chosen(config.verify.mode, parcel.want);
+                let with_texts = is_chosen(&parcel, &config);
                 let packed = pack(&parcel, 0, with_texts, |of| shelf.read(of, &config, pulse));
                 let _not_wanted_any_more = reply.send(packed);
             };
@@ -53,4 +84,8 @@ impl Packing {
         let (_, awaited) = self.0.remove(&parcel.item).filter(|(of, _)| Arc::ptr_eq(of, parcel))?;
         Some(awaited)
     }
+}
+
+fn is_chosen(parcel: &Parcel, config: &Config) -> bool {
+    second_look::is_chosen(config.verify.mode, parcel.want)
 }

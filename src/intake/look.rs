@@ -14,7 +14,7 @@ use crate::config::Ignore;
 use crate::file::{FileRef, Root, Stamp};
 use crate::outbox::{Found, Pairs};
 use crate::report::{AudioName, IdPolicy, READING, audio_name, ignored_report_name};
-use crate::watch::{A_LINK, Directory, Entry, Pulse, Settling};
+use crate::watch::{A_LINK, Directory, Entry, JustRead, Pulse, Settling};
 
 /// What the configuration says about taking in.
 #[derive(Clone, Debug)]
@@ -31,6 +31,7 @@ pub struct Rules {
     /// Events tell of every change.
     pub events: bool,
     pub pairs: Pairs,
+    pub just_read: JustRead,
 }
 
 impl Rules {
@@ -73,6 +74,8 @@ pub struct Seen {
     pub file: FileRef,
     pub known: Option<Stamp>,
     pub entry: Option<Entry>,
+    /// What is in it, where it was read at once.
+    pub read: Option<Outcome>,
 }
 
 /// What a look decided.
@@ -126,7 +129,7 @@ pub fn see(
     for (file, known) in files {
         pulse.beat();
         match directory.look(&file.name) {
-            Ok(entry) => seen.push(Seen { file, known, entry }),
+            Ok(entry) => seen.push(Seen { file, known, entry, read: None }),
             Err(error) => unseen.push((file, error)),
         }
     }
@@ -273,6 +276,7 @@ mod tests {
             adopting: false,
             events: false,
             pairs: Pairs::default(),
+            just_read: JustRead::default(),
         }
     }
 
@@ -320,13 +324,17 @@ mod tests {
             (Root::Exports, None, file(recent), Order, "ready"),
             (Root::Exports, Some(recent), file(recent), Order, "nothing"),
         ] {
-            let seen = Seen { file: FileRef::new(root, "x"), known, entry };
+            let seen = Seen { file: FileRef::new(root, "x"), known, entry, read: None };
             let mut settling = Settling::default();
             let looked = decide(&seen, trigger, &rules(root), &mut settling, Instant::now());
             assert_eq!(word(&looked), expected, "{seen:?} {trigger:?}");
         }
-        let seen =
-            Seen { file: FileRef::new(Root::Reports, "x"), known: None, entry: file(just_now) };
+        let seen = Seen {
+            file: FileRef::new(Root::Reports, "x"),
+            known: None,
+            entry: file(just_now),
+            read: None,
+        };
         let rules = Rules { events: true, ..rules(Root::Reports) };
         for trigger in [Event, Scan] {
             let looked = decide(&seen, trigger, &rules, &mut Settling::default(), Instant::now());

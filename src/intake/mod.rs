@@ -33,7 +33,7 @@ use crate::config::{Config, FirstRun, RootPath};
 use crate::file::Root;
 use crate::journal::Journal;
 use crate::outbox::{Outbox, OutboxError};
-use crate::watch::{Deletions, Eye, Hints, Mounts, Questions, Settling, Touch, Vision};
+use crate::watch::{Deletions, Eye, Hints, JustRead, Mounts, Questions, Settling, Touch, Vision};
 pub use inspect::{Inspection, inspect};
 use look::{Rules, Trigger};
 pub use once::read_once;
@@ -66,6 +66,7 @@ pub struct Intake {
     eye: Eye,
     mounts: Mounts,
     questions: Questions,
+    just_read: JustRead,
     settling: Settling,
     /// Files that are tried again later, since when, and why: they can be neither looked at nor
     /// read.
@@ -117,6 +118,7 @@ pub struct Tools {
     pub settings: watch::Receiver<Arc<Config>>,
     pub hints: Hints,
     pub questions: Questions,
+    pub just_read: JustRead,
 }
 
 impl Intake {
@@ -126,7 +128,7 @@ impl Intake {
         requests: Requests,
         status: watch::Sender<RootStatus>,
     ) -> Self {
-        let Tools { outbox, journal, settings, hints, questions } = tools;
+        let Tools { outbox, journal, settings, hints, questions, just_read } = tools;
         let path = settings.borrow().watch.path(root).to_owned();
         let vision = Vision::new(settings.borrow().watch.mode);
         let eye = Eye::new(&path, hints.clone());
@@ -144,6 +146,7 @@ impl Intake {
             eye,
             mounts: Mounts::watch(),
             questions,
+            just_read,
             settling,
             troubles: HashMap::new(),
             recent: Recent::default(),
@@ -346,7 +349,11 @@ impl Intake {
         let (mut done, mut doubted) = (Vec::new(), Vec::new());
         let ignore = self.settings.borrow().watch.ignore.clone();
         if !names.is_empty() {
-            self.status.send_modify(|status| status.last_event = Some(clock::now()));
+            // No reason to think anything over.
+            self.status.send_if_modified(|status| {
+                status.last_event = Some(clock::now());
+                false
+            });
         }
         for (name, touch) in names {
             if !look::is_ours(self.root, &name, &ignore, self.outbox.pairs()) {
@@ -378,6 +385,7 @@ impl Intake {
             adopting: self.adopting,
             events: self.vision.reason().is_none(),
             pairs: self.outbox.pairs().clone(),
+            just_read: self.just_read.clone(),
         }
     }
 }

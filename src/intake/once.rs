@@ -6,7 +6,7 @@ use super::look::{self, Outcome, Rules};
 use crate::config::Config;
 use crate::file::FileRef;
 use crate::outbox::{Finding, Found, Pairs};
-use crate::watch::{Directory, Pulse};
+use crate::watch::{Directory, JustRead, Pulse};
 
 /// Reads a file as an intake would. Blocking.
 ///
@@ -25,6 +25,7 @@ pub fn read_once(file: &FileRef, config: &Arc<Config>, pairs: &Pairs) -> Result<
         adopting: false,
         events: true,
         pairs: pairs.clone(),
+        just_read: JustRead::default(),
     };
     let failed = |why: String| format!("{file}: {why}");
     let directory = Directory::open(config.watch.path(file.root))

@@ -9,13 +9,13 @@ use crate::report::{self, Problem, Report, Source};
 use crate::watch::{OpenedFile, Pulse};
 
 /// What the outbox keeps of a report with this stamp.
-pub fn facts(report: Report, stamp: &Stamp) -> ReportFacts {
+pub fn facts(report: &Report, stamp: &Stamp) -> ReportFacts {
     ReportFacts {
         made_ms: report.made_at.map_or(stamp.mtime_ns / 1_000_000, |at| at.as_millisecond()),
         fields: report.fields.digest(),
         variants: report.variants.iter().map(|v| (v.name.clone(), v.digest())).collect(),
-        id: report.id,
-        remarks: report.remarks,
+        id: report.id.clone(),
+        remarks: report.remarks.clone(),
     }
 }
 
@@ -36,7 +36,11 @@ pub fn read(opened: &OpenedFile, file: &FileRef, rules: &Rules, pulse: &Pulse) -
     let stem = file.stem();
     let source = Source { file_stem: &stem, zone: &rules.timezone, ids: rules.ids };
     match report::read(bytes, &source) {
-        Ok(report) => Outcome::Found(Found::Report(stamp, facts(report, &stamp))),
+        Ok(report) => {
+            let found = Found::Report(stamp, facts(&report, &stamp));
+            rules.just_read.put(file, stamp, report);
+            Outcome::Found(found)
+        }
         Err(problem) => {
             let text = format!("{problem}. {}", problem.hint());
             if problem.may_be_unfinished() {

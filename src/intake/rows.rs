@@ -426,7 +426,7 @@ fn finding(row: ContentRow, known: Option<Stamp>) -> Finding {
     let stamp = row.stamp(known, clock::now());
     let file = FileRef::from_bytes(Root::Rows, &row.key);
     let found = match row.report {
-        Ok(report) => Found::Report(stamp, report::facts(report, &stamp)),
+        Ok(report) => Found::Report(stamp, report::facts(&report, &stamp)),
         Err(problem) => Found::Problem(stamp, format!("{problem}. {}", problem.hint())),
     };
     Finding { file, found }

@@ -14,7 +14,7 @@ use super::Intake;
 use super::announce;
 use super::look::{self, Looked, Rules, Seen, Trigger};
 use crate::clock;
-use crate::file::FileRef;
+use crate::file::{FileRef, Root};
 use crate::outbox::{Finding, Found, OutboxError};
 use crate::watch::{Directory, Entry, Pulse};
 
@@ -40,11 +40,28 @@ impl Intake {
             let files: Vec<_> =
                 group.into_iter().map(|name| FileRef::new(self.root, name)).collect();
             let (path, looked_at) = (self.path.clone(), files.clone());
-            let look = self.questions.ask(self.root, None, move |pulse| {
+            // One that was just written is read in the same go: its way to the target is that much
+            // shorter.
+            let alone = match &files[..] {
+                [file] if trigger == Trigger::Event && self.root == Root::Reports => {
+                    Some(file.clone())
+                }
+                _ => None,
+            };
+            let rules = alone.as_ref().map(|_| self.rules());
+            let name = alone.as_ref().map(|file| file.name.as_os_str());
+            let look = self.questions.ask(self.root, name, move |pulse| {
                 let directory = Directory::open(&path)?;
                 let with_nothing = looked_at.into_iter().map(|file| (file, None));
-                let seen = look::see(&directory, with_nothing, pulse);
-                Ok((Arc::new(directory), seen))
+                let (mut seen, unseen) = look::see(&directory, with_nothing, pulse);
+                if let Some(rules) = rules {
+                    let files =
+                        seen.iter_mut().filter(|seen| matches!(seen.entry, Some(Entry::File(_))));
+                    files.for_each(|seen| {
+                        seen.read = Some(look::read(&directory, &seen.file, &rules, pulse));
+                    });
+                }
+                Ok((Arc::new(directory), (seen, unseen)))
             });
             // Asked side by side: what others change meanwhile, as the trash and an operator do, costs
             // one more look.
@@ -52,6 +69,12 @@ impl Intake {
             let mut known: HashMap<_, _> = known?.into_iter().collect();
             let (directory, (mut seen, unseen)) = match look {
                 Ok(looked) => looked,
+                Err(error) if error.kind() == io::ErrorKind::TimedOut && alone.is_some() => {
+                    // The root may be at fault: it is looked at.
+                    self.check_root().await;
+                    alone.iter().for_each(|file| self.trouble(file, &error));
+                    return Ok(());
+                }
                 Err(error) => {
                     self.lose_sight(&error);
                     return Ok(());
@@ -75,7 +98,7 @@ impl Intake {
     ) -> Result<usize, OutboxError> {
         let rules = Arc::new(self.rules());
         let mut findings = Vec::new();
-        let mut ready = Vec::new();
+        let (mut ready, mut read) = (Vec::new(), Vec::new());
         let (mut fresh, mut again) = (HashSet::new(), HashSet::new());
         for seen in seen {
             if seen.known.is_none() {
@@ -91,10 +114,14 @@ impl Intake {
                     self.deletions.heard_of(seen.file.name, now, now);
                 }
                 Looked::Found(found) => findings.push(Finding { file: seen.file, found }),
-                Looked::Ready => ready.push(seen.file),
+                Looked::Ready => match seen.read {
+                    Some(outcome) => read.push((seen.file, outcome)),
+                    None => ready.push(seen.file),
+                },
             }
         }
-        for (file, outcome) in self.read(&directory, ready, &rules).await {
+        read.extend(self.read(&directory, ready, &rules).await);
+        for (file, outcome) in read {
             let Some(found) = self.weigh(&file, outcome) else { continue };
             let is_news = self.recent.is_news(&file.name, &found, Instant::now());
             // What is in doubt is what was recorded, not what was found.
