@@ -58,7 +58,7 @@ impl Postgres {
         let open = || async {
             schema::open(&self.pool, self.migrate).await?;
             if self.migrate {
-                tokio::spawn(words::index(self.config.clone(), self.tls.clone()));
+                tokio::spawn(words::keep(self.config.clone(), self.tls.clone()));
             }
             Ok(())
         };

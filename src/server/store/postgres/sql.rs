@@ -4,6 +4,8 @@
 //! dashboard's may have `varchar` or `bigint` where ours has `text` or `integer`. Times are
 //! `timestamptz`, JSON columns are `jsonb`.
 
+use jiff::Timestamp;
+
 /// Whether the tables answer.
 pub(super) const ANY: &str = "SELECT count(*) FROM (SELECT 1 FROM content LIMIT 1) AS one";
 
@@ -145,11 +147,38 @@ pub(super) const DELETE_AUDIO: &str = "DELETE FROM ytv2_ingest_audio WHERE video
 pub(super) const ALONE_AT_WORDS: &str =
     "SELECT pg_try_advisory_lock(1498699340, hashtext(current_schema()))";
 
-/// Whether the index of words is whole; nothing where there is none.
-pub(super) const WORDS_STATE: &str =
-    "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('ytv2_ingest_words')";
+/// The indexes of words, that of the last moment first but for [`WORDS_SINCE`].
+pub(super) const WORDS: &str = "
+    SELECT relname::text AS name, indisvalid AS whole
+      FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+     WHERE indrelid = to_regclass('content_summaries') AND starts_with(relname, 'ytv2_ingest_words')
+     ORDER BY relname COLLATE \"C\" DESC";
 
-pub(super) const DROP_WORDS: &str = "DROP INDEX CONCURRENTLY ytv2_ingest_words";
+/// Up to when an index of this name has the texts; none if it has them all, as it was made once.
+pub(super) fn words_moment(name: &str) -> Option<Timestamp> {
+    let micros = name.strip_prefix("ytv2_ingest_words_")?.parse().ok()?;
+    Timestamp::from_microsecond(micros).ok()
+}
+
+/// The summaries that have come since a moment, the others being those of which this is not true.
+pub(super) fn since(moment: Timestamp) -> String {
+    format!("created_at > timestamptz '{moment}'")
+}
+
+/// How many latest texts there are, how many have come since a moment, and when the last one came.
+pub(super) fn count_words(moment: Option<Timestamp>) -> String {
+    let since = moment.map_or("true".into(), since);
+    format!(
+        "SELECT count(*) AS texts, count(*) FILTER (WHERE {since}) AS since,
+                coalesce(least(max(created_at), now()), now()) AS last
+           FROM content_summaries WHERE is_latest"
+    )
+}
+
+/// `name`: one of ours, so that it needs no quotes.
+pub(super) fn drop_words(name: &str) -> String {
+    format!("DROP INDEX CONCURRENTLY {name}")
+}
 
 /// PostgreSQL's own, and trusted: whoever may create in the database may have it.
 pub(super) const TRIGRAMS: &str = "CREATE EXTENSION IF NOT EXISTS pg_trgm";
@@ -158,12 +187,20 @@ pub(super) const TRIGRAMS_SCHEMA: &str =
     "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'pg_trgm'";
 
 /// `schema`: as SQL has it, quoted if need be.
-pub(super) fn make_words(schema: &str) -> String {
+pub(super) fn make_words(moment: Timestamp, schema: &str) -> String {
     format!(
-        "CREATE INDEX CONCURRENTLY ytv2_ingest_words ON content_summaries
-          USING gin (text {schema}.gin_trgm_ops) WHERE is_latest"
+        "CREATE INDEX CONCURRENTLY ytv2_ingest_words_{} ON content_summaries
+          USING gin (text {schema}.gin_trgm_ops) WHERE is_latest AND ({}) IS NOT TRUE",
+        moment.as_microsecond(),
+        since(moment),
     )
 }
+
+/// What the texts since a moment are found by, at hardly any price.
+pub(super) const WORDS_SINCE: &str = "ytv2_ingest_words_since";
+
+pub(super) const MAKE_WORDS_SINCE: &str = "
+    CREATE INDEX CONCURRENTLY ytv2_ingest_words_since ON content_summaries USING brin (created_at)";
 
 /// Where servers on these tables hear each other: in a database there may be more such tables, in
 /// another schema.
