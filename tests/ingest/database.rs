@@ -120,43 +120,56 @@ fn until_it_gives(database: &Database, sql: &str, expected: &str) {
 }
 
 /// Whether the index of words is whole.
-const WORDS: &str = "SELECT coalesce(bool_and(indisvalid)::text, 'absent') FROM pg_index
-                      WHERE indexrelid = to_regclass('ytv2_ingest_words')";
+const WORDS: &str = "SELECT coalesce(bool_and(indisvalid)::text, 'absent')
+                       FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+                      WHERE relname LIKE 'ytv2_ingest_words%' AND relname NOT LIKE '%_since'";
+
+/// Adds so many records with the word `needle`, each with a number, whose texts came just now.
+fn add_needles(database: &Database, numbers: std::ops::RangeInclusive<u32>) {
+    database.query(&format!(
+        "INSERT INTO content (video_id, title, indexed_at)
+         SELECT 'id' || n, 'Title ' || n, now() FROM generate_series({0}, {1}) AS n;
+         INSERT INTO content_summaries (video_id, variant, revision, text, html, created_at)
+         SELECT 'id' || n, 'audio', 0, repeat(md5(n::text), 20) || ' needle' || n, 'h', now()
+           FROM generate_series({0}, {1}) AS n",
+        numbers.start(),
+        numbers.end(),
+    ));
+    // As autovacuum does by and by.
+    database.query("VACUUM ANALYZE");
+}
+
+#[track_caller]
+fn finds_needle(server: &Server, n: u32) {
+    let found = server.get(&format!("/api/reports?q=NEEDLE{n}+title")).expect(200);
+    assert_eq!(found["total_count"], 1, "{found}");
+    assert_eq!(found["reports"][0]["video_id"], format!("id{n}"));
+}
 
 #[test]
 fn a_search_looks_words_up_in_an_index_and_reads_few_texts() {
     let Some(database) = Database::fresh() else { return };
     database.query(DASHBOARD);
+    add_needles(&database, 1..=3000);
     let home = Home::at(&database.url());
     let server = Server::start(&home);
     until_it_gives(&database, WORDS, "true");
     // A server that was cut off while making it leaves it broken, and the next one mends it.
     drop(server);
     database.query(
-        "UPDATE pg_index SET indisvalid = false
-          WHERE indexrelid = to_regclass('ytv2_ingest_words')",
+        "UPDATE pg_index SET indisvalid = false FROM pg_class
+          WHERE pg_class.oid = indexrelid AND relname LIKE 'ytv2_ingest_words%'",
     );
     assert_eq!(database.query(WORDS), [["false"]]);
     let server = Server::start(&home);
     until_it_gives(&database, WORDS, "true");
 
-    database.query(
-        "INSERT INTO content (video_id, title, indexed_at)
-         SELECT 'id' || n, 'Title ' || n, now() FROM generate_series(1, 3000) AS n;
-         INSERT INTO content_summaries (video_id, variant, revision, text, html)
-         SELECT 'id' || n, 'audio', 0, repeat(md5(n::text), 20) || ' needle' || n, 'h'
-           FROM generate_series(1, 3000) AS n",
-    );
-    // As autovacuum does by and by.
-    database.query("VACUUM ANALYZE");
     let read = "SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_user_indexes
-                 WHERE indexrelname = 'ytv2_ingest_words'";
+                 WHERE indexrelname LIKE 'ytv2_ingest_words%' AND indexrelname NOT LIKE '%_since'";
     let before: u64 = database.query(read)[0][0].parse().unwrap();
     // More often than any plan is made for the very words that are looked for.
     for n in 2000..2020 {
-        let found = server.get(&format!("/api/reports?q=NEEDLE{n}+title")).expect(200);
-        assert_eq!(found["total_count"], 1, "{found}");
-        assert_eq!(found["reports"][0]["video_id"], format!("id{n}"));
+        finds_needle(&server, n);
     }
     // One for the count, and one for the page.
     until_it_gives(&database, &format!("SELECT ({read}) >= {}", before + 40), "t");
@@ -165,9 +178,50 @@ fn a_search_looks_words_up_in_an_index_and_reads_few_texts() {
 }
 
 #[test]
+fn texts_that_come_after_the_index_was_made_are_found_too_and_when_many_get_another() {
+    let Some(database) = Database::fresh() else { return };
+    database.query(DASHBOARD);
+    // As it was made once, for whatever comes.
+    database.query(
+        "CREATE EXTENSION pg_trgm;
+         CREATE INDEX ytv2_ingest_words ON content_summaries
+          USING gin (text gin_trgm_ops) WHERE is_latest",
+    );
+    add_needles(&database, 1..=1100);
+    let names = "SELECT string_agg(indexrelname, ' ') FROM pg_stat_user_indexes
+                  WHERE indexrelname LIKE 'ytv2_ingest_words%' AND indexrelname NOT LIKE '%_since'";
+    let of_a_moment = format!("SELECT ({names}) ~ '^ytv2_ingest_words_[0-9]+$'");
+    let home = Home::at(&database.url());
+    let server = Server::start(&home);
+    until_it_gives(&database, &of_a_moment, "t");
+
+    let first = database.query(names)[0][0].clone();
+    let late = |text: &str| {
+        let mut report = payload("id5000", text);
+        report["title"] = "Title".into();
+        server.report(&report).expect(200);
+    };
+    late("one text with needle5000");
+    finds_needle(&server, 5000);
+    finds_needle(&server, 777);
+    late("another");
+    assert_eq!(server.get("/api/reports?q=needle5000").expect(200)["total_count"], 0);
+    assert_eq!(database.query(names), [[first.as_str()]]);
+
+    add_needles(&database, 1101..=2200);
+    finds_needle(&server, 2200);
+    drop(server);
+    let server = Server::start(&home);
+    until_it_gives(&database, &format!("{of_a_moment} AND ({names}) <> '{first}'"), "t");
+    finds_needle(&server, 777);
+    finds_needle(&server, 2200);
+}
+
+#[test]
 fn a_search_finds_the_same_where_no_index_can_be_made() {
     let Some(database) = Database::fresh() else { return };
     database.query(DASHBOARD);
+    add_needles(&database, 1..=1100);
     // The tables are somebody else's.
     database.query(&format!(
         "CREATE ROLE \"{role}\" LOGIN;
@@ -182,8 +236,7 @@ fn a_search_finds_the_same_where_no_index_can_be_made() {
     assert_eq!(code, Some(0), "{told}");
     assert!(told.contains("for want of an index of words"), "{told}");
     let server = Server::start(&home);
-    let found = server.get("/api/reports?q=ONE+theirs").expect(200);
-    assert_eq!(found["reports"][0]["video_id"], "theirs", "{found}");
+    finds_needle(&server, 1001);
     assert_eq!(database.query(WORDS), [["absent"]]);
     drop(server);
     database.query(&format!("DROP OWNED BY \"{0}\"; DROP ROLE \"{0}\"", database.name()));

@@ -12,6 +12,7 @@ mod stores;
 mod support;
 
 mod audio;
+mod batches;
 mod bucket;
 mod clients;
 mod database;

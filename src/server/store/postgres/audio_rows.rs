@@ -18,7 +18,7 @@ pub(super) async fn lock_name(db: &Transaction<'_>, file_name: &str) -> Result<(
 }
 
 pub(super) async fn audio(db: &Transaction<'_>, video_id: &str) -> Result<Option<Audio>> {
-    query(db, sql::AUDIO, &[&video_id]).await?.first().map(read).transpose()
+    query(db, sql::AUDIO, &[&[video_id].as_slice()]).await?.first().map(read).transpose()
 }
 
 pub(super) fn read(row: &Row) -> Result<Audio> {

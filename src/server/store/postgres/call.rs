@@ -17,6 +17,9 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// For a call in which a file finds its place.
 const DEADLINE_WITH_FILE: Duration = Duration::from_secs(180);
 
+/// For a call whose work is begun anew in other calls if it fails.
+const DEADLINE_OF_BATCH: Duration = Duration::from_secs(10);
+
 /// Why a call failed. Its transaction is undone then.
 #[derive(Debug)]
 pub(super) enum CallError {
@@ -73,6 +76,11 @@ pub(super) async fn write<T>(connection: Object, work: Work<T>) -> Result<T, Cal
 /// The same, with time for a file to find its place.
 pub(super) async fn write_with_file<T>(connection: Object, work: Work<T>) -> Result<T, CallError> {
     within(connection, IsolationLevel::ReadCommitted, DEADLINE_WITH_FILE, work).await
+}
+
+/// The same, for work that somebody else does if it fails.
+pub(super) async fn write_batch<T>(connection: Object, work: Work<T>) -> Result<T, CallError> {
+    within(connection, IsolationLevel::ReadCommitted, DEADLINE_OF_BATCH, work).await
 }
 
 /// Reads inside a transaction, all of it from the same moment.

@@ -2,6 +2,8 @@
 
 mod address;
 mod audio_rows;
+mod batches;
+mod before;
 mod call;
 mod delete;
 mod named;
@@ -15,7 +17,9 @@ mod single;
 mod sql;
 mod tls;
 mod words;
+mod writes;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool};
@@ -27,7 +31,9 @@ use tokio_postgres::Config;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{AudioStored, Held, NewAudio, Place, Report, ReportStored, Store, StoreError};
+use batches::Batches;
 use call::{CallError, Work};
+use put::Sent;
 
 pub use address::{Address, AddressError};
 pub use schema::OpenError;
@@ -38,6 +44,7 @@ const READY: Duration = Duration::from_secs(20);
 /// See the module. It holds no state but its connections.
 pub struct Postgres {
     pool: Pool,
+    batches: Batches,
     config: Box<Config>,
     tls: Option<MakeRustlsConnect>,
     migrate: bool,
@@ -45,11 +52,12 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Does not connect yet. `migrate`: whether it may make and change tables.
+    /// Does not connect yet, and is to be called where there is a runtime. `migrate`: whether it may make and change tables.
     pub fn new(address: &Address, migrate: bool) -> anyhow::Result<Self> {
         let (config, tls) = (address.config.clone(), tls::connector(&address.encryption)?);
         let pool = pool::pool(&config, tls.clone())?;
-        Ok(Self { pool, config, tls, migrate, up_to_date: OnceCell::new() })
+        let batches = Batches::start(&pool::pool_by_keys(&config, tls.clone(), batches::LANES)?);
+        Ok(Self { pool, batches, config, tls, migrate, up_to_date: OnceCell::new() })
     }
 
     /// Brings the tables up to date, or makes sure that they are. Whoever does not call it has it
@@ -58,7 +66,7 @@ impl Postgres {
         let open = || async {
             schema::open(&self.pool, self.migrate).await?;
             if self.migrate {
-                tokio::spawn(words::index(self.config.clone(), self.tls.clone()));
+                tokio::spawn(words::keep(self.config.clone(), self.tls.clone()));
             }
             Ok(())
         };
@@ -94,9 +102,17 @@ impl Store for Postgres {
         version: Option<i64>,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<ReportStored, StoreError>> {
-        let work: Work<_> =
-            Box::new(move |db| async move { put::report(db, &report, version, now).await }.boxed());
-        async move { Ok(call::write(self.connection().await?, work).await?) }.boxed()
+        let sent = Arc::new(Sent { report, version, now });
+        async move {
+            self.ready().await?;
+            if let Some(stored) = self.batches.take(sent.clone()).await {
+                return Ok(stored);
+            }
+            let work: Work<_> =
+                Box::new(move |db| async move { put::report(db, sent).await }.boxed());
+            Ok(call::write(self.connection().await?, work).await?)
+        }
+        .boxed()
     }
 
     fn put_audio(

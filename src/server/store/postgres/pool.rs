@@ -23,8 +23,30 @@ const SETTINGS: &str = "
     SELECT set_config('synchronous_commit', 'on', false)
      WHERE current_setting('synchronous_commit') = 'off';";
 
+/// For statements that look a few rows up by their keys. A plan that was made while a table was empty
+/// would read all of it, until PostgreSQL notices that it has grown.
+const BY_KEYS: &str = "SET enable_seqscan = off;";
+
 /// A pool that is still empty: it connects when it is asked to.
 pub(super) fn pool(config: &Config, tls: Option<MakeRustlsConnect>) -> anyhow::Result<Pool> {
+    build(config, tls, CONNECTIONS, SETTINGS.to_owned())
+}
+
+/// The same with so many connections, for statements that look a few rows up by their keys.
+pub(super) fn pool_by_keys(
+    config: &Config,
+    tls: Option<MakeRustlsConnect>,
+    connections: usize,
+) -> anyhow::Result<Pool> {
+    build(config, tls, connections, format!("{SETTINGS}{BY_KEYS}"))
+}
+
+fn build(
+    config: &Config,
+    tls: Option<MakeRustlsConnect>,
+    connections: usize,
+    settings: String,
+) -> anyhow::Result<Pool> {
     let config = config.clone();
     // A connection that has closed is noticed without asking.
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
@@ -32,11 +54,12 @@ pub(super) fn pool(config: &Config, tls: Option<MakeRustlsConnect>) -> anyhow::R
         None => Manager::from_config(config, NoTls, recycling),
         Some(tls) => Manager::from_config(config, tls, recycling),
     };
-    let settle = Hook::async_fn(|client: &mut deadpool_postgres::ClientWrapper, _| {
-        Box::pin(async move { client.batch_execute(SETTINGS).await.map_err(HookError::Backend) })
+    let settle = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
+        let settings = settings.clone();
+        Box::pin(async move { client.batch_execute(&settings).await.map_err(HookError::Backend) })
     });
     Pool::builder(manager)
-        .max_size(CONNECTIONS)
+        .max_size(connections)
         .runtime(Runtime::Tokio1)
         .wait_timeout(Some(PATIENCE))
         .create_timeout(Some(PATIENCE))

@@ -6,13 +6,14 @@ use std::sync::LazyLock;
 use deadpool_postgres::Transaction;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use jiff::Timestamp;
 use tokio_postgres::Error;
 use tokio_postgres::types::ToSql;
 
 use super::super::read::pattern;
 use super::super::{Listed, Page, Query, Read, Sort, StoreError, Totals, source, visible};
 use super::call::{self, Work};
-use super::{Postgres, audio_rows, rows};
+use super::{Postgres, audio_rows, rows, sql, words};
 
 impl Read for Postgres {
     fn reports(&self, query: Query) -> BoxFuture<'_, Result<Page, StoreError>> {
@@ -38,7 +39,14 @@ impl Read for Postgres {
 const BEFORE_WORDS: usize = 5;
 
 /// What a query of so many words lets through. A text that is missing has no word in it.
-fn matching(words: usize) -> String {
+///
+/// `indexed`: up to when there is an index of words, whose condition is said here as it is said there,
+/// or PostgreSQL would not know that it will do.
+fn matching(words: usize, indexed: Option<Timestamp>) -> String {
+    let texts = match indexed.map(sql::since) {
+        None => vec![String::new()],
+        Some(since) => vec![format!("({since}) IS NOT TRUE AND"), format!("{since} AND")],
+    };
     let mut matching = format!(
         "FROM content c
          WHERE {visible}
@@ -55,19 +63,23 @@ fn matching(words: usize) -> String {
             " AND c.video_id IN (
                  SELECT k.video_id FROM content k
                   WHERE k.title ILIKE {word} OR k.channel_name ILIKE {word}
-                     OR k.video_id ILIKE {word}
-                  UNION ALL
-                 SELECT s.video_id FROM content_summaries s
-                  WHERE s.is_latest AND s.text ILIKE {word})"
+                     OR k.video_id ILIKE {word}"
         );
+        for those in &texts {
+            matching += &format!(
+                " UNION ALL
+                 SELECT video_id FROM content_summaries WHERE is_latest AND {those} text ILIKE {word}"
+            );
+        }
+        matching.push(')');
     }
     matching
 }
 
 /// How many records that are, and which are those of a page. The count has use for neither offset
 /// nor limit, and takes them all the same: so a word has the same number in both.
-fn statements(sort: Sort, words: usize) -> [String; 2] {
-    let matching = matching(words);
+fn statements(sort: Sort, words: usize, indexed: Option<Timestamp>) -> [String; 2] {
+    let matching = matching(words, indexed);
     let count = format!("SELECT count(*) {matching} AND ($4::bigint, $5::bigint) IS NOT NULL");
     let page = format!(
         "SELECT c.video_id::text, {source} AS source {matching}
@@ -94,10 +106,15 @@ async fn page(db: &Transaction<'_>, query: &Query) -> Result<Page, Error> {
     let mut asked: Vec<&(dyn ToSql + Sync)> =
         vec![&query.channel, &query.has_audio, &query.source, &offset, &limit];
     asked.extend(words.iter().map(|word| word as &(dyn ToSql + Sync)));
-    let [count, page] = statements(query.sort, words.len());
-    let count = rows::query(db, &count, &asked).await?;
+    let indexed = if words.is_empty() { None } else { words::moment(db).await? };
+    let [count, page] = statements(query.sort, words.len(), indexed);
+    let [count, found] = if words.is_empty() {
+        [rows::query(db, &count, &asked).await?, rows::query(db, &page, &asked).await?]
+    } else {
+        // Planned for the very words: a plan for any words may take one that is everywhere for rare.
+        [db.query(&count, &asked).await?, db.query(&page, &asked).await?]
+    };
     let total = count.first().map(|row| row.try_get(0)).transpose()?.unwrap_or_default();
-    let found = rows::query(db, &page, &asked).await?;
     let ids: Vec<String> = found.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
 
     let held = rows::held(db, &ids).await?.into_iter();

@@ -4,13 +4,26 @@
 //! dashboard's may have `varchar` or `bigint` where ours has `text` or `integer`. Times are
 //! `timestamptz`, JSON columns are `jsonb`.
 
+use jiff::Timestamp;
+
 /// Whether the tables answer.
 pub(super) const ANY: &str = "SELECT count(*) FROM (SELECT 1 FROM content LIMIT 1) AS one";
 
-/// Puts the writers of one id in a row, in whichever process they are, until the transaction ends.
+/// Puts the writers of an id in a row, in whichever process they are, until the transaction ends.
 /// A row cannot do that: it may not be there yet.
-pub(super) const LOCK_ID: &str =
-    "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 1498699337))";
+pub(super) const LOCK_IDS: &str = "
+    SELECT video_id FROM unnest($1::text[]) AS video_id
+     WHERE pg_advisory_xact_lock(hashtextextended(video_id, 1498699337)) IS NOT NULL";
+
+/// The same for those that nobody else writes now, which it gives. It waits for none, so that it does
+/// not matter in which order two transactions ask for theirs.
+pub(super) const LOCK_FREE_IDS: &str = "
+    SELECT video_id FROM unnest($1::text[]) AS video_id
+     WHERE pg_try_advisory_xact_lock(hashtextextended(video_id, 1498699337))";
+
+/// Which of some ids have a record, locked or not.
+pub(super) const KNOWN: &str =
+    "SELECT video_id::text FROM content WHERE video_id = ANY ($1::text[])";
 
 /// The rows of some ids and their versions. With `FOR UPDATE` behind it, it also waits for a
 /// dashboard that is writing the same row, and holds the next one up.
@@ -29,14 +42,21 @@ pub(super) const CONTENT: &str = "
 
 pub(super) const FOR_UPDATE: &str = " FOR UPDATE";
 
-/// Writes the row unless it says all of this already; gives the title that is now there if it has
-/// written.
+/// The same without waiting: a row that is being written is left out.
+pub(super) const FOR_UPDATE_IF_FREE: &str = " FOR UPDATE SKIP LOCKED";
+
+/// Writes each row unless it says all of this already; gives the title that is now there where it
+/// has written.
 pub(super) const PUT_CONTENT: &str = "
     INSERT INTO content
            (video_id, title, channel_name, indexed_at, duration_seconds, thumbnail_url,
             canonical_url, subcategories_json, analysis_json, topics_json, has_audio)
-    VALUES ($1::text, $2::text, $3::text, $4::timestamptz, $5::bigint, $6::text,
-            $7::text, $8::text::jsonb, $9::text::jsonb, $10::text::jsonb, $11::boolean)
+    SELECT video_id, title, channel_name, indexed_at, duration_seconds, thumbnail_url,
+           canonical_url, subcategories::jsonb, analysis::jsonb, topics::jsonb, has_audio
+      FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[], $6::text[],
+                  $7::text[], $8::text[], $9::text[], $10::text[], $11::boolean[])
+           AS new (video_id, title, channel_name, indexed_at, duration_seconds, thumbnail_url,
+                   canonical_url, subcategories, analysis, topics, has_audio)
     ON CONFLICT (video_id) DO UPDATE SET
            title = excluded.title,
            channel_name = excluded.channel_name,
@@ -55,11 +75,17 @@ pub(super) const PUT_CONTENT: &str = "
            (excluded.title, excluded.channel_name, excluded.indexed_at, excluded.duration_seconds,
             excluded.thumbnail_url, excluded.canonical_url, excluded.subcategories_json,
             excluded.analysis_json, excluded.topics_json, excluded.has_audio)
-    RETURNING title::text";
+    RETURNING video_id::text, title::text";
 
-pub(super) const PUT_VERSION: &str = "
-    INSERT INTO ytv2_ingest_reports (video_id, version) VALUES ($1::text, $2::bigint)
+pub(super) const PUT_VERSIONS: &str = "
+    INSERT INTO ytv2_ingest_reports (video_id, version)
+    SELECT * FROM unnest($1::text[], $2::bigint[])
     ON CONFLICT (video_id) DO UPDATE SET version = excluded.version";
+
+/// Where there is no row, no number is known either.
+pub(super) const FORGET_VERSIONS: &str = "
+    UPDATE ytv2_ingest_reports SET version = NULL
+     WHERE video_id = ANY ($1::text[]) AND version IS NOT NULL";
 
 /// Whether there is a record to link audio to; if so, nobody else writes it until the transaction
 /// ends.
@@ -75,22 +101,30 @@ pub(super) const LINK_AUDIO: &str = "
      WHERE video_id = $1::text
        AND NOT (has_audio AND coalesce(analysis_json @> $2::text::jsonb, false))";
 
-/// The latest text of a variant, and the highest revision that it ever had.
-pub(super) const LATEST_SUMMARY: &str = "
-    SELECT coalesce(text, '')::text AS text, html::text, coalesce(is_latest, false) AS is_latest,
-           (max(revision) OVER ())::bigint AS revision
-      FROM content_summaries
-     WHERE video_id = $1::text AND variant = $2::text
-     ORDER BY is_latest DESC NULLS LAST, content_summaries.revision DESC
-     LIMIT 1";
+/// The latest text of some variants, and the highest revision that each ever had. Looks up one
+/// after the other by their index, however many there are.
+pub(super) const LATEST_OF_VARIANTS: &str = "
+    SELECT asked.video_id, asked.variant, latest.*
+      FROM unnest($1::text[], $2::text[]) AS asked (video_id, variant)
+     CROSS JOIN LATERAL (
+           SELECT coalesce(s.text, '')::text AS text, s.html::text,
+                  coalesce(s.is_latest, false) AS is_latest,
+                  (max(s.revision) OVER ())::bigint AS revision
+             FROM content_summaries AS s
+            WHERE s.video_id = asked.video_id AND s.variant = asked.variant
+            ORDER BY s.is_latest DESC NULLS LAST, s.revision DESC
+            LIMIT 1) AS latest";
 
-pub(super) const RETIRE_SUMMARY: &str = "
-    UPDATE content_summaries SET is_latest = false
-     WHERE video_id = $1::text AND variant = $2::text AND is_latest";
+pub(super) const RETIRE_SUMMARIES: &str = "
+    UPDATE content_summaries AS s SET is_latest = false
+      FROM unnest($1::text[], $2::text[]) AS old (video_id, variant)
+     WHERE s.video_id = old.video_id AND s.variant = old.variant AND s.is_latest";
 
-pub(super) const ADD_SUMMARY: &str = "
+pub(super) const ADD_SUMMARIES: &str = "
     INSERT INTO content_summaries (video_id, variant, revision, is_latest, text, html, created_at)
-    VALUES ($1::text, $2::text, $3::bigint, true, $4::text, $5::text, $6::timestamptz)";
+    SELECT video_id, variant, revision, true, text, html, created_at
+      FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[])
+           AS new (video_id, variant, revision, text, html, created_at)";
 
 pub(super) const LATEST_SUMMARIES: &str = "
     SELECT DISTINCT ON (video_id, variant COLLATE \"C\")
@@ -101,8 +135,8 @@ pub(super) const LATEST_SUMMARIES: &str = "
      ORDER BY video_id, variant COLLATE \"C\", content_summaries.revision DESC";
 
 pub(super) const AUDIO: &str = "
-    SELECT file_name, digest, duration_seconds, version
-      FROM ytv2_ingest_audio WHERE video_id = $1::text";
+    SELECT video_id, file_name, digest, duration_seconds, version
+      FROM ytv2_ingest_audio WHERE video_id = ANY ($1::text[])";
 
 /// Adds a row unless another id has the file name. Waits for a transaction that is just taking it.
 pub(super) const ADD_AUDIO: &str = "
@@ -145,11 +179,38 @@ pub(super) const DELETE_AUDIO: &str = "DELETE FROM ytv2_ingest_audio WHERE video
 pub(super) const ALONE_AT_WORDS: &str =
     "SELECT pg_try_advisory_lock(1498699340, hashtext(current_schema()))";
 
-/// Whether the index of words is whole; nothing where there is none.
-pub(super) const WORDS_STATE: &str =
-    "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('ytv2_ingest_words')";
+/// The indexes of words, that of the last moment first but for [`WORDS_SINCE`].
+pub(super) const WORDS: &str = "
+    SELECT relname::text AS name, indisvalid AS whole
+      FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+     WHERE indrelid = to_regclass('content_summaries') AND starts_with(relname, 'ytv2_ingest_words')
+     ORDER BY relname COLLATE \"C\" DESC";
 
-pub(super) const DROP_WORDS: &str = "DROP INDEX CONCURRENTLY ytv2_ingest_words";
+/// Up to when an index of this name has the texts; none if it has them all, as it was made once.
+pub(super) fn words_moment(name: &str) -> Option<Timestamp> {
+    let micros = name.strip_prefix("ytv2_ingest_words_")?.parse().ok()?;
+    Timestamp::from_microsecond(micros).ok()
+}
+
+/// The summaries that have come since a moment, the others being those of which this is not true.
+pub(super) fn since(moment: Timestamp) -> String {
+    format!("created_at > timestamptz '{moment}'")
+}
+
+/// How many latest texts there are, how many have come since a moment, and when the last one came.
+pub(super) fn count_words(moment: Option<Timestamp>) -> String {
+    let since = moment.map_or("true".into(), since);
+    format!(
+        "SELECT count(*) AS texts, count(*) FILTER (WHERE {since}) AS since,
+                coalesce(least(max(created_at), now()), now()) AS last
+           FROM content_summaries WHERE is_latest"
+    )
+}
+
+/// `name`: one of ours, so that it needs no quotes.
+pub(super) fn drop_words(name: &str) -> String {
+    format!("DROP INDEX CONCURRENTLY {name}")
+}
 
 /// PostgreSQL's own, and trusted: whoever may create in the database may have it.
 pub(super) const TRIGRAMS: &str = "CREATE EXTENSION IF NOT EXISTS pg_trgm";
@@ -158,12 +219,20 @@ pub(super) const TRIGRAMS_SCHEMA: &str =
     "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'pg_trgm'";
 
 /// `schema`: as SQL has it, quoted if need be.
-pub(super) fn make_words(schema: &str) -> String {
+pub(super) fn make_words(moment: Timestamp, schema: &str) -> String {
     format!(
-        "CREATE INDEX CONCURRENTLY ytv2_ingest_words ON content_summaries
-          USING gin (text {schema}.gin_trgm_ops) WHERE is_latest"
+        "CREATE INDEX CONCURRENTLY ytv2_ingest_words_{} ON content_summaries
+          USING gin (text {schema}.gin_trgm_ops) WHERE is_latest AND ({}) IS NOT TRUE",
+        moment.as_microsecond(),
+        since(moment),
     )
 }
+
+/// What the texts since a moment are found by, at hardly any price.
+pub(super) const WORDS_SINCE: &str = "ytv2_ingest_words_since";
+
+pub(super) const MAKE_WORDS_SINCE: &str = "
+    CREATE INDEX CONCURRENTLY ytv2_ingest_words_since ON content_summaries USING brin (created_at)";
 
 /// Where servers on these tables hear each other: in a database there may be more such tables, in
 /// another schema.

@@ -61,6 +61,9 @@ fn put_summary(
     if latest.as_ref().is_some_and(|latest| latest.is(summary)) {
         return Ok(false);
     }
+    if latest.is_some() {
+        rows::retire_summary(db, id, &summary.variant)?;
+    }
     let revision = revision(summary.revision, latest.map(|latest| latest.revision));
     rows::add_summary(db, id, summary, revision, now)?;
     Ok(true)

@@ -94,6 +94,13 @@ pub(super) fn latest(db: &Connection, video_id: &str, variant: &str) -> Result<O
     db.prepare_cached(sql::LATEST_SUMMARY)?.query_row(key, read).optional()
 }
 
+/// What was its variant's latest text no longer is.
+pub(super) fn retire_summary(db: &Connection, video_id: &str, variant: &str) -> Result<()> {
+    db.prepare_cached(sql::RETIRE_SUMMARY)?
+        .execute(named_params! {":video_id": video_id, ":variant": variant})
+        .map(drop)
+}
+
 /// Adds a text as its variant's latest.
 pub(super) fn add_summary(
     db: &Connection,
@@ -102,8 +109,6 @@ pub(super) fn add_summary(
     revision: i64,
     now: Timestamp,
 ) -> Result<()> {
-    db.prepare_cached(sql::RETIRE_SUMMARY)?
-        .execute(named_params! {":video_id": video_id, ":variant": summary.variant})?;
     db.prepare_cached(sql::ADD_SUMMARY)?
         .execute(named_params! {
             ":video_id": video_id,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 /// "YTVI": says whose file it is, also to `file(1)`.
@@ -83,6 +84,8 @@ fn open_checked(path: &Path) -> Result<Connection, OpenError> {
         return Err(OpenError::Newer { path, found, known: MIGRATIONS.len() });
     }
     db.execute_batch(PRAGMAS)?;
+    // Or whatever could use an index of a part of the rows is planned anew with each value.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     db.set_prepared_statement_cache_capacity(64);
     for (step, tables) in MIGRATIONS.iter().enumerate().skip(found) {
         let transaction = db.transaction()?;
@@ -96,6 +99,9 @@ fn open_checked(path: &Path) -> Result<Connection, OpenError> {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::super::sql;
     use super::*;
     use crate::contract::VISIBLE_VARIANTS;
 
@@ -115,6 +121,19 @@ mod tests {
         assert!(!dir.path().join("store.db-shm").exists());
         let level: i64 = first.query_row("PRAGMA synchronous", [], |row| row.get(0)).unwrap();
         assert_eq!(level, 2);
+    }
+
+    #[test]
+    fn a_statement_is_planned_once_whatever_it_is_asked() {
+        let (_dir, path) = file();
+        let db = open(&path).unwrap();
+        for (id, times) in [("a", 1), ("b", 2), ("c", 3)] {
+            let key = rusqlite::named_params! {":video_id": id, ":variant": "audio"};
+            let mut latest = db.prepare_cached(sql::LATEST_SUMMARY).unwrap();
+            assert!(!latest.exists(key).unwrap());
+            assert_eq!(latest.get_status(StatementStatus::Run), times);
+            assert_eq!(latest.get_status(StatementStatus::RePrepare), 0);
+        }
     }
 
     #[test]
