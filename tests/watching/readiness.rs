@@ -150,6 +150,13 @@ fn while_files_grow(stage: &Stage, act: impl FnOnce()) {
         stage.config.report("endless.json"),
         stage.config.export(&audio_name(report(99).bare_id(), 99)),
     ];
+    /// However `act` ends: the files would grow for ever, and the scope wait for it.
+    struct Stop<'a>(&'a AtomicBool);
+    impl Drop for Stop<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
     thread::scope(|scope| {
         scope.spawn(|| {
             let mut files = paths.map(|path| File::create(path).unwrap());
@@ -159,8 +166,8 @@ fn while_files_grow(stage: &Stage, act: impl FnOnce()) {
                 pause(5);
             }
         });
+        let _stop = Stop(&stop);
         act();
-        stop.store(true, Ordering::Relaxed);
     });
 }
 
