@@ -32,9 +32,8 @@ impl Bar {
         let line = line(self.total, left, self.start.elapsed());
         if stderr().is_terminal() {
             self.drawn = true;
-            let mut out = stderr().lock();
-            write!(out, "\r{line}\x1b[K")?;
-            return out.flush();
+            // In one piece: the stream keeps nothing back, and half a line would be seen.
+            return stderr().write_all(format!("\r{line}\x1b[K").as_bytes());
         }
         if left > 0 && self.said.is_none_or(|said| said.elapsed() >= REST) {
             self.said = Some(Instant::now());
