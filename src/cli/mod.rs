@@ -191,7 +191,7 @@ fn run(at: &At) -> Result<ExitCode, Failure> {
     // Before there are threads, since it takes the variables out of the environment.
     let passed = systemd::passed_socket();
     let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let outcome = runtime.block_on(daemon::run(config, path, passed));
     // What still hangs in a blocking read of a dead mount must not keep the process.
     runtime.shutdown_background();

@@ -1,34 +1,59 @@
 //! What is due next, fetched by the batch together with what there is to know of it: an attempt that
 //! had to ask for itself would wait for the commit of those before it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
-use crate::id::ContentId;
+use crate::file::Root;
+use crate::id::{ContentId, Kind};
 use crate::outbox::{Due, Parcel};
 
 /// The smallest batch, and the largest. Whatever changes in the outbox throws the rest of one away,
 /// so it grows only while nothing does.
 const BATCH: (usize, usize) = (8, 256);
+/// So many reports are packed at a time before they are asked for: to wake a thread takes about as
+/// long as to pack one.
+const PACK: usize = 16;
+/// Longer files, in bytes, are packed when it is their turn, so that memory holds no more of them than
+/// there are requests.
+const SHORT: i64 = 64 * 1024;
 
 /// The next items in the order in which they are due.
 #[derive(Debug)]
 pub struct Ahead {
     era: u64,
     rows: Vec<Due>,
-    parcels: HashMap<i64, Parcel>,
+    parcels: HashMap<i64, Fetched>,
+    /// Items whose packing is not ordered yet.
+    unordered: VecDeque<i64>,
+    /// How many are ordered to be packed, and not taken.
+    ordered: usize,
     batch: usize,
+}
+
+#[derive(Debug)]
+struct Fetched {
+    parcel: Arc<Parcel>,
+    is_ordered: bool,
 }
 
 /// What was known of an item in an era of the outbox, and is to be asked for anew in any other.
 #[derive(Debug)]
 pub struct Prepared {
-    pub parcel: Parcel,
+    pub parcel: Arc<Parcel>,
     pub era: u64,
 }
 
 impl Default for Ahead {
     fn default() -> Self {
-        Self { era: 0, rows: Vec::new(), parcels: HashMap::new(), batch: BATCH.0 }
+        Self {
+            era: 0,
+            rows: Vec::new(),
+            parcels: HashMap::new(),
+            unordered: VecDeque::new(),
+            ordered: 0,
+            batch: BATCH.0,
+        }
     }
 }
 
@@ -64,32 +89,70 @@ impl Ahead {
                 return Some(due.due_ms);
             }
             if !is_aloft(&due.id) {
-                self.parcels.extend(parcel.map(|parcel| (due.item, parcel)));
+                if let Some(parcel) = parcel {
+                    if is_short_report(&parcel) {
+                        self.unordered.push_back(due.item);
+                    }
+                    let fetched = Fetched { parcel: Arc::new(parcel), is_ordered: false };
+                    self.parcels.insert(due.item, fetched);
+                }
                 self.rows.push(due);
             }
         }
         None
     }
 
+    /// What is to be packed now, so that it is ready when it is taken; nothing while there is enough
+    /// of that.
+    pub fn next_to_pack(&mut self) -> Vec<Arc<Parcel>> {
+        let mut parcels = Vec::new();
+        if self.ordered > PACK / 2 {
+            return parcels;
+        }
+        while parcels.len() < PACK
+            && let Some(item) = self.unordered.pop_front()
+        {
+            if let Some(fetched) = self.parcels.get_mut(&item) {
+                fetched.is_ordered = true;
+                parcels.push(Arc::clone(&fetched.parcel));
+            }
+        }
+        self.ordered += parcels.len();
+        parcels
+    }
+
     /// An item is started, which may change whatever else is known of its id.
     pub fn take(&mut self, due: &Due) -> Option<Prepared> {
-        let prepared = self.parcels.remove(&due.item);
-        let Self { rows, parcels, .. } = self;
+        let Self { rows, parcels, ordered, era, .. } = self;
+        let mut remove = |item| {
+            let fetched: Fetched = parcels.remove(&item)?;
+            *ordered -= usize::from(fetched.is_ordered);
+            Some(fetched.parcel)
+        };
+        let prepared = remove(due.item);
         rows.retain(|row| {
             let stays = row.id != due.id;
             if !stays {
-                parcels.remove(&row.item);
+                remove(row.item);
             }
             stays
         });
-        prepared.map(|parcel| Prepared { parcel, era: self.era })
+        prepared.map(|parcel| Prepared { parcel, era: *era })
     }
+}
+
+fn is_short_report(parcel: &Parcel) -> bool {
+    parcel.kind == Kind::Report
+        && parcel.source.file.root == Root::Reports
+        && parcel.source.stamp.size <= SHORT
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::Kind;
+    use crate::file::{FileRef, Stamp};
+    use crate::id::Version;
+    use crate::outbox::FileOf;
 
     fn due(item: i64, id: &str, due_ms: i64) -> Due {
         let (kind, id) = (Kind::Report, id.parse().unwrap());
@@ -129,5 +192,67 @@ mod tests {
         assert_eq!((items(&ahead), ahead.batch()), (vec![1, 2, 3], BATCH.1));
         ahead.enter(8);
         assert_eq!((items(&ahead), ahead.batch()), (vec![], BATCH.0));
+    }
+
+    fn parcel(item: i64, root: Root, size: i64) -> Parcel {
+        let id: ContentId = format!("id{item}").parse().unwrap();
+        let stamp = Stamp { size, mtime_ns: 0, ctime_ns: 0, inode: 0 };
+        let (want, kind) = (Version::of(b"x"), Kind::Report);
+        Parcel {
+            target: 1,
+            item,
+            kind,
+            id,
+            want,
+            want_no: 1,
+            changed_ms: 0,
+            indexed_ms: 0,
+            known: false,
+            holds: None,
+            source: FileOf { file: FileRef::new(root, item.to_string()), stamp },
+            variants: Vec::new(),
+            taken: Vec::new(),
+            digest: want,
+            audio_url: None,
+            audio_seconds: None,
+        }
+    }
+
+    #[test]
+    fn short_reports_are_packed_before_their_turn_some_at_a_time() {
+        let mut ahead = Ahead::default();
+        ahead.enter(1);
+        let many = 3 * PACK as i64;
+        let fetch = |item: i64| {
+            let (root, size) = match item {
+                1 => (Root::Reports, SHORT + 1),
+                2 => (Root::Rows, 1),
+                _ => (Root::Reports, SHORT),
+            };
+            (due(item, &format!("id{item}"), 0), Some(parcel(item, root, size)))
+        };
+        ahead.refill((0..many).map(fetch).collect(), |_| true, |_| false);
+        let next = |ahead: &mut Ahead| -> Vec<i64> {
+            ahead.next_to_pack().iter().map(|parcel| parcel.item).collect()
+        };
+        let first: Vec<i64> = [0].into_iter().chain(3..=PACK as i64 + 1).collect();
+        assert_eq!(next(&mut ahead), first);
+        assert!(next(&mut ahead).is_empty(), "there is enough of it");
+        let mut taken = 0;
+        let second = loop {
+            let due = ahead.rows()[0].clone();
+            let prepared = ahead.take(&due).expect("its parcel was fetched");
+            assert_eq!(prepared.parcel.item, due.item);
+            taken += usize::from(first.contains(&due.item));
+            let more = next(&mut ahead);
+            if !more.is_empty() {
+                break more;
+            }
+        };
+        assert_eq!(taken, PACK / 2, "half of them are left");
+        assert_eq!(second.len(), PACK);
+        assert_eq!(second[0], PACK as i64 + 2);
+        ahead.enter(2);
+        assert!(next(&mut ahead).is_empty());
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::ahead::Prepared;
-use super::parcel::{Packed, Unpacked, open, pack, pack_row, read};
+use super::packing::Awaited;
+use super::parcel::{Packed, Shelf, Unpacked, open, pack, pack_row};
 use super::persist;
 use super::report::Reporter;
 use super::second_look;
@@ -24,6 +25,8 @@ use crate::watch::{Pulse, Questions};
 pub struct Attempt {
     pub due: Due,
     pub prepared: Option<Prepared>,
+    /// What is prepared, packed.
+    pub packed: Option<Awaited>,
     /// The target's row in the outbox.
     pub row: i64,
     pub outbox: Outbox,
@@ -78,12 +81,14 @@ impl Attempt {
         let prepared = self.prepared.take().filter(|known| known.era == self.outbox.era());
         let parcel = match prepared {
             Some(prepared) => Some(prepared.parcel),
-            None => persist(|| self.outbox.parcel(self.row, self.due.item)).await?,
+            None => {
+                self.packed = None;
+                persist(|| self.outbox.parcel(self.row, self.due.item)).await?.map(Arc::new)
+            }
         };
         let end = match parcel {
             None => End::Moot,
             Some(parcel) => {
-                let parcel = Arc::new(parcel);
                 self.reporter.started(&parcel);
                 let end = match (parcel.kind, self.target.name()) {
                     (Kind::Report, TargetName::Dashboard) => self.report(&parcel).await,
@@ -99,8 +104,15 @@ impl Attempt {
     /// Sends a report. When the target took fewer summaries than it was sent, they are offered once
     /// more with a revision of our own, since a dashboard without its second migration does not
     /// count them itself (contract C.5).
-    async fn report(&self, parcel: &Arc<Parcel>) -> Result<End, Unpacked> {
-        let first = self.pack(parcel, 0).await?;
+    async fn report(&mut self, parcel: &Arc<Parcel>) -> Result<End, Unpacked> {
+        let ahead = match self.packed.take() {
+            Some(packed) => packed.await.ok(),
+            None => None,
+        };
+        let first = match ahead {
+            Some(packed) => packed?,
+            None => self.pack(parcel, 0).await?,
+        };
         let (mut bytes, offered) = (first.json.len() as u64, first.sent.len());
         let texts = first.texts;
         let (mut verdict, mut took) = self.deliver(parcel, Load::Report(first.json)).await?;
@@ -128,9 +140,11 @@ impl Attempt {
     /// no room for, say.
     async fn row(&self, parcel: &Arc<Parcel>) -> Result<End, Unpacked> {
         let (of, config) = (Arc::clone(parcel), Arc::clone(&self.config));
-        let (json, digest) = self
-            .ask(&parcel.source, move |pulse| pack_row(&of, |of| read(of, &config, pulse)))
-            .await?;
+        let packing = self.ask(&parcel.source, move |pulse| {
+            let shelf = Shelf::default();
+            pack_row(&of, |of| shelf.read(of, &config, pulse))
+        });
+        let (json, digest) = packing.await?;
         let mut flight =
             Flight { bytes: json.len() as u64, row: Some(digest), ..Flight::default() };
         if parcel.holds == Some(digest) {
@@ -145,7 +159,8 @@ impl Attempt {
         let (of, config) = (Arc::clone(parcel), Arc::clone(&self.config));
         let with_texts = self.is_chosen(parcel);
         self.ask(&parcel.source, move |pulse| {
-            pack(&of, revision, with_texts, |of| read(of, &config, pulse))
+            let shelf = Shelf::default();
+            pack(&of, revision, with_texts, |of| shelf.read(of, &config, pulse))
         })
         .await
     }

@@ -5,6 +5,7 @@ mod attempt;
 mod dispatcher;
 mod lanes;
 mod ledger;
+mod packing;
 mod parcel;
 mod pilot;
 mod report;
@@ -29,7 +30,7 @@ use tracing::{info, warn};
 
 use crate::clock;
 use crate::config::Config;
-use crate::id::{ContentId, Kind};
+use crate::id::{ContentId, Kind, TargetName};
 use crate::journal::Journal;
 use crate::outbox::{Due, Outbox, OutboxError, Parcel};
 use crate::target::Target;
@@ -38,6 +39,7 @@ use attempt::Attempt;
 use dispatcher::Rules;
 pub use lanes::{LaneStatuses, Lanes, Targets, add_target};
 pub use ledger::{LATENCY_BOUNDS_S, Ledger};
+use packing::Packing;
 pub use parcel::{is_there, payload, promised};
 use pilot::{Landed, Order, Pilot, Rows};
 use report::Reporter;
@@ -76,6 +78,7 @@ struct Lane {
 #[derive(Default)]
 struct Flights {
     tasks: JoinSet<Result<Done, OutboxError>>,
+    packing: Packing,
     settling: Settling,
 }
 
@@ -182,12 +185,21 @@ impl Lane {
                         Ok(Landed::Probe(health, item))
                     });
                 }
+                Order::Pack(parcels) if target.name() == TargetName::Dashboard => {
+                    let config = self.settings.borrow().clone();
+                    flights.packing.begin(parcels, config, self.questions.clone());
+                }
+                // A row depends on what the target has.
+                Order::Pack(_) => {}
                 Order::Attempt(due, prepared, progress) => {
+                    let packed =
+                        prepared.as_ref().and_then(|known| flights.packing.take(&known.parcel));
                     let config = self.settings.borrow().clone();
                     let (reporter, questions) = (self.reporter(), self.questions.clone());
                     let attempt = Attempt {
                         due,
                         prepared,
+                        packed,
                         row,
                         outbox,
                         target,

@@ -1,6 +1,7 @@
 //! Packs a report: the files of its record are read again, and must be what they were when they
 //! were taken in.
 
+use std::cell::OnceCell;
 use std::io::{ErrorKind, Read};
 
 use jiff::Timestamp;
@@ -40,7 +41,8 @@ pub enum Unpacked {
 /// # Errors
 /// In words: which file is not what it was, or cannot be read.
 pub fn payload(parcel: &Parcel, config: &Config) -> Result<Vec<u8>, String> {
-    match pack(parcel, 0, false, |of| read(of, config, &Pulse::start())) {
+    let shelf = Shelf::default();
+    match pack(parcel, 0, false, |of| shelf.read(of, config, &Pulse::start())) {
         Ok(packed) => Ok(packed.json),
         Err(Unpacked::Changed(file)) => Err(format!("{file} is changing at this moment")),
         Err(Unpacked::Io(file, error)) => Err(format!("{file} cannot be read: {error}")),
@@ -52,7 +54,8 @@ pub fn payload(parcel: &Parcel, config: &Config) -> Result<Vec<u8>, String> {
 /// # Errors
 /// In words: which file is not what it was, or cannot be read.
 pub fn promised(parcel: &Parcel, config: &Config, pulse: &Pulse) -> Result<ReportPayload, String> {
-    compose_report(parcel, &|of: &FileOf| read(of, config, pulse))
+    let shelf = Shelf::default();
+    compose_report(parcel, &|of: &FileOf| shelf.read(of, config, pulse))
         .map_err(|unpacked| told(&unpacked))
 }
 
@@ -73,10 +76,14 @@ fn told(unpacked: &Unpacked) -> String {
 
 /// Opens a file as it was when it was taken in. Blocking.
 pub fn open(root: &RootPath, of: &FileOf) -> Result<OpenedFile, Unpacked> {
+    // A root that is away says nothing of the files in it.
+    let directory = Directory::open(root).map_err(|error| Unpacked::Io(of.file.clone(), error))?;
+    open_in(&directory, of)
+}
+
+fn open_in(directory: &Directory, of: &FileOf) -> Result<OpenedFile, Unpacked> {
     let changed = || Unpacked::Changed(of.file.clone());
     let io = |error| Unpacked::Io(of.file.clone(), error);
-    // A root that is away says nothing of the files in it.
-    let directory = Directory::open(root).map_err(io)?;
     let opened = directory.open_file(&of.file.name).map_err(|error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::InvalidInput => changed(),
         _ => io(error),
@@ -186,22 +193,36 @@ fn indexed_at(parcel: &Parcel, head: &Report) -> Timestamp {
         .unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// Reads a report as it was when it was taken in. Blocking.
-pub fn read(of: &FileOf, config: &Config, pulse: &Pulse) -> Result<Report, Unpacked> {
-    if of.file.root == Root::Rows {
-        return read_row(of, config);
+/// Where reports lie, opened once for all that are read there.
+#[derive(Debug, Default)]
+pub struct Shelf {
+    reports: OnceCell<Directory>,
+}
+
+impl Shelf {
+    /// Reads a report as it was when it was taken in. Blocking.
+    pub fn read(&self, of: &FileOf, config: &Config, pulse: &Pulse) -> Result<Report, Unpacked> {
+        if of.file.root == Root::Rows {
+            return read_row(of, config);
+        }
+        let io = |error| Unpacked::Io(of.file.clone(), error);
+        let opened = match self.reports.get() {
+            Some(reports) => open_in(reports, of)?,
+            None => {
+                let reports = Directory::open(&config.watch.reports).map_err(io)?;
+                open_in(self.reports.get_or_init(|| reports), of)?
+            }
+        };
+        let size = usize::try_from(of.stamp.size).unwrap_or(0);
+        let mut bytes = Vec::with_capacity(size);
+        pulse.of(&opened.file).take(config.report_limit).read_to_end(&mut bytes).map_err(io)?;
+        if bytes.len() != size || !opened.is_unchanged().map_err(io)? {
+            return Err(Unpacked::Changed(of.file.clone()));
+        }
+        let stem = of.file.stem();
+        let source = Source { file_stem: &stem, zone: &config.watch.timezone, ids: config.ids };
+        report::read(bytes, &source).map_err(|_| Unpacked::Changed(of.file.clone()))
     }
-    let opened = open(config.watch.path(of.file.root), of)?;
-    let io = |error| Unpacked::Io(of.file.clone(), error);
-    let size = usize::try_from(of.stamp.size).unwrap_or(0);
-    let mut bytes = Vec::with_capacity(size);
-    pulse.of(&opened.file).take(config.report_limit).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() != size || !opened.is_unchanged().map_err(io)? {
-        return Err(Unpacked::Changed(of.file.clone()));
-    }
-    let stem = of.file.stem();
-    let source = Source { file_stem: &stem, zone: &config.watch.timezone, ids: config.ids };
-    report::read(bytes, &source).map_err(|_| Unpacked::Changed(of.file.clone()))
 }
 
 fn read_row(of: &FileOf, config: &Config) -> Result<Report, Unpacked> {

@@ -63,6 +63,8 @@ pub enum Order {
     WarmUp,
     /// Look at the health, and for an item to go on with.
     Probe,
+    /// Pack these, which are to be attempted soon. Nothing comes of it here.
+    Pack(Vec<Arc<Parcel>>),
     Attempt(Due, Option<Prepared>, Arc<Progress>),
     /// Look at the health, since whose fault an attempt was depends on it.
     AskHealth(Box<InDoubt>),
@@ -215,7 +217,13 @@ impl Pilot {
 
     fn start_from_ahead(&mut self, now_ms: i64) -> Vec<Order> {
         let (chosen, _) = self.dispatcher.choose(self.ahead.rows(), now_ms);
-        chosen.into_iter().map(|due| self.attempt(due, now_ms)).collect()
+        let to_pack = self.ahead.next_to_pack();
+        let mut orders = Vec::with_capacity(chosen.len() + 1);
+        if !to_pack.is_empty() {
+            orders.push(Order::Pack(to_pack));
+        }
+        orders.extend(chosen.into_iter().map(|due| self.attempt(due, now_ms)));
+        orders
     }
 
     /// Takes in what has come to its end, and says what follows from it. While stopping, that is

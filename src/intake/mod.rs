@@ -46,6 +46,9 @@ pub use survey::Surveyor;
 
 /// A file that keeps changing is not looked at more often than this, whatever is configured.
 const QUIET_MIN: Duration = Duration::from_millis(100);
+/// How long to wait for word that a file which was just made is closed. Whoever looks at once finds it
+/// empty, and is still looking when it is whole.
+const BEGINNING: Duration = Duration::from_millis(20);
 
 /// Watches a root, and takes in what settles in it.
 pub struct Intake {
@@ -350,6 +353,7 @@ impl Intake {
                 continue;
             }
             match touch {
+                Touch::Created => self.settling.touch(&name, BEGINNING, now),
                 Touch::Written => self.settling.touch(&name, quiet, now),
                 Touch::Done => done.push(name),
                 Touch::Doubted => doubted.push(name),

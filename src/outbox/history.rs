@@ -6,6 +6,8 @@ use super::model::{Outcome, Settlement};
 
 /// So many attempts are kept, whosever they were.
 const KEPT: i64 = 10_000;
+/// So many of the oldest make room together.
+const ROOM: i64 = 64;
 
 /// One attempt.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,7 +61,7 @@ impl From<&Outcome> for Ended {
     }
 }
 
-/// Keeps an attempt, in the place of the oldest.
+/// Keeps an attempt; the oldest make room.
 pub fn keep(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<()> {
     let ended = Ended::from(&settlement.outcome);
     let words = match &settlement.outcome {
@@ -69,27 +71,26 @@ pub fn keep(connection: &Connection, settlement: &Settlement) -> rusqlite::Resul
         | Outcome::Parked { error } => Some(error.as_str()),
         Outcome::Superseded { .. } | Outcome::Changed { .. } => None,
     };
-    let id: i64 = connection
-        .prepare_cached(
-            "INSERT INTO attempt (id, target, item, at_ms, outcome, status, words)
-             VALUES ((SELECT coalesce(max(id), 0) + 1 FROM attempt), ?1, ?2, ?3, ?4, ?5, ?6)
-             RETURNING id",
-        )?
-        .query_row(
-            params![
-                settlement.target,
-                settlement.item,
-                settlement.at_ms,
-                ended as i64,
-                settlement.status,
-                words
-            ],
-            |row| row.get(0),
-        )?;
     connection
-        .prepare_cached("DELETE FROM attempt WHERE id <= ?1")?
-        .execute(params![id - KEPT])
-        .map(drop)
+        .prepare_cached(
+            "INSERT INTO attempt (target, item, at_ms, outcome, status, words)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            settlement.target,
+            settlement.item,
+            settlement.at_ms,
+            ended as i64,
+            settlement.status,
+            words
+        ])?;
+    let id = connection.last_insert_rowid();
+    if id % ROOM == 0 {
+        connection
+            .prepare_cached("DELETE FROM attempt WHERE id <= ?1")?
+            .execute(params![id - KEPT])?;
+    }
+    Ok(())
 }
 
 /// The attempts at an item for a target, the latest first.

@@ -12,6 +12,7 @@ use super::model::{
 use super::sql::State;
 use super::sum::COUNTS;
 use super::summaries;
+use crate::delivery::Stored;
 use crate::file::{FileRef, Root};
 use crate::id::{ContentId, Kind, TargetName, Version};
 use crate::report::{FileFacts, merge};
@@ -359,6 +360,40 @@ fn audio_of(
         .map(Option::unwrap_or_default)
 }
 
+/// How a delivery stands before it is settled.
+struct Standing {
+    kind: Kind,
+    content: ContentId,
+    want: Version,
+    /// Digest of the fields that are wanted.
+    fields: Option<Version>,
+    known: Option<Version>,
+    taken: Taken,
+    is_buried: bool,
+}
+
+fn standing(connection: &Connection, target: i64, item: i64) -> rusqlite::Result<Standing> {
+    connection
+        .prepare_cached(
+            "SELECT kind, content, want, file.digest, known, taken, grave.item IS NOT NULL
+             FROM item JOIN delivery ON delivery.item = item.id
+                       LEFT JOIN file ON file.id = item.source
+                       LEFT JOIN grave ON grave.item = item.id
+             WHERE item.id = ?2 AND delivery.target = ?1",
+        )?
+        .query_row(params![target, item], |row| {
+            Ok(Standing {
+                kind: row.get(0)?,
+                content: row.get(1)?,
+                want: row.get(2)?,
+                fields: row.get(3)?,
+                known: row.get(4)?,
+                taken: summaries::unpack(row.get_ref(5)?.as_blob_or_null()?),
+                is_buried: row.get(6)?,
+            })
+        })
+}
+
 /// Settles, and tells how all targets stand with an item whose way to this one has ended: once for
 /// each version, in the order of the settlements.
 pub fn conclude(
@@ -366,32 +401,35 @@ pub fn conclude(
     settlement: &Settlement,
 ) -> rusqlite::Result<(Settled, Option<Concluded>)> {
     let Settlement { target, item, outcome, .. } = settlement;
+    let before = standing(connection, *target, *item)?;
+    history::keep(connection, settlement)?;
     // It was under way while it was deleted, and nobody knows which came first.
-    let is_buried = grave::buried_ms(connection, *item)?.is_some();
+    if before.is_buried {
+        return Ok((Settled::Open, None));
+    }
     let is_news = match outcome {
-        _ if is_buried => false,
         Outcome::Parked { .. } => true,
-        Outcome::Delivered { version, .. } => connection
-            .prepare_cached("SELECT known IS NOT ?3 FROM delivery WHERE target = ?1 AND item = ?2")?
-            .query_row(params![target, item, version], |row| row.get(0))?,
+        Outcome::Delivered { version, .. } => before.known != Some(*version),
         _ => false,
     };
-    let settled = write_down(connection, settlement, is_buried)?;
-    Ok((settled, if is_news { Some(concluded(connection, *item)?) } else { None }))
+    let (kind, id) = (before.kind, before.content.clone());
+    let settled = write_down(connection, settlement, before)?;
+    let concluded = match is_news {
+        true => Some(Concluded { kind, id, at: at_all(connection, *item)? }),
+        false => None,
+    };
+    Ok((settled, concluded))
 }
 
-fn concluded(connection: &Connection, item: i64) -> rusqlite::Result<Concluded> {
-    let (kind, id) = connection
-        .prepare_cached("SELECT kind, content FROM item WHERE id = ?1")?
-        .query_row(params![item], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let at = connection
+/// How an item stands with each target.
+fn at_all(connection: &Connection, item: i64) -> rusqlite::Result<Vec<(String, Stored)>> {
+    connection
         .prepare_cached(
             "SELECT target.name, state, due_ms FROM delivery
              JOIN target ON target.id = delivery.target WHERE item = ?1",
         )?
         .query_map(params![item], |row| Ok((row.get(0)?, stored(row.get(1)?, row.get(2)?))))?
-        .collect::<Result<_, _>>()?;
-    Ok(Concluded { kind, id, at })
+        .collect()
 }
 
 #[cfg(test)]
@@ -402,16 +440,12 @@ pub fn settle(connection: &Connection, settlement: &Settlement) -> rusqlite::Res
 fn write_down(
     connection: &Connection,
     settlement: &Settlement,
-    is_buried: bool,
+    before: Standing,
 ) -> rusqlite::Result<Settled> {
-    history::keep(connection, settlement)?;
     let Settlement { target, item, sent_no, at_ms, outcome, .. } = settlement;
-    if is_buried {
-        return Ok(Settled::Open);
-    }
     let changed = CHANGED.to_owned();
     let (failures, error, due_ms, strikes, state) = match outcome {
-        Outcome::Delivered { .. } => return delivered(connection, settlement),
+        Outcome::Delivered { .. } => return delivered(connection, settlement, before),
         Outcome::Superseded { kept_no } => {
             connection
                 .prepare_cached(
@@ -456,24 +490,17 @@ fn write_down(
     Ok(Settled::Open)
 }
 
-fn delivered(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<Settled> {
+fn delivered(
+    connection: &Connection,
+    settlement: &Settlement,
+    before: Standing,
+) -> rusqlite::Result<Settled> {
     let Settlement { target, item, sent_no, at_ms, outcome, .. } = settlement;
     let Outcome::Delivered { version, fields, taken: sent, public_url, warning, action } = outcome
     else {
         return Ok(Settled::Open);
     };
-    type Wanted = (Kind, ContentId, Version, Option<Version>);
-    let ((kind, content, want, wanted_fields), mut taken): (Wanted, Taken) = connection
-        .prepare_cached(
-            "SELECT kind, content, want, file.digest, taken
-             FROM item JOIN delivery ON delivery.item = item.id
-                       LEFT JOIN file ON file.id = item.source
-             WHERE item.id = ?2 AND delivery.target = ?1",
-        )?
-        .query_row(params![target, item], |row| {
-            let taken = summaries::unpack(row.get_ref(4)?.as_blob_or_null()?);
-            Ok(((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?), taken))
-        })?;
+    let Standing { kind, content, want, fields: wanted_fields, mut taken, .. } = before;
     taken.extend(sent.iter().map(|(name, digest)| (name.clone(), *digest)));
     // What is wanted by now may be something else, and all of it have been in what was sent.
     let level = want == *version

@@ -1,14 +1,18 @@
 //! The outbox: a level, kept in one SQLite file. For each target and item it holds the version
 //! that the target should hold and the one it is known to hold; what is pending is the difference.
 //!
-//! A commit waits for the disk (`synchronous = FULL`) where it holds what no look at the directories
-//! brings back: what a target acknowledged, what is parked, an operator's word. What was only taken in
-//! from files is committed with `NORMAL`: a power cut may lose it, and the next start finds it again.
+//! A commit waits for the disk (`synchronous = FULL`) where it holds what neither the directories nor
+//! the targets would tell again: what is parked, what failed, an operator's word. The rest is committed
+//! with `NORMAL`, which a power cut may undo. What was taken in from files is found again by the next
+//! start. What a target acknowledged is sent again, which changes nothing there, and is on the disk
+//! within a [moment](hardening), one sync for all that came meanwhile: to wait for the disk each time
+//! took longer than most requests.
 
 mod account;
 mod fault;
 mod file;
 mod grave;
+mod hardening;
 mod history;
 mod inspect;
 pub(crate) mod known;
@@ -180,6 +184,8 @@ pub struct Outbox {
     /// The targets that are paused, and since when: what is in the file, at hand.
     paused: watch::Sender<HashMap<i64, i64>>,
     pairs: Pairs,
+    /// Where to say that something was marked.
+    marks: watch::Sender<()>,
 }
 
 /// What must outlive every [`Outbox`]: the lock, and word of the thread's end.
@@ -244,8 +250,9 @@ impl Outbox {
         let paused = writer.read(orders::paused).await?;
         let (paused, _) = watch::channel(paused.into_iter().collect());
         let pairs = writer.read(Pairs::load).await?;
+        let marks = hardening::begin(path, writer.downgrade());
         let (path, era) = (path.into(), Arc::default());
-        let outbox = Self { path, writer, changes, work, era, paused, pairs };
+        let outbox = Self { path, writer, changes, work, era, paused, pairs, marks };
         Ok((outbox, Guard { failure, _lock: lock }))
     }
 
@@ -588,13 +595,21 @@ impl Outbox {
         &self,
         settlements: Arc<[Settlement]>,
     ) -> Result<Vec<Concluded>, OutboxError> {
-        let concluded = self
-            .writer
-            .write(move |connection| {
-                let conclude = |settlement| Ok(lane::conclude(connection, settlement)?.1);
-                settlements.iter().filter_map(|each| conclude(each).transpose()).collect()
-            })
-            .await?;
+        let is_mark = |settlement: &Settlement| {
+            matches!(&settlement.outcome, Outcome::Delivered { warning: None, .. })
+        };
+        let are_marks = settlements.iter().all(is_mark);
+        let conclude_all = move |connection: &rusqlite::Connection| {
+            let conclude = |settlement| Ok(lane::conclude(connection, settlement)?.1);
+            settlements.iter().filter_map(|each| conclude(each).transpose()).collect()
+        };
+        let concluded = match are_marks {
+            true => self.writer.mark(conclude_all).await?,
+            false => self.writer.write(conclude_all).await?,
+        };
+        if are_marks {
+            self.marks.send_replace(());
+        }
         self.changes.send_replace(());
         Ok(concluded)
     }

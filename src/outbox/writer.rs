@@ -21,6 +21,8 @@ enum Access {
     Read,
     /// Keeps what nobody could find out again.
     Keep,
+    /// Keeps what a target would say again, if it were asked.
+    Mark,
     /// Takes in what lies on the disk, and will lie there when there is room.
     TakeIn,
 }
@@ -67,6 +69,18 @@ pub struct Writer {
     full: Fullness,
 }
 
+/// The way to the thread for whoever does not keep it.
+pub struct WeakWriter {
+    jobs: mpsc::WeakSender<Job>,
+    full: Fullness,
+}
+
+impl WeakWriter {
+    pub fn upgrade(&self) -> Option<Writer> {
+        Some(Writer { jobs: self.jobs.upgrade()?, full: self.full.clone() })
+    }
+}
+
 impl Writer {
     /// Starts the thread on the outbox at `path`. The receiver gets the error that ended it, or is
     /// closed when it ended because nobody was left to ask.
@@ -88,6 +102,10 @@ impl Writer {
         (Self { jobs, full }, failure)
     }
 
+    pub fn downgrade(&self) -> WeakWriter {
+        WeakWriter { jobs: self.jobs.downgrade(), full: self.full.clone() }
+    }
+
     /// Since when the volume is full.
     pub fn fullness(&self) -> &Fullness {
         &self.full
@@ -100,6 +118,15 @@ impl Writer {
         change: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, OutboxError> {
         self.send(Access::Keep, change).await
+    }
+
+    /// The same for what a target would say again: it outlives this process, but a power cut perhaps
+    /// not before it is [hardened](super::hardening).
+    pub async fn mark<T: Send + 'static>(
+        &self,
+        change: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, OutboxError> {
+        self.send(Access::Mark, change).await
     }
 
     /// The same for what can be found again on the disk: it outlives this process, but a power cut
@@ -280,8 +307,9 @@ fn transact(
     outcome.map_err(undo)
 }
 
-/// Whether a commit waits for the disk. What lies there as a file is read again after a power cut, so
-/// that its way to a target need not wait; with the next commit that does, it is durable as well.
+/// Whether a commit waits for the disk. What lies there as a file is read again after a power cut, and
+/// what a target holds is sent to it again, so that neither waits; with the next commit that does, both
+/// are durable as well.
 fn durability(group: &[Job]) -> &'static str {
     match group.iter().any(|job| job.access == Access::Keep) {
         true => "PRAGMA synchronous = FULL",
@@ -338,9 +366,10 @@ mod tests {
         let (normal, full) = (1, 2);
         for _ in 0..2 {
             assert_eq!(writer.take_in(level).await.unwrap(), normal);
+            assert_eq!(writer.mark(level).await.unwrap(), normal);
             assert_eq!(writer.write(level).await.unwrap(), full);
         }
-        // Both wait behind another job, so that they are committed together.
+        // They wait behind another job, so that they are committed together.
         let (begins, mut begun) = tokio::sync::mpsc::unbounded_channel();
         let (open, gate) = std::sync::mpsc::channel::<()>();
         let held = writer.read(move |_| {
@@ -348,12 +377,15 @@ mod tests {
             gate.recv().unwrap();
             Ok(())
         });
-        let both = async {
+        let all = async {
             begun.recv().await;
-            tokio::join!(writer.take_in(level), writer.write(level), async { open.send(()) })
+            tokio::join!(writer.take_in(level), writer.mark(level), writer.write(level), async {
+                open.send(())
+            })
         };
-        let (_, (found, kept, _)) = tokio::join!(held, both);
-        assert_eq!((found.unwrap(), kept.unwrap()), (full, full), "one commit of both");
+        let (_, (found, marked, kept, _)) = tokio::join!(held, all);
+        let levels = [found, marked, kept].map(Result::unwrap);
+        assert_eq!(levels, [full; 3], "one commit of all");
     }
 
     #[tokio::test]

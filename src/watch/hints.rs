@@ -17,6 +17,9 @@ const NAMES_MAX: usize = 4096;
 /// What an event said of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Touch {
+    /// It is there, most likely open and empty still: who makes a file writes it and closes it. A hard
+    /// link is there as a whole, and has no further event.
+    Created,
     /// Somebody may be writing it at this moment.
     Written,
     /// It was closed, renamed in, removed, or changed in a way that has no end.
@@ -158,9 +161,8 @@ fn touch(kind: &EventKind) -> Option<Touch> {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => Some(Touch::Done),
         EventKind::Access(_) => None,
         EventKind::Modify(ModifyKind::Data(_)) => Some(Touch::Written),
-        // A file that is created is open still; a hard link is not, and it alone has no further
-        // event. Its content tells (a look is cheap).
-        EventKind::Create(_) | EventKind::Modify(_) | EventKind::Remove(_) => Some(Touch::Done),
+        EventKind::Create(_) => Some(Touch::Created),
+        EventKind::Modify(_) | EventKind::Remove(_) => Some(Touch::Done),
         EventKind::Any | EventKind::Other => Some(Touch::Done),
     }
 }
@@ -185,7 +187,7 @@ mod tests {
     fn every_event_that_may_change_a_file_is_a_hint_and_our_own_reading_is_none() {
         let done = Some(Touch::Done);
         for (kind, expected) in [
-            (EventKind::Create(CreateKind::File), done),
+            (EventKind::Create(CreateKind::File), Some(Touch::Created)),
             (EventKind::Access(AccessKind::Open(AccessMode::Any)), None),
             (EventKind::Access(AccessKind::Read), None),
             (EventKind::Access(AccessKind::Close(AccessMode::Read)), None),
@@ -227,10 +229,14 @@ mod tests {
     fn the_end_of_a_writing_outweighs_its_middle() {
         let written = EventKind::Modify(ModifyKind::Data(DataChange::Any));
         let close = EventKind::Access(AccessKind::Close(AccessMode::Write));
-        for order in [[written, close], [close, written]] {
+        let create = EventKind::Create(CreateKind::File);
+        for order in [[create, written, close], [written, close, create], [close, create, written]]
+        {
             let batch = handled(order.map(|kind| on(kind, "/root/a")).into());
             assert_eq!(batch.names[OsStr::new("a")], Touch::Done);
         }
+        let begun = handled(vec![on(create, "/root/a"), on(written, "/root/a")]);
+        assert_eq!(begun.names[OsStr::new("a")], Touch::Written);
     }
 
     #[test]

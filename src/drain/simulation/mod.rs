@@ -24,7 +24,7 @@ use world::{Tally, play};
 const HISTORIES: u64 = 3_000;
 
 /// What a fair exploration must have met.
-const TROUBLES: [&str; 26] = [
+const TROUBLES: [&str; 27] = [
     "Blind",
     "Busy",
     "Crowded",
@@ -45,6 +45,7 @@ const TROUBLES: [&str; 26] = [
     "out of sight",
     "parked",
     "prepared",
+    "packed ahead",
     "reset",
     "s",
     "set back",

@@ -21,7 +21,7 @@ use crate::delivery::{Answer, Health, Transport, Verdict, judge};
 use crate::drain::ahead::Prepared;
 use crate::drain::attempt::{End, Ended, Flight};
 use crate::drain::dispatcher::Rules;
-use crate::drain::parcel::{Unpacked, pack};
+use crate::drain::parcel::{Packed, Unpacked, pack};
 use crate::drain::pilot::{Landed, Order, Pilot, Rows};
 use crate::drain::report::Reporter;
 use crate::file::{FileRef, Root};
@@ -101,6 +101,7 @@ pub struct World<'h> {
     era: u64,
     /// None while the daemon does not run. Everything that it remembers is in here.
     pilot: Option<Pilot>,
+    packed: Vec<(Arc<Parcel>, Result<Packed, Unpacked>)>,
     stopping: bool,
     life: u32,
     dashboard: Dashboard,
@@ -178,6 +179,7 @@ impl<'h> World<'h> {
             row,
             era: 0,
             pilot: None,
+            packed: Vec::new(),
             stopping: false,
             life: 0,
             dashboard: Dashboard::new(history.aware),
@@ -350,6 +352,7 @@ impl<'h> World<'h> {
     /// Everything that is in memory is gone; what is on the wire is not.
     fn end_life(&mut self) {
         if self.pilot.take().is_some() {
+            self.packed.clear();
             self.life += 1;
             self.judge.life_ends();
             let pause = if self.chance.one_in(2) { 10 } else { 10_000 };
@@ -479,6 +482,13 @@ impl<'h> World<'h> {
     fn work(&mut self, order: Order) -> Result<(), String> {
         match order {
             Order::Attempt(due, prepared, _) => self.attempt(due, prepared)?,
+            Order::Pack(parcels) => {
+                self.packed.retain(|(parcel, _)| Arc::strong_count(parcel) > 1);
+                for parcel in parcels {
+                    let packed = self.pack(&parcel);
+                    self.packed.push((parcel, packed));
+                }
+            }
             Order::Settle(id, settlement) => {
                 let error = |error: rusqlite::Error| error.to_string();
                 self.judge.settles(&self.outbox, &settlement, self.now)?;
@@ -497,21 +507,37 @@ impl<'h> World<'h> {
         Ok(())
     }
 
+    fn take_packed(&mut self, parcel: &Arc<Parcel>) -> Result<Packed, Unpacked> {
+        match self.packed.iter().position(|(of, _)| Arc::ptr_eq(of, parcel)) {
+            Some(place) => {
+                self.judge.tally.saw("packed ahead");
+                self.packed.swap_remove(place).1
+            }
+            None => self.pack(parcel),
+        }
+    }
+
+    fn pack(&self, parcel: &Parcel) -> Result<Packed, Unpacked> {
+        pack(parcel, 0, false, |of| self.disk.read(of))
+    }
+
     fn attempt(&mut self, due: Due, prepared: Option<Prepared>) -> Result<(), String> {
         let parcel = match prepared.filter(|prepared| prepared.era == self.era) {
             Some(prepared) => {
                 self.judge.tally.saw("prepared");
                 Some(prepared.parcel)
             }
-            None => lane::parcel(&self.outbox, self.row, due.item).map_err(|e| e.to_string())?,
+            None => lane::parcel(&self.outbox, self.row, due.item)
+                .map_err(|e| e.to_string())?
+                .map(Arc::new),
         };
-        let Some(parcel) = parcel.map(Arc::new) else {
+        let Some(parcel) = parcel else {
             self.land_attempt(1, due, End::Moot);
             return Ok(());
         };
         self.judge.attempts(&parcel);
         let (body, flight) = match parcel.kind {
-            Kind::Report => match pack(&parcel, 0, false, |of| self.disk.read(of)) {
+            Kind::Report => match self.take_packed(&parcel) {
                 Ok(packed) => {
                     let bytes = packed.json.len() as u64;
                     let flight = Flight { bytes, taken: packed.sent, ..Flight::default() };
