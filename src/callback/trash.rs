@@ -88,8 +88,8 @@ pub fn sweep(
         trash => trash?,
     };
     let mut removed = 0;
-    for name in trash.names(|name| is_over(name, keep, zone, now))? {
-        let day = match trash.below(&name) {
+    for name in trash.names(|name| is_over(name, keep, zone, now))?.iter() {
+        let day = match trash.below(name) {
             // A file, or a link, that only has the name of a day is not ours.
             Err(error) if is_no_directory(&error) => continue,
             day => day?,
@@ -99,7 +99,7 @@ pub fn sweep(
             day.remove(&file)?;
             removed += 1;
         }
-        match trash.remove_below(&name) {
+        match trash.remove_below(name) {
             // Somebody made a directory in it, which is theirs.
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
             done => done?,
@@ -110,10 +110,10 @@ pub fn sweep(
 
 fn files(day: &Directory) -> io::Result<Vec<OsString>> {
     let all = day.names(|name| name.as_bytes() != b"." && name.as_bytes() != b"..")?;
-    let mut files = Vec::with_capacity(all.len());
-    for name in all {
-        if !matches!(day.look(&name)?, None | Some(Entry::Other("a directory", _))) {
-            files.push(name);
+    let mut files = Vec::new();
+    for name in all.iter() {
+        if !matches!(day.look(name)?, None | Some(Entry::Other("a directory", _))) {
+            files.push(name.to_owned());
         }
     }
     Ok(files)
@@ -200,11 +200,10 @@ mod tests {
         assert_eq!(removed, 3, "two files and a link");
         let left = Directory::open(&RootPath::from(&*trash))
             .unwrap()
-            .names(|name| name != "." && name != "..");
-        assert_eq!(
-            left.unwrap(),
-            ["2026-01-02", "2026-01-03", "2026-01-04", "2026-03-31", "photos"]
-        );
+            .names(|name| name != "." && name != "..")
+            .unwrap();
+        let left: Vec<_> = left.iter().collect();
+        assert_eq!(left, ["2026-01-02", "2026-01-03", "2026-01-04", "2026-03-31", "photos"]);
         assert!(outside.path().join("precious").exists());
         assert!(root.path().join("2026-01-01").exists());
         assert!(trash.join("2026-01-02/theirs").exists());

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
+use std::sync::Arc;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
@@ -9,7 +10,8 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 #[derive(Clone, Debug, Default)]
 pub struct Ignore {
     patterns: Vec<String>,
-    set: GlobSet,
+    /// Shared, since what it learns of the names that it is asked about would not go with a copy.
+    set: Arc<GlobSet>,
 }
 
 impl Ignore {
@@ -24,7 +26,7 @@ impl Ignore {
             builder.add(glob.map_err(|error| error.to_string())?);
         }
         let set = builder.build().map_err(|error| error.to_string())?;
-        Ok(Self { patterns: patterns.to_vec(), set })
+        Ok(Self { patterns: patterns.to_vec(), set: Arc::new(set) })
     }
 
     /// Whether a name, of whatever bytes, is to be left alone.

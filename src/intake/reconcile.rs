@@ -73,10 +73,14 @@ impl Intake {
         self.vision.looked_through();
         self.say_turn();
         let mut beside = SideBySide::new(&self.outbox, self.root, names);
-        while let Some(pairs) = beside.next().await? {
-            if !self.compare(pairs, &mut scan).await? {
+        let mut page = beside.next().await?;
+        while let Some(pairs) = page {
+            // What is recorded of the next ones is asked for meanwhile.
+            let (compared, next) = tokio::join!(self.compare(pairs, &mut scan), beside.next());
+            if !compared? {
                 return Ok(None);
             }
+            page = next?;
         }
         self.conclude(scan, started).await.map(Some)
     }
@@ -86,12 +90,14 @@ impl Intake {
     async fn compare(&mut self, pairs: Vec<Pair>, scan: &mut Scan) -> Result<bool, OutboxError> {
         let (root, directory) = (self.root, Arc::clone(&scan.directory));
         let now_ms = clock::now_ms();
-        let ignore = self.settings.borrow().watch.ignore.clone();
         // What is recorded, and not ours any more, since another configuration says so: it is
         // forgotten, be it there or not.
-        let (pairs, dropped): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|pair| {
-            pair.is_listed || look::is_ours(root, &pair.name, &ignore, self.outbox.pairs())
-        });
+        let (pairs, dropped): (Vec<_>, Vec<_>) = {
+            let ignore = &self.settings.borrow().watch.ignore;
+            pairs.into_iter().partition(|pair| {
+                pair.is_listed || look::is_ours(root, &pair.name, ignore, self.outbox.pairs())
+            })
+        };
         let forget = |pair: Pair| Finding {
             file: FileRef::new(root, pair.name),
             found: Found::Gone(now_ms),

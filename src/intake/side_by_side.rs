@@ -2,13 +2,14 @@
 //! a time.
 
 use std::cmp::Ordering;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::iter::Peekable;
 use std::os::unix::ffi::OsStrExt;
 use std::vec::IntoIter;
 
 use crate::file::{FileRef, Root, Stamp};
 use crate::outbox::{Outbox, OutboxError};
+use crate::watch::Names;
 
 /// How many files are compared at a time.
 const PAGE: usize = 1000;
@@ -26,7 +27,7 @@ pub(super) struct Pair {
 pub(super) struct SideBySide {
     outbox: Outbox,
     root: Root,
-    names: Peekable<IntoIter<OsString>>,
+    names: Names,
     /// Of the page that was asked for last.
     known: Peekable<IntoIter<(FileRef, Stamp)>>,
     /// The last name of that page.
@@ -36,11 +37,11 @@ pub(super) struct SideBySide {
 
 impl SideBySide {
     /// The names are those that are listed, in order.
-    pub(super) fn new(outbox: &Outbox, root: Root, names: Vec<OsString>) -> Self {
+    pub(super) fn new(outbox: &Outbox, root: Root, names: Names) -> Self {
         Self {
             outbox: outbox.clone(),
             root,
-            names: names.into_iter().peekable(),
+            names,
             known: Vec::new().into_iter().peekable(),
             upto: Vec::new(),
             is_last: false,
@@ -68,25 +69,28 @@ impl SideBySide {
 /// The next pairs of a name and what is recorded of it, in order: names that are listed, recorded,
 /// or both, as far as `upto`.
 fn walk(
-    names: &mut Peekable<impl Iterator<Item = OsString>>,
+    names: &mut Names,
     known: &mut Peekable<impl Iterator<Item = (FileRef, Stamp)>>,
     upto: Option<&[u8]>,
     limit: usize,
 ) -> Vec<Pair> {
     let mut pairs = Vec::new();
     while pairs.len() < limit {
-        let name = names.peek().filter(|name| upto.is_none_or(|upto| name.as_bytes() <= upto));
-        let order = match (name, known.peek()) {
+        let listed = names.peek().filter(|name| upto.is_none_or(|upto| name.as_bytes() <= upto));
+        let order = match (listed, known.peek()) {
             (None, None) => break,
             (Some(name), Some((file, _))) => name.cmp(&file.name),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
         };
-        let listed = if order.is_le() { names.next() } else { None };
-        let (recorded, known) = if order.is_ge() { known.next() } else { None }.unzip();
-        let is_listed = listed.is_some();
-        let name = listed.or(recorded.map(|file| file.name));
+        let is_listed = order.is_le();
+        let (recorded, known) = known.next_if(|_| order.is_ge()).unzip();
+        // Most are recorded.
+        let name = recorded.map(|file| file.name).or_else(|| listed.map(OsStr::to_owned));
         pairs.extend(name.map(|name| Pair { name, known, is_listed }));
+        if is_listed {
+            names.pass();
+        }
     }
     pairs
 }
@@ -107,7 +111,8 @@ mod tests {
             // What lies beyond the page is for the next one.
             ("abz", "b", Some("b"), "a b+"),
         ] {
-            let mut names = listed.chars().map(|c| OsString::from(c.to_string())).peekable();
+            let mut names = Names::default();
+            listed.chars().for_each(|c| names.push(c.to_string().as_ref()));
             let mut known = recorded
                 .chars()
                 .map(|c| (FileRef::new(Root::Reports, c.to_string()), stamp))

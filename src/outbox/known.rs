@@ -1,5 +1,8 @@
 //! What is recorded of the files, for whoever looks at them again.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::model::DeletedFile;
@@ -23,8 +26,8 @@ pub fn stamps(
              WHERE root = ?1 AND name > ?2 ORDER BY name LIMIT ?3",
         )?
         .query_map(params![root, after.unwrap_or_default(), limit as i64], |row| {
-            let name: Vec<u8> = row.get(4)?;
-            Ok((FileRef::from_bytes(root, &name), stamp_of(row)?))
+            let name = OsString::from_vec(row.get(4)?);
+            Ok((FileRef::new(root, name), stamp_of(row)?))
         })?
         .collect()
 }

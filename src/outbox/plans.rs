@@ -158,6 +158,19 @@ fn every_statement_of_the_daemons_own_work_finds_its_rows_by_an_index() {
 }
 
 #[test]
+fn a_target_that_knows_every_item_is_not_told_of_each_of_them_again() {
+    let mut bench = crowded();
+    let told = |bench: &mut Bench, name: &str| {
+        let add = |bench: &mut Bench| _ = lane::add_target(&bench.connection, name).unwrap();
+        let seen = statements(bench, add);
+        seen.iter().any(|sql| sql.contains("INTO delivery"))
+    };
+    assert!(told(&mut bench, "other"));
+    assert!(!told(&mut bench, "other"));
+    assert!(!told(&mut bench, "dashboard"));
+}
+
+#[test]
 fn what_is_due_comes_in_its_order_without_sorting() {
     let mut bench = crowded();
     let target = bench.target;

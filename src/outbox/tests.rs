@@ -621,6 +621,19 @@ fn a_new_target_wants_everything_reports_first() {
 }
 
 #[test]
+fn a_target_that_lacks_an_opinion_of_an_item_is_given_one_when_it_is_added_again() {
+    let mut bench = Bench::new();
+    let reports = ["a", "b", "c"].map(|id| report(&format!("{id}.json"), id, 1, "f", TEXT));
+    bench.record(&reports);
+    assert_eq!(bench.deliver_all().len(), 3);
+    let id = "(SELECT id FROM item WHERE content = 'b')";
+    let lose = format!("DELETE FROM delivery WHERE item = {id}");
+    assert_eq!(bench.connection.execute(&lose, []).unwrap(), 1);
+    lane::add_target(&bench.connection, "dashboard").unwrap();
+    assert_eq!(bench.due(), ["report b"]);
+}
+
+#[test]
 fn a_target_that_was_left_alone_for_a_while_gets_the_difference_and_nothing_more() {
     let mut bench = Bench::new();
     let dashboard = bench.target;

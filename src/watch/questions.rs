@@ -6,10 +6,11 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep};
 
 use crate::file::{FileRef, Root};
 
@@ -40,9 +41,10 @@ struct Lost {
     thread: Weak<()>,
 }
 
-/// When an answer last came nearer.
+/// How often an answer came nearer. It costs next to nothing to tell, since that is done for every
+/// name of a directory; whoever waits looks at the clock.
 #[derive(Clone, Debug)]
-pub struct Pulse(Arc<Mutex<Instant>>);
+pub struct Pulse(Arc<AtomicUsize>);
 
 impl Questions {
     /// Those that are given up when nothing has moved for `patience`.
@@ -164,32 +166,33 @@ fn silence(what: &'static str) -> io::Error {
 
 impl Pulse {
     pub fn start() -> Self {
-        Self(Arc::new(Mutex::new(Instant::now())))
+        Self(Arc::default())
     }
 
     /// Something has moved.
     pub fn beat(&self) {
-        *self.lock() = Instant::now();
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns when nothing has moved for `patience`.
+    /// Returns when nothing has moved for `patience`, or an eighth of that later.
     pub async fn stops(&self, patience: Duration) {
-        loop {
-            let until = *self.lock() + patience;
-            if Instant::now() >= until {
-                return;
+        let (mut beats, mut moved) = (self.beats(), Instant::now());
+        while moved.elapsed() < patience {
+            sleep(patience / 8).await;
+            let now = self.beats();
+            if now != beats {
+                (beats, moved) = (now, Instant::now());
             }
-            sleep_until(until).await;
         }
+    }
+
+    fn beats(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
     }
 
     /// A reader that beats with each read.
     pub fn of<R: Read>(&self, reader: R) -> impl Read {
         Beating { reader, pulse: self.clone() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Instant> {
-        lock(&self.0)
     }
 }
 
