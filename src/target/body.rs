@@ -3,10 +3,12 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::try_unfold;
 use reqwest::Body;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::progress::{Broken, Progress};
 use super::throttle::Throttle;
@@ -14,8 +16,11 @@ use crate::file::FileRef;
 use crate::id::Version;
 use crate::watch::{OpenedFile, Pulse, Questions};
 
-/// Bytes that are read, hashed and sent at a time.
-const CHUNK: u64 = 128 * 1024;
+/// Bytes that are read, hashed and sent at a time: few where they go slowly, so that something is seen
+/// to move, and more where waking a thread for each chunk takes longer than sending it.
+const CHUNK: (u64, u64) = (128 * 1024, 1024 * 1024);
+/// A chunk that has gone within this is a small one.
+const SOON: Duration = Duration::from_millis(20);
 
 /// An audio file to be sent.
 #[derive(Debug)]
@@ -72,6 +77,8 @@ impl AudioBody {
             digest: self.digest,
             hasher: blake3::Hasher::new(),
             ahead: None,
+            chunk: CHUNK.0,
+            given: None,
             questions: self.questions,
             throttle,
             progress: Arc::clone(&progress),
@@ -88,6 +95,9 @@ struct Reading {
     hasher: blake3::Hasher,
     /// The bytes that are being read while those before them go, and how many they are.
     ahead: Option<(usize, JoinHandle<io::Result<Chunk>>)>,
+    chunk: u64,
+    /// When the last chunk was given away.
+    given: Option<Instant>,
     questions: Questions,
     throttle: Throttle,
     progress: Arc<Progress>,
@@ -109,6 +119,9 @@ impl Reading {
             self.progress.advance(0);
             return Ok(None);
         }
+        if let Some(given) = self.given {
+            self.chunk = next_chunk(self.chunk, given.elapsed());
+        }
         let turn = self.ahead.as_ref().map_or_else(|| self.turn(), |(size, _)| *size);
         // Whoever waits for a turn has not stalled.
         self.throttle.wait(turn, || self.progress.beat()).await;
@@ -129,12 +142,13 @@ impl Reading {
             return Err(self.broken_off(Broken::Changed));
         }
         self.read_ahead();
+        self.given = Some(Instant::now());
         Ok(Some(bytes))
     }
 
     /// How many bytes to send in the next turn.
     fn turn(&self) -> usize {
-        let most = usize::try_from(self.left.min(CHUNK)).unwrap_or(usize::MAX);
+        let most = usize::try_from(self.left.min(self.chunk)).unwrap_or(usize::MAX);
         self.throttle.turn(most)
     }
 
@@ -169,6 +183,14 @@ impl Reading {
     }
 }
 
+/// How many bytes to send at a time, after so many went within `took`.
+fn next_chunk(bytes: u64, took: Duration) -> u64 {
+    match took < SOON {
+        true => (2 * bytes).min(CHUNK.1),
+        false => CHUNK.0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,7 +215,7 @@ mod tests {
         let mut reading = body(root.path(), Version::of(&bytes));
         let mut sent = Vec::new();
         while let Some(chunk) = reading.next().await.unwrap() {
-            assert!(chunk.len() as u64 <= CHUNK);
+            assert!(chunk.len() as u64 <= CHUNK.1);
             sent.extend(chunk);
         }
         assert!(sent == bytes && reading.progress.done() == 500_000);
@@ -235,5 +257,13 @@ mod tests {
             file.write_all(b"x").unwrap();
         });
         assert!(overwritten.await < 600_000);
+    }
+
+    #[test]
+    fn chunks_grow_while_they_go_soon_and_are_small_again_when_one_does_not() {
+        let chunk = |from, took| next_chunk(from, took);
+        assert_eq!(chunk(CHUNK.0, Duration::ZERO), 2 * CHUNK.0);
+        assert_eq!(chunk(CHUNK.1 / 2 + 1, Duration::ZERO), CHUNK.1);
+        assert_eq!(chunk(CHUNK.1, SOON), CHUNK.0);
     }
 }

@@ -48,11 +48,11 @@ pub fn measure(bench: &mut Bench) {
         drop(File::options().append(true).open(&name));
         let ours = rate(arrival(&server, so_far));
         daemon.wait_for("current", ROUNDS + 1 + n + 1);
-        // The first is for the page cache, and for what a first upload sets up.
+        more.push(peak_memory(daemon.pid()).saturating_sub(before) as f64 / 1e6);
+        // The first is for the page cache.
         if n > 0 {
             ratios.push(ours / by_curl);
             rates.push((ours, by_curl));
-            more.push(peak_memory(daemon.pid()).saturating_sub(before) as f64 / 1e6);
         }
     }
     daemon.stop();

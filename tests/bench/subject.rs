@@ -100,9 +100,23 @@ impl Subject {
         }
     }
 
+    /// The same where another command runs it, which ends with it, and would leave it running.
+    pub fn stop_below(self) {
+        let pid = self.pid();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let children = children.expect("it runs");
+        let child = children.split_whitespace().next().and_then(|child| child.parse().ok());
+        self.end(child.and_then(Pid::from_raw).expect("a child"));
+    }
+
     /// Asks it to stop, and waits for its end.
-    pub fn stop(mut self) {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("it runs");
+    pub fn stop(self) {
+        let daemon = Pid::from_child(&self.child);
+        self.end(daemon);
+    }
+
+    fn end(mut self, daemon: Pid) {
+        kill_process(daemon, Signal::TERM).expect("it runs");
         let status = self.child.wait().expect("a child");
         assert!(status.success(), "ytv2d ended with {status}");
     }

@@ -44,8 +44,7 @@ pub fn of_a_start(config: &Config) -> Result<Trace, String> {
     present()?;
     let file = config.path().join("trace");
     let words = ["strace", "-f", "-qq", "-e", "trace=openat", "-o", file.to_str().expect("UTF-8")];
-    // Told to end, it ends what it runs too.
-    drop(Subject::start_under(config, &words));
+    Subject::start_under(config, &words).stop_below();
     read(&file)
 }
 
