@@ -4,7 +4,7 @@
 //! wait for the disk: what a power cut takes of it is sent once more, and changes nothing there.
 
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,31 +29,26 @@ async fn harden(log: PathBuf, mut marked: watch::Receiver<()>, writer: WeakWrite
     while marked.changed().await.is_ok() {
         sleep(MOMENT).await;
         marked.mark_unchanged();
+        let Some(writer) = writer.upgrade() else { return };
         let log = log.clone();
-        // Not on the outbox's own thread, which has other things to do meanwhile.
-        let outcome = tokio::task::spawn_blocking(move || sync(&log)).await;
-        if let Ok(Err(error)) = outcome
-            && let Some(writer) = writer.upgrade()
-        {
-            let _the_end_of_it = writer.read(move |_| Err::<(), _>(lost(&error))).await;
-        }
+        // On the outbox's own thread, so that nothing is written after a failure, which is its end.
+        let _known_to_the_thread = writer.read(move |_| sync(&log)).await;
     }
 }
 
 /// Waits until all that was written to the log is on the disk.
-fn sync(log: &Path) -> io::Result<()> {
-    match File::open(log) {
-        Ok(log) => log.sync_data(),
+///
+/// # Errors
+/// As SQLite says it when a commit fails for that reason.
+fn sync(log: &Path) -> rusqlite::Result<()> {
+    match File::open(log).and_then(|log| log.sync_data()) {
         // It goes when all of it is in the file.
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
+        outcome => outcome.map_err(|error| {
+            let code = ffi::Error::new(ffi::SQLITE_IOERR_FSYNC);
+            rusqlite::Error::SqliteFailure(code, Some(format!("disk I/O error: {error}")))
+        }),
     }
-}
-
-/// As SQLite says it when a commit fails for that reason.
-fn lost(error: &io::Error) -> rusqlite::Error {
-    let code = ffi::Error::new(ffi::SQLITE_IOERR_FSYNC);
-    rusqlite::Error::SqliteFailure(code, Some(format!("its log: {error}")))
 }
 
 #[cfg(test)]
