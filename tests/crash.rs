@@ -246,6 +246,14 @@ fn killed_at_random_moments_under_load_it_loses_nothing_and_repeats_only_what_wa
 const CALLS: [&str; 9] =
     ["openat", "read", "write", "writev", "pwrite64", "fdatasync", "fsync", "sendto", "unlink"];
 
+fn has_strace() -> bool {
+    let found = Command::new("strace").arg("-V").output().is_ok();
+    if !found {
+        println!("SKIPPED: there is no strace here (apt-get install strace)");
+    }
+    found
+}
+
 /// The daemon under strace with these words.
 fn traced(config: &mut Config, words: &[&str]) {
     // Not with --seccomp-bpf, which is quicker and keeps injections from firing.
@@ -298,8 +306,7 @@ fn end_traced(daemon: &Daemon) -> ExitStatus {
 
 #[test]
 fn killed_at_a_system_call_it_goes_on_where_it_was() {
-    if Command::new("strace").arg("-V").output().is_err() {
-        println!("SKIPPED: there is no strace here (apt-get install strace)");
+    if !has_strace() {
         return;
     }
     let home = Home::new();
@@ -470,8 +477,7 @@ fn a_power_cut_on_xfs_loses_nothing_that_was_acknowledged() {
 
 #[test]
 fn what_was_acknowledged_is_on_the_disk_a_moment_later() {
-    if Command::new("strace").arg("-V").output().is_err() {
-        println!("SKIPPED: there is no strace here (apt-get install strace)");
+    if !has_strace() {
         return;
     }
     let home = Home::new();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::file::Root;
 use crate::id::{ContentId, Kind};
 use crate::outbox::{Due, Parcel};
+use crate::watch::SHORT;
 
 /// The smallest batch, and the largest. Whatever changes in the outbox throws the rest of one away,
 /// so it grows only while nothing does.
@@ -14,9 +15,6 @@ const BATCH: (usize, usize) = (8, 256);
 /// So many reports are packed at a time before they are asked for: to wake a thread takes about as
 /// long as to pack one.
 const PACK: usize = 16;
-/// Longer files, in bytes, are packed when it is their turn, so that memory holds no more of them than
-/// there are requests.
-const SHORT: i64 = 64 * 1024;
 
 /// The next items in the order in which they are due.
 #[derive(Debug)]

@@ -361,7 +361,7 @@ fn audio_of(
 }
 
 /// How a delivery stands before it is settled.
-struct Standing {
+struct Before {
     kind: Kind,
     content: ContentId,
     want: Version,
@@ -372,7 +372,7 @@ struct Standing {
     is_buried: bool,
 }
 
-fn standing(connection: &Connection, target: i64, item: i64) -> rusqlite::Result<Standing> {
+fn before(connection: &Connection, target: i64, item: i64) -> rusqlite::Result<Before> {
     connection
         .prepare_cached(
             "SELECT kind, content, want, file.digest, known, taken, grave.item IS NOT NULL
@@ -382,7 +382,7 @@ fn standing(connection: &Connection, target: i64, item: i64) -> rusqlite::Result
              WHERE item.id = ?2 AND delivery.target = ?1",
         )?
         .query_row(params![target, item], |row| {
-            Ok(Standing {
+            Ok(Before {
                 kind: row.get(0)?,
                 content: row.get(1)?,
                 want: row.get(2)?,
@@ -401,7 +401,7 @@ pub fn conclude(
     settlement: &Settlement,
 ) -> rusqlite::Result<(Settled, Option<Concluded>)> {
     let Settlement { target, item, outcome, .. } = settlement;
-    let before = standing(connection, *target, *item)?;
+    let before = before(connection, *target, *item)?;
     history::keep(connection, settlement)?;
     // It was under way while it was deleted, and nobody knows which came first.
     if before.is_buried {
@@ -440,7 +440,7 @@ pub fn settle(connection: &Connection, settlement: &Settlement) -> rusqlite::Res
 fn write_down(
     connection: &Connection,
     settlement: &Settlement,
-    before: Standing,
+    before: Before,
 ) -> rusqlite::Result<Settled> {
     let Settlement { target, item, sent_no, at_ms, outcome, .. } = settlement;
     let changed = CHANGED.to_owned();
@@ -493,14 +493,14 @@ fn write_down(
 fn delivered(
     connection: &Connection,
     settlement: &Settlement,
-    before: Standing,
+    before: Before,
 ) -> rusqlite::Result<Settled> {
     let Settlement { target, item, sent_no, at_ms, outcome, .. } = settlement;
     let Outcome::Delivered { version, fields, taken: sent, public_url, warning, action } = outcome
     else {
         return Ok(Settled::Open);
     };
-    let Standing { kind, content, want, fields: wanted_fields, mut taken, .. } = before;
+    let Before { kind, content, want, fields: wanted_fields, mut taken, .. } = before;
     taken.extend(sent.iter().map(|(name, digest)| (name.clone(), *digest)));
     // What is wanted by now may be something else, and all of it have been in what was sent.
     let level = want == *version

@@ -603,13 +603,13 @@ impl Outbox {
             let conclude = |settlement| Ok(lane::conclude(connection, settlement)?.1);
             settlements.iter().filter_map(|each| conclude(each).transpose()).collect()
         };
-        let concluded = match are_marks {
-            true => self.writer.mark(conclude_all).await?,
-            false => self.writer.write(conclude_all).await?,
-        };
-        if are_marks {
+        let concluded = if are_marks {
+            let concluded = self.writer.mark(conclude_all).await?;
             self.marks.send_replace(());
-        }
+            concluded
+        } else {
+            self.writer.write(conclude_all).await?
+        };
         self.changes.send_replace(());
         Ok(concluded)
     }

@@ -261,9 +261,14 @@ mod tests {
 
     #[test]
     fn chunks_grow_while_they_go_soon_and_are_small_again_when_one_does_not() {
-        let chunk = |from, took| next_chunk(from, took);
-        assert_eq!(chunk(CHUNK.0, Duration::ZERO), 2 * CHUNK.0);
-        assert_eq!(chunk(CHUNK.1 / 2 + 1, Duration::ZERO), CHUNK.1);
-        assert_eq!(chunk(CHUNK.1, SOON), CHUNK.0);
+        let (small, large) = CHUNK;
+        for (bytes, took, next) in [
+            (small, Duration::ZERO, 2 * small),
+            (large / 2 + 1, Duration::ZERO, large),
+            (large, Duration::ZERO, large),
+            (large, SOON, small),
+        ] {
+            assert_eq!(next_chunk(bytes, took), next, "{bytes} in {took:?}");
+        }
     }
 }

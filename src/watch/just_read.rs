@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::file::{FileRef, Stamp};
 use crate::report::Report;
 
-/// So many are kept, and of no longer files than this, in bytes: more would only wait.
+/// Longer files, in bytes, are read when it is their turn to be sent, so that memory holds no more of
+/// them than there are requests.
+pub const SHORT: i64 = 64 * 1024;
+/// So many are kept: more would only wait.
 const KEPT: usize = 8;
-const LONGEST: i64 = 64 * 1024;
 
 /// The last few of them, for as many as put and take some.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +22,7 @@ impl JustRead {
     pub fn put(&self, file: &FileRef, stamp: Stamp, report: Report) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|(known, ..)| known != file);
-        if stamp.size > LONGEST {
+        if stamp.size > SHORT {
             return;
         }
         if kept.len() == KEPT {
@@ -77,14 +79,14 @@ mod tests {
     #[test]
     fn only_a_few_short_ones_are_kept() {
         let just_read = JustRead::default();
-        just_read.put(&file("long"), stamp(LONGEST + 1), report("long"));
+        just_read.put(&file("long"), stamp(SHORT + 1), report("long"));
         for n in 0..=KEPT {
-            just_read.put(&file(&n.to_string()), stamp(LONGEST), report("id"));
+            just_read.put(&file(&n.to_string()), stamp(SHORT), report("id"));
         }
-        assert!(just_read.take(&file("long"), &stamp(LONGEST + 1)).is_none());
-        assert!(just_read.take(&file("0"), &stamp(LONGEST)).is_none());
+        assert!(just_read.take(&file("long"), &stamp(SHORT + 1)).is_none());
+        assert!(just_read.take(&file("0"), &stamp(SHORT)).is_none());
         for n in 1..=KEPT {
-            assert!(just_read.take(&file(&n.to_string()), &stamp(LONGEST)).is_some(), "{n}");
+            assert!(just_read.take(&file(&n.to_string()), &stamp(SHORT)).is_some(), "{n}");
         }
     }
 }

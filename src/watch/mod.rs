@@ -21,7 +21,7 @@ pub use deletions::{Deletions, Judgement, is_mass_deletion};
 pub use directory::{A_LINK, Directory, Entry, OpenedFile};
 pub use eye::{Eye, Sight};
 pub use hints::{Batch, Hints, Touch};
-pub use just_read::JustRead;
+pub use just_read::{JustRead, SHORT};
 pub use mounts::Mounts;
 pub use names::Names;
 pub use questions::{PATIENCE, Pulse, Questions};

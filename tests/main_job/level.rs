@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::mpsc;
 
 use notify::event::AccessKind;
@@ -178,4 +179,29 @@ fn another_id_policy_reaches_what_was_read_under_the_one_before() {
     stage.settle();
     assert_eq!(daemon.lines_saying(READ_AGAIN).len(), 0);
     daemon.stop();
+}
+
+#[test]
+fn a_report_that_comes_is_read_once_on_its_way() {
+    if Command::new("strace").arg("-V").output().is_err() {
+        println!("SKIPPED: there is no strace here (apt-get install strace)");
+        return;
+    }
+    let mut stage = Stage::new();
+    let trace = stage.config.path().join("opened");
+    stage.config.wrapper =
+        ["strace", "-f", "-qq", "-e", "trace=openat", "-o"].map(str::to_owned).to_vec();
+    stage.config.wrapper.push(trace.to_str().unwrap().to_owned());
+    let daemon = stage.start();
+    let report = fixtures::report(Shape::UniversalYoutube, 1);
+    // Moved in from elsewhere, which is one event.
+    let elsewhere = stage.config.path().join("elsewhere");
+    fs::write(&elsewhere, report.bytes()).unwrap();
+    fs::rename(&elsewhere, stage.config.report(&report.file_name)).unwrap();
+    stage.holds(&report);
+    drop(daemon);
+    let name = format!("\"{}\"", report.file_name);
+    let opened = fs::read_to_string(&trace).unwrap();
+    let opened: Vec<_> = opened.lines().filter(|line| line.contains(&name)).collect();
+    assert_eq!(opened.len(), 1, "{opened:#?}");
 }
