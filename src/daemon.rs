@@ -14,7 +14,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_tokio::Signals;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -36,6 +36,10 @@ use liveness::{Liveness, Steps, Watcher};
 
 /// How long the line for the service manager may keep everything else waiting.
 const VERDICT: Duration = Duration::from_millis(500);
+
+/// How long after a change the service manager is told of it, with all that changed meanwhile: what
+/// has just come is on its way first.
+const BREATH: Duration = Duration::from_secs(1);
 
 /// How long the files of the configuration may take to be read again.
 const LOADING: Duration = Duration::from_secs(5);
@@ -214,6 +218,8 @@ pub async fn run(
     });
     let mut is_ready = false;
     let mut told = String::new();
+    // When to say how things are; nothing while nothing has changed.
+    let mut tell_at: Option<Instant> = None;
     let outcome = loop {
         tokio::select! {
             // First, since it is the reason of what others then have to say.
@@ -226,7 +232,13 @@ pub async fn run(
                 systemd::ready(&told);
             }
             () = liveness.turn(is_ready) => tell(&desk, &mut told).await,
-            () = any_changed(&mut roots), if is_ready => tell(&desk, &mut told).await,
+            () = any_changed(&mut roots), if is_ready && tell_at.is_none() => {
+                tell_at = Some(Instant::now() + BREATH);
+            }
+            () = sleep_until(tell_at.unwrap_or_else(Instant::now)), if tell_at.is_some() => {
+                tell_at = None;
+                tell(&desk, &mut told).await;
+            }
             signal = signals.next() => match signal {
                 Some(SIGHUP) => {
                     systemd::reloading();

@@ -87,7 +87,8 @@ impl Writer {
     pub fn start(connection: Connection, path: &Path) -> (Self, oneshot::Receiver<OutboxError>) {
         let (jobs, mut queue) = mpsc::channel(QUEUE);
         let (failed, failure) = oneshot::channel();
-        let mut keeper = Keeper { connection, room: Room::new(path), path: path.to_owned() };
+        let room = Room::new(path);
+        let mut keeper = Keeper { connection, durability: None, room, path: path.to_owned() };
         let full = keeper.room.fullness();
         thread::Builder::new()
             .name("outbox".to_owned())
@@ -168,6 +169,8 @@ impl Writer {
 /// What the thread has.
 struct Keeper {
     connection: Connection,
+    /// Whether commits wait for the disk, as the connection was told last.
+    durability: Option<Durability>,
     room: Room,
     path: PathBuf,
 }
@@ -224,7 +227,8 @@ impl Keeper {
         for job in refused {
             job.work.tell(Err(OutboxError::DiskFull));
         }
-        match transact(&self.connection, &mut group, |error| fault_at(&self.path, error)) {
+        let means = |error: &rusqlite::Error| fault_at(&self.path, error);
+        match transact(&self.connection, &mut self.durability, &mut group, means) {
             Ok(outcomes) => {
                 for (job, outcome) in group.into_iter().zip(outcomes) {
                     job.work.tell(outcome.map_err(OutboxError::from));
@@ -260,6 +264,7 @@ impl Keeper {
 /// failure is given with what it `means`.
 fn transact(
     connection: &Connection,
+    durability: &mut Option<Durability>,
     group: &mut [Job],
     means: impl Fn(&rusqlite::Error) -> Fault,
 ) -> Result<Vec<rusqlite::Result<()>>, (rusqlite::Error, Fault)> {
@@ -267,7 +272,11 @@ fn transact(
     let outcome = (|| {
         let writes = group.iter().any(|job| job.access != Access::Read);
         if writes {
-            connection.execute_batch(durability(group))?;
+            let needed = Durability::of(group);
+            if *durability != Some(needed) {
+                connection.execute_batch(needed.pragma())?;
+                *durability = Some(needed);
+            }
             statement("BEGIN IMMEDIATE")?;
         }
         let mut outcomes = Vec::with_capacity(group.len());
@@ -307,13 +316,29 @@ fn transact(
     outcome.map_err(undo)
 }
 
-/// Whether a commit waits for the disk. What lies there as a file is read again after a power cut, and
-/// what a target holds is sent to it again, so that neither waits; with the next commit that does, both
-/// are durable as well.
-fn durability(group: &[Job]) -> &'static str {
-    match group.iter().any(|job| job.access == Access::Keep) {
-        true => "PRAGMA synchronous = FULL",
-        false => "PRAGMA synchronous = NORMAL",
+/// Whether a commit waits for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Durability {
+    Full,
+    /// With the next commit that does wait, this one is durable as well.
+    Normal,
+}
+
+impl Durability {
+    /// What lies on the disk as a file is read again after a power cut, and what a target holds is sent
+    /// to it again, so that neither waits.
+    fn of(group: &[Job]) -> Self {
+        match group.iter().any(|job| job.access == Access::Keep) {
+            true => Durability::Full,
+            false => Durability::Normal,
+        }
+    }
+
+    fn pragma(self) -> &'static str {
+        match self {
+            Durability::Full => "PRAGMA synchronous = FULL",
+            Durability::Normal => "PRAGMA synchronous = NORMAL",
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, RawDir, RenameFlags, Stat, fstat, mkdirat, openat,
@@ -44,19 +44,31 @@ pub struct OpenedFile {
 }
 
 impl Directory {
-    /// Opens a root, name by name, since openat2(2) is not to be had under RestrictSUIDSGID
-    /// (`faults.md` 7.3).
+    /// Finds a root, name by name, since openat2(2) is not to be had under RestrictSUIDSGID
+    /// (`faults.md` 7.3). It is not opened for reading: whoever watches it would be woken by that.
     ///
     /// # Errors
     /// [`io::ErrorKind::NotADirectory`], which says so, where a link has taken the place of what was
     /// none before.
     pub fn open(root: &RootPath) -> io::Result<Self> {
-        walk(root, OFlags::RDONLY)
-    }
-
-    /// The same, to be asked what it is and for nothing else: no event tells of that.
-    pub fn find(root: &RootPath) -> io::Result<Self> {
-        walk(root, OFlags::PATH)
+        let flags = OFlags::DIRECTORY | OFlags::PATH | OFlags::CLOEXEC;
+        let mut fd = openat(CWD, "/", flags, Mode::empty())?;
+        let mut walked = PathBuf::from("/");
+        for step in root.steps() {
+            let follow = match step.follow() {
+                Some(follow) => follow,
+                None => step.seen(is_link(&fd, &step.name)?),
+            };
+            let links = if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
+            walked.push(&step.name);
+            fd = match openat(&fd, &step.name, flags | links, Mode::empty()) {
+                Err(Errno::NOTDIR | Errno::LOOP) if is_link(&fd, &step.name) == Ok(true) => {
+                    return Err(become_a_link(&walked));
+                }
+                found => found?,
+            };
+        }
+        Ok(Self { fd })
     }
 
     /// Makes an empty file in it. What has the name already, a link or anything else, is an error.
@@ -117,9 +129,8 @@ impl Directory {
         let mut names = Names::default();
         let mut room = Vec::with_capacity(LISTED_AT_ONCE);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        // Opened once more, so that it is read from its beginning.
-        let anew = openat(&self.fd, ".", flags, Mode::empty())?;
-        let mut entries = RawDir::new(anew, room.spare_capacity_mut());
+        let readable = openat(&self.fd, ".", flags, Mode::empty())?;
+        let mut entries = RawDir::new(readable, room.spare_capacity_mut());
         while let Some(entry) = entries.next() {
             let entry = match entry {
                 Err(Errno::INTR) => continue,
@@ -169,36 +180,15 @@ impl OpenedFile {
     }
 }
 
-/// Goes to a root, and opens it for what `last` says.
-fn walk(root: &RootPath, last: OFlags) -> io::Result<Directory> {
-    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let top = if root.steps().is_empty() { last } else { OFlags::PATH };
-    let mut fd = openat(CWD, "/", flags | top, Mode::empty())?;
-    let mut walked = PathBuf::from("/");
-    for (number, step) in root.steps().iter().enumerate() {
-        let kind = if number + 1 == root.steps().len() { last } else { OFlags::PATH };
-        let follow = match step.follow() {
-            Some(follow) => follow,
-            None => step.seen(is_link(&fd, &step.name)?),
-        };
-        let links = if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
-        walked.push(&step.name);
-        fd = match openat(&fd, &step.name, flags | kind | links, Mode::empty()) {
-            Err(Errno::NOTDIR | Errno::LOOP) if is_link(&fd, &step.name) == Ok(true) => {
-                return Err(io::Error::new(
-                    io::ErrorKind::NotADirectory,
-                    format!(
-                        "{} has become a symbolic link, and was none when ytv2d first saw it, so that \
-                         it is not followed: put the directory back, or restart ytv2d if the link is \
-                         yours",
-                        Printable(walked.as_os_str().as_bytes())
-                    ),
-                ));
-            }
-            found => found?,
-        };
-    }
-    Ok(Directory { fd })
+fn become_a_link(path: &Path) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::NotADirectory,
+        format!(
+            "{} has become a symbolic link, and was none when ytv2d first saw it, so that it is not \
+             followed: put the directory back, or restart ytv2d if the link is yours",
+            Printable(path.as_os_str().as_bytes())
+        ),
+    )
 }
 
 fn is_link(directory: &OwnedFd, name: &OsStr) -> Result<bool, Errno> {
@@ -272,7 +262,7 @@ mod tests {
         std::os::unix::fs::symlink("operators", at("link")).unwrap();
         let below = RootPath::new(at("a/b"));
         let linked = RootPath::new(at("link"));
-        let open = |root: &RootPath| Directory::open(root).map(drop).and(Directory::find(root));
+        let open = |root: &RootPath| Directory::open(root).map(drop);
         assert!(open(&below).is_ok() && open(&linked).is_ok());
         std::fs::rename(at("a"), at("moved")).unwrap();
         assert_eq!(open(&below).unwrap_err().kind(), io::ErrorKind::NotFound);

@@ -152,7 +152,7 @@ impl Eye {
 
 /// Which directory a path leads to, if it may be read. Nothing is opened: that would be an event.
 fn identity(root: &RootPath) -> io::Result<Identity> {
-    Directory::find(root)?;
+    Directory::open(root)?;
     let path: &Path = root;
     let stat = stat(path)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
