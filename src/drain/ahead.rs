@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::file::Root;
 use crate::id::{ContentId, Kind};
-use crate::outbox::{Due, Parcel};
+use crate::outbox::{Due, Handed, Parcel};
 use crate::watch::SHORT;
 
 /// The smallest batch, and the largest. Whatever changes in the outbox throws the rest of one away,
@@ -27,6 +27,15 @@ pub struct Ahead {
     /// How many are ordered to be packed, and not taken.
     ordered: usize,
     batch: usize,
+    /// The last time that nothing was due which was not under way.
+    idle: Option<Idle>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Idle {
+    era: u64,
+    /// When something will be due, in milliseconds since 1970.
+    until_ms: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -51,6 +60,7 @@ impl Default for Ahead {
             unordered: VecDeque::new(),
             ordered: 0,
             batch: BATCH.0,
+            idle: None,
         }
     }
 }
@@ -59,7 +69,7 @@ impl Ahead {
     /// Forgets what is not of this era.
     pub fn enter(&mut self, era: u64) {
         if self.era != era {
-            *self = Self { era, ..Self::default() };
+            *self = Self { era, idle: self.idle, ..Self::default() };
         }
     }
 
@@ -82,22 +92,37 @@ impl Ahead {
         is_aloft: impl Fn(&ContentId) -> bool,
     ) -> Option<i64> {
         self.batch = (2 * self.batch).min(BATCH.1);
-        for (due, parcel) in fetched {
-            if !is_due(&due) {
-                return Some(due.due_ms);
-            }
+        let later = fetched.iter().find(|(due, _)| !is_due(due)).map(|(due, _)| due.due_ms);
+        for (due, parcel) in fetched.into_iter().take_while(|(due, _)| is_due(due)) {
             if !is_aloft(&due.id) {
-                if let Some(parcel) = parcel {
-                    if is_short_report(&parcel) {
-                        self.unordered.push_back(due.item);
-                    }
-                    let fetched = Fetched { parcel: Arc::new(parcel), is_ordered: false };
-                    self.parcels.insert(due.item, fetched);
-                }
-                self.rows.push(due);
+                self.add(due, parcel);
             }
         }
-        None
+        self.idle = self.rows.is_empty().then_some(Idle { era: self.era, until_ms: later });
+        later
+    }
+
+    /// Takes in what was handed over, if it is all that there is: nothing was due before it, which would
+    /// have to wait longer otherwise. Says when the next is due then.
+    pub fn take_over(&mut self, handed: Handed, now_ms: i64) -> Option<Option<i64>> {
+        let Handed { era, due, parcel } = handed;
+        let is_all = |idle: &Idle| {
+            era == self.era && era == idle.era + 1 && idle.until_ms.is_none_or(|at| at > now_ms)
+        };
+        let idle = self.idle.take_if(|idle| is_all(idle))?;
+        self.add(due, Some(parcel));
+        Some(idle.until_ms)
+    }
+
+    fn add(&mut self, due: Due, parcel: Option<Parcel>) {
+        if let Some(parcel) = parcel {
+            if is_short_report(&parcel) {
+                self.unordered.push_back(due.item);
+            }
+            let fetched = Fetched { parcel: Arc::new(parcel), is_ordered: false };
+            self.parcels.insert(due.item, fetched);
+        }
+        self.rows.push(due);
     }
 
     /// What is to be packed now, so that it is ready when it is taken; nothing while there is enough
@@ -190,6 +215,42 @@ mod tests {
         assert_eq!((items(&ahead), ahead.batch()), (vec![1, 2, 3], BATCH.1));
         ahead.enter(8);
         assert_eq!((items(&ahead), ahead.batch()), (vec![], BATCH.0));
+    }
+
+    #[test]
+    fn what_is_handed_over_is_taken_only_where_nothing_was_due_before_it() {
+        let nothing = |ahead: &mut Ahead| {
+            ahead.refill(vec![(due(9, "later", 50), None)], |due| due.due_ms <= 10, |_| false)
+        };
+        let handed =
+            |era| Handed { era, due: due(1, "a", 10), parcel: parcel(1, Root::Reports, 1) };
+        for (what, idle_in, now_in, handed_in, now_ms, taken) in [
+            ("it is all", Some(4), 5, 5, 10, true),
+            ("something else came before it", Some(3), 5, 5, 10, false),
+            ("something else came after it", Some(4), 6, 5, 10, false),
+            ("it is of another era", Some(5), 5, 5, 10, false),
+            ("what was to come has come", Some(4), 5, 5, 50, false),
+            ("nobody has looked", None, 5, 5, 10, false),
+        ] {
+            let mut ahead = Ahead::default();
+            if let Some(era) = idle_in {
+                ahead.enter(era);
+                assert_eq!(nothing(&mut ahead), Some(50));
+            }
+            ahead.enter(now_in);
+            let later = ahead.take_over(handed(handed_in), now_ms);
+            assert_eq!(later, taken.then_some(Some(50)), "{what}");
+            assert_eq!(items(&ahead), if taken { vec![1] } else { vec![] }, "{what}");
+            if taken {
+                assert_eq!(ahead.next_to_pack().len(), 1);
+                assert!(ahead.take(&due(1, "a", 10)).is_some_and(|known| known.era == now_in));
+                assert!(ahead.take_over(handed(5), now_ms).is_none(), "others may be due by now");
+            }
+        }
+        // What waits for its turn was there before.
+        let mut ahead = filled();
+        ahead.enter(8);
+        assert!(ahead.take_over(handed(8), 10).is_none());
     }
 
     fn parcel(item: i64, root: Root, size: i64) -> Parcel {

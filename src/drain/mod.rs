@@ -32,7 +32,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::id::{ContentId, Kind, TargetName};
 use crate::journal::Journal;
-use crate::outbox::{Due, Outbox, OutboxError, Parcel};
+use crate::outbox::{Due, Handed, Outbox, OutboxError, Parcel};
 use crate::target::Target;
 use crate::watch::{JustRead, Questions, SourceHints};
 use attempt::Attempt;
@@ -294,6 +294,10 @@ impl Rows for Lane {
             None => self.outbox.ahead(self.row, limit, now_ms).await,
             Some(_) => Ok(self.due(limit).await?.into_iter().map(|due| (due, None)).collect()),
         }
+    }
+
+    fn handed(&self) -> Option<Handed> {
+        self.outbox.handed(self.row).filter(|_| self.only.is_none())
     }
 
     async fn due(&self, limit: usize) -> Result<Vec<Due>, OutboxError> {

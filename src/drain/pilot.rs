@@ -16,7 +16,7 @@ use crate::contract::Action;
 use crate::delivery::{Backoff, Health, Jitter};
 use crate::file::FileRef;
 use crate::id::{ContentId, Kind};
-use crate::outbox::{self, Due, Outcome, Parcel, Settlement};
+use crate::outbox::{self, Due, Handed, Outcome, Parcel, Settlement};
 use crate::target::Progress;
 
 /// How long to leave a file to the intake that is not what it was, or that is not there: a moment,
@@ -38,6 +38,9 @@ pub trait Rows {
         limit: usize,
         now_ms: i64,
     ) -> impl Future<Output = Result<Vec<(Due, Option<Parcel>)>, Self::Error>> + Send;
+
+    /// See [`Outbox::handed`](crate::outbox::Outbox::handed).
+    fn handed(&self) -> Option<Handed>;
 
     /// The same without that.
     fn due(&self, limit: usize) -> impl Future<Output = Result<Vec<Due>, Self::Error>> + Send;
@@ -172,7 +175,14 @@ impl Pilot {
                     self.ahead.enter(era);
                     let mut orders = self.start_from_ahead(now_ms);
                     let dispatcher = &mut self.dispatcher;
-                    if self.ahead.rows().is_empty() && dispatcher.has_any_room() {
+                    if let Some(handed) = rows.handed()
+                        && !dispatcher.is_aloft(&handed.due.id)
+                        && let Some(later) = self.ahead.take_over(handed, now_ms)
+                    {
+                        // What became due by other means is asked for when this is on its way.
+                        next = later;
+                        orders.extend(self.start_from_ahead(now_ms));
+                    } else if self.ahead.rows().is_empty() && dispatcher.has_any_room() {
                         let window = dispatcher.window(self.ahead.batch());
                         let fetched = rows.ahead(window, now_ms).await?;
                         let is_due = |due: &Due| Dispatcher::is_due(due, now_ms);
@@ -400,6 +410,8 @@ impl Pilot {
         let settlement = Settlement {
             target: self.row,
             item: parcel.item,
+            kind: parcel.kind,
+            id: parcel.id.clone(),
             sent_no: parcel.want_no,
             at_ms: now_ms,
             status: self.status_of(&parcel.id),

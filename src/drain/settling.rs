@@ -40,6 +40,7 @@ impl Settling {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::Kind;
     use crate::outbox::Outcome;
 
     #[test]
@@ -47,9 +48,18 @@ mod tests {
         let mut settling = Settling::default();
         let add = |settling: &mut Settling, item: i64| {
             let outcome = Outcome::Changed { due_ms: 0 };
-            let settlement =
-                Settlement { target: 1, item, sent_no: 1, at_ms: 0, status: None, outcome };
-            settling.add(format!("id{item}").parse().unwrap(), settlement);
+            let id: ContentId = format!("id{item}").parse().unwrap();
+            let settlement = Settlement {
+                target: 1,
+                item,
+                kind: Kind::Report,
+                id: id.clone(),
+                sent_no: 1,
+                at_ms: 0,
+                status: None,
+                outcome,
+            };
+            settling.add(id, settlement);
         };
         assert!(settling.next().is_none());
         add(&mut settling, 1);

@@ -22,7 +22,7 @@ pub fn recorded(journal: &Journal, recorded: Recorded) {
     for Vanished { kind, id } in recorded.vanished {
         warn!(%id, %kind, "its file is gone before it was delivered; nothing will be sent of it");
     }
-    for Wanted { target, kind, id, waits } in recorded.wanted {
+    for Wanted { target, kind, id, waits, .. } in recorded.wanted {
         let news = News {
             target: Some(target),
             kind: Some(kind),

@@ -32,13 +32,27 @@ impl Recent {
         if self.found.len() == MANY {
             self.earlier = std::mem::take(&mut self.found);
         }
-        let mut hasher = DefaultHasher::new();
-        found.hash(&mut hasher);
-        let number = hasher.finish();
+        let number = number(found);
         let earlier = self.earlier.remove(name);
         let before = self.found.insert(name.to_owned(), (number, now)).or(earlier);
-        before.is_none_or(|(known, at)| known != number || now - at > MEMORY)
+        before.is_none_or(|before| is_other(before, number, now))
     }
+
+    /// The same, but that it is not remembered for it.
+    pub fn would_be_news(&self, name: &OsStr, found: &Found, now: Instant) -> bool {
+        let before = self.found.get(name).or_else(|| self.earlier.get(name));
+        before.is_none_or(|before| is_other(*before, number(found), now))
+    }
+}
+
+fn number(found: &Found) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    found.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn is_other((known, at): (u64, Instant), number: u64, now: Instant) -> bool {
+    known != number || now - at > MEMORY
 }
 
 #[cfg(test)]
@@ -56,7 +70,9 @@ mod tests {
             Found::Problem(stamp, what.to_owned())
         };
         let (a, b) = (OsStr::new("a"), OsStr::new("b"));
+        assert!(recent.would_be_news(a, &found("torn"), at(0)));
         assert!(recent.is_news(a, &found("torn"), at(0)));
+        assert!(!recent.would_be_news(a, &found("torn"), at(1)));
         assert!(!recent.is_news(a, &found("torn"), at(1)));
         assert!(recent.is_news(b, &found("torn"), at(1)), "another file");
         assert!(recent.is_news(a, &found("empty"), at(1)), "another finding");

@@ -63,9 +63,21 @@ impl Intake {
                 }
                 Ok((Arc::new(directory), (seen, unseen)))
             });
-            // Asked side by side: what others change meanwhile, as the trash and an operator do, costs
-            // one more look.
-            let (known, look) = tokio::join!(self.outbox.stamps_of(files), look);
+            let (known, look) = if alone.is_some() {
+                let look = look.await;
+                // What is news needs nobody's leave: the outbox sees for itself what it knew.
+                let is_news = match &look {
+                    Ok((_, (seen, _))) => self.is_news(seen),
+                    Err(_) => false,
+                };
+                let known =
+                    if is_news { Ok(Vec::new()) } else { self.outbox.stamps_of(files).await };
+                (known, look)
+            } else {
+                // Asked side by side: what others change meanwhile, as the trash and an operator do,
+                // costs one more look.
+                tokio::join!(self.outbox.stamps_of(files), look)
+            };
             let mut known: HashMap<_, _> = known?.into_iter().collect();
             let (directory, (mut seen, unseen)) = match look {
                 Ok(looked) => looked,
@@ -88,6 +100,16 @@ impl Intake {
         }
     }
 
+    /// Whether all of these were read, and something was found in them that was not a moment ago.
+    fn is_news(&self, seen: &[Seen]) -> bool {
+        seen.iter().all(|seen| match &seen.read {
+            Some(look::Outcome::Found(found)) => {
+                self.recent.would_be_news(&seen.file.name, found, Instant::now())
+            }
+            _ => false,
+        })
+    }
+
     /// Decides about files that were seen, reads those that are ready, and records them in one go.
     /// Says how many were not recorded before.
     pub(super) async fn take(
@@ -99,11 +121,8 @@ impl Intake {
         let rules = Arc::new(self.rules());
         let mut findings = Vec::new();
         let (mut ready, mut read) = (Vec::new(), Vec::new());
-        let (mut fresh, mut again) = (HashSet::new(), HashSet::new());
+        let mut again = HashSet::new();
         for seen in seen {
-            if seen.known.is_none() {
-                fresh.insert(seen.file.clone());
-            }
             if matches!(seen.entry, Some(Entry::File(stamp)) if seen.known == Some(stamp)) {
                 again.insert(seen.file.clone());
             }
@@ -129,9 +148,7 @@ impl Intake {
                 findings.push(Finding { file, found });
             }
         }
-        let recorded = findings.iter().filter(|finding| fresh.contains(&finding.file)).count();
-        self.record(findings, trigger).await?;
-        Ok(recorded)
+        self.record(findings, trigger).await
     }
 
     /// Reads files. When that does not come to an end, the root may be at fault: it is looked at, and
@@ -165,14 +182,15 @@ impl Intake {
         read
     }
 
-    /// Records findings, and says what there is to say of them.
+    /// Records findings, and says what there is to say of them. Says how many were of files that were
+    /// not recorded before.
     pub(super) async fn record(
         &mut self,
         findings: Vec<Finding>,
         trigger: Trigger,
-    ) -> Result<(), OutboxError> {
+    ) -> Result<usize, OutboxError> {
         if findings.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         // An obstacle is met again at every start, and told once.
         let mut told = HashSet::new();
@@ -185,11 +203,14 @@ impl Intake {
         }
         let adopt = self.adopting && trigger == Trigger::Scan;
         let recorded = self.outbox.record(findings.clone(), adopt, clock::now_ms()).await?;
+        let new_files = recorded.new_files;
         // Not before, so that what is taken in at a second try is not told twice.
-        let news = findings.iter().filter(|finding| !told.contains(&finding.file));
-        announce::findings(&self.journal, news);
+        if recorded.known < findings.len() {
+            let news = findings.iter().filter(|finding| !told.contains(&finding.file));
+            announce::findings(&self.journal, news);
+        }
         announce::recorded(&self.journal, recorded);
-        Ok(())
+        Ok(new_files)
     }
 
     /// What a reading means now: a file that is not whole yet is waited for.

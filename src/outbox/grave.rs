@@ -103,7 +103,7 @@ pub fn all(connection: &Connection) -> rusqlite::Result<Vec<Grave>> {
 pub fn restore(connection: &Connection, graves: &[Grave]) -> rusqlite::Result<()> {
     for grave in graves {
         let item = level::item(connection, grave.kind, &grave.id, grave.buried_ms)?;
-        dig(connection, item, grave)?;
+        dig(connection, item.id, grave)?;
     }
     Ok(())
 }

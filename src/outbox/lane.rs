@@ -91,7 +91,9 @@ pub fn ahead(
     due(connection, target, limit)?.into_iter().map(with_parcel).collect()
 }
 
-fn first_parcel(
+/// What to send to a target that has never had any of an item; nothing where it has, or where nothing
+/// is due.
+pub fn first_parcel(
     connection: &Connection,
     target: i64,
     item: i64,
@@ -372,16 +374,17 @@ struct Before {
     is_buried: bool,
 }
 
-fn before(connection: &Connection, target: i64, item: i64) -> rusqlite::Result<Before> {
+fn before(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<Option<Before>> {
+    let Settlement { target, item, kind, id, .. } = settlement;
     connection
         .prepare_cached(
             "SELECT kind, content, want, file.digest, known, taken, grave.item IS NOT NULL
              FROM item JOIN delivery ON delivery.item = item.id
                        LEFT JOIN file ON file.id = item.source
                        LEFT JOIN grave ON grave.item = item.id
-             WHERE item.id = ?2 AND delivery.target = ?1",
+             WHERE item.id = ?2 AND kind = ?3 AND content = ?4 AND delivery.target = ?1",
         )?
-        .query_row(params![target, item], |row| {
+        .query_row(params![target, item, kind, id], |row| {
             Ok(Before {
                 kind: row.get(0)?,
                 content: row.get(1)?,
@@ -392,6 +395,7 @@ fn before(connection: &Connection, target: i64, item: i64) -> rusqlite::Result<B
                 is_buried: row.get(6)?,
             })
         })
+        .optional()
 }
 
 /// Settles, and tells how all targets stand with an item whose way to this one has ended: once for
@@ -400,8 +404,9 @@ pub fn conclude(
     connection: &Connection,
     settlement: &Settlement,
 ) -> rusqlite::Result<(Settled, Option<Concluded>)> {
-    let Settlement { target, item, outcome, .. } = settlement;
-    let before = before(connection, *target, *item)?;
+    let Settlement { item, outcome, .. } = settlement;
+    // It was handed over, and its commit failed: its file will be found again.
+    let Some(before) = before(connection, settlement)? else { return Ok((Settled::Open, None)) };
     history::keep(connection, settlement)?;
     // It was under way while it was deleted, and nobody knows which came first.
     if before.is_buried {

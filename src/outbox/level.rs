@@ -48,25 +48,30 @@ pub fn adopt(connection: &Connection, target: i64, item: i64) -> rusqlite::Resul
     }
 }
 
-/// The id of an item, made when there is none: of which nothing is known, but when it last changed.
+/// An item, made when there is none: of which nothing is known, but when it last changed.
 pub fn item(
     connection: &Connection,
     kind: Kind,
     content: &ContentId,
     changed_ms: i64,
-) -> rusqlite::Result<i64> {
+) -> rusqlite::Result<Item> {
+    let content = content.clone();
     let found = connection
-        .prepare_cached("SELECT id FROM item WHERE kind = ?1 AND content = ?2")?
-        .query_row(params![kind, content], |row| row.get(0))
+        .prepare_cached("SELECT id, want, want_no FROM item WHERE kind = ?1 AND content = ?2")?
+        .query_row(params![kind, content], |row| {
+            let (id, want, want_no) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            Ok(Item { id, is_new: false, kind, content: content.clone(), want, want_no })
+        })
         .optional()?;
     match found {
-        Some(id) => Ok(id),
+        Some(item) => Ok(item),
         None => connection
             .prepare_cached(
                 "INSERT INTO item (kind, content, want, want_no, changed_ms, indexed_ms)
                  VALUES (?1, ?2, ?3, 0, ?4, 0) RETURNING id",
             )?
-            .query_row(params![kind, content, NOTHING, changed_ms], |row| row.get(0)),
+            .query_row(params![kind, content, NOTHING, changed_ms], |row| row.get(0))
+            .map(|id| Item { id, is_new: true, kind, content, want: NOTHING, want_no: 0 }),
     }
 }
 
@@ -82,6 +87,8 @@ pub struct Desk<'c> {
 /// What a row of `item` says before a change.
 pub struct Item {
     pub id: i64,
+    /// It was made a moment ago, so that no target has an opinion of it, and nobody has deleted it.
+    pub is_new: bool,
     pub kind: Kind,
     pub content: ContentId,
     pub want: Version,
@@ -119,6 +126,13 @@ impl Former {
         (self.made_ms, self.stamp.mtime_ns)
     }
 
+    /// Whether it says all of this already.
+    fn is_just(&self, stamp: &Stamp, kept: &Kept<'_>) -> bool {
+        self.stamp == *stamp
+            && (self.item, self.made_ms, self.digest) == (kept.item, kept.made_ms, kept.digest)
+            && self.variants == kept.variants
+    }
+
     /// Whether nobody put anything in its place: at the most its owner, its rights or its links
     /// changed, for which it may have been unreadable, or it is us who read it in another way.
     fn is_same(&self, stamp: &Stamp, kept: &Kept<'_>) -> bool {
@@ -136,6 +150,8 @@ impl Desk<'_> {
     fn take(&mut self, finding: &Finding) -> rusqlite::Result<()> {
         let file = &finding.file;
         let former = self.former(file)?;
+        self.recorded.new_files +=
+            usize::from(former.is_none() && !matches!(finding.found, Found::Gone(_)));
         match &finding.found {
             Found::Gone(until_ms) => {
                 let Some(former) = former else { return Ok(()) };
@@ -170,14 +186,18 @@ impl Desk<'_> {
     ) -> rusqlite::Result<()> {
         let item = self.item(Kind::Report, &facts.id)?;
         let kept = Kept {
-            item: Some(item),
+            item: Some(item.id),
             made_ms: Some(facts.made_ms),
             digest: Some(facts.fields),
             variants: Some(summaries::pack(&facts.variants)),
             ..NONE
         };
+        if former.as_ref().is_some_and(|former| former.is_just(stamp, &kept)) {
+            self.recorded.known += 1;
+            return Ok(());
+        }
         self.place(file, stamp, &kept, former)?;
-        self.add_up(item, Some(stamp))?;
+        self.add_up(&item, Some(stamp))?;
         self.pair_audio(&facts.id, &file.stem())
     }
 
@@ -198,7 +218,7 @@ impl Desk<'_> {
         };
         let row = self.place(file, stamp, &kept, former)?;
         pairing::remember(self.connection, row, &facts.keys)?;
-        item.map_or(Ok(()), |item| self.add_up(item, Some(stamp)))
+        item.map_or(Ok(()), |item| self.add_up_row(item, Some(stamp)))
     }
 
     /// Gives audio files to the report that their names mean, now that this one is about this id.
@@ -216,7 +236,7 @@ impl Desk<'_> {
                     params![row, item, self.now_ms],
                 )?;
                 self.left(&former, self.now_ms)?;
-                self.add_up(item, None)?;
+                self.add_up_row(item, None)?;
             }
         }
         Ok(())
@@ -227,7 +247,7 @@ impl Desk<'_> {
         let had = former.and_then(|former| former.item);
         let has = had.map(|item| self.item_row(item)).transpose()?.map(|item| item.content);
         pairing::content_of(self.connection, keys, has)?
-            .map(|content| self.item(Kind::Audio, &content))
+            .map(|content| Ok(self.item(Kind::Audio, &content)?.id))
             .transpose()
     }
 
@@ -316,7 +336,7 @@ impl Desk<'_> {
             )
     }
 
-    fn item(&self, kind: Kind, content: &ContentId) -> rusqlite::Result<i64> {
+    fn item(&self, kind: Kind, content: &ContentId) -> rusqlite::Result<Item> {
         item(self.connection, kind, content, 0)
     }
 
@@ -337,7 +357,7 @@ impl Desk<'_> {
             .query_row(params![item, former.id], |row| {
                 Ok((row.get::<_, bool>(0)?, row.get::<_, bool>(1)?))
             })?;
-        if is_level && !has_heir { Ok(()) } else { self.add_up(item, None) }
+        if is_level && !has_heir { Ok(()) } else { self.add_up_row(item, None) }
     }
 
     /// If a file gave the fields of its item until this moment, and none is as new, those that lay
@@ -360,34 +380,46 @@ impl Desk<'_> {
         )
     }
 
+    fn add_up_row(&mut self, item: i64, stamp: Option<&Stamp>) -> rusqlite::Result<()> {
+        let item = self.item_row(item)?;
+        self.add_up(&item, stamp)
+    }
+
     /// Computes anew what targets should hold of an item, and makes due what differs. `stamp` is
     /// that of the file which gave the reason.
-    fn add_up(&mut self, item: i64, stamp: Option<&Stamp>) -> rusqlite::Result<()> {
-        let item = self.item_row(item)?;
+    fn add_up(&mut self, item: &Item, stamp: Option<&Stamp>) -> rusqlite::Result<()> {
         let Some(sum) = sum(self.connection, item.id, item.kind)? else {
-            return self.vanish(&item);
+            return self.vanish(item);
         };
-        self.execute(
-            "UPDATE item SET source = ?2, seconds = ?3 WHERE id = ?1",
-            params![item.id, sum.source, sum.seconds],
-        )?;
         if sum.version == item.want {
-            return self.reappear(&item);
+            self.execute(
+                "UPDATE item SET source = ?2, seconds = ?3 WHERE id = ?1",
+                params![item.id, sum.source, sum.seconds],
+            )?;
+            return self.reappear(item);
         }
         let changed_ms = stamp.map_or(sum.changed_ms, Stamp::changed_ms);
         // The clock makes numbers grow over the loss of the outbox, too.
         let want_no = self.now_ms.max(item.want_no + 1);
         self.execute(
-            "UPDATE item SET want = ?2, want_no = ?3, changed_ms = ?4,
-                    indexed_ms = CASE WHEN want_no = 0 THEN ?5 ELSE indexed_ms END
+            "UPDATE item SET source = ?2, seconds = ?3, want = ?4, want_no = ?5, changed_ms = ?6,
+                    indexed_ms = iif(want_no = 0, ?7, indexed_ms)
              WHERE id = ?1",
-            params![item.id, sum.version, want_no, changed_ms, sum.mtime_ns / 1_000_000],
+            params![
+                item.id,
+                sum.source,
+                sum.seconds,
+                sum.version,
+                want_no,
+                changed_ms,
+                sum.mtime_ns / 1_000_000
+            ],
         )?;
         // What comes back as it was deleted stays away.
-        if grave::keeps(self.connection, item.id, sum.source, sum.digests())? {
+        if !item.is_new && grave::keeps(self.connection, item.id, sum.source, sum.digests())? {
             return Ok(());
         }
-        self.make_due(&item, &sum)
+        self.make_due(item, &sum)
     }
 
     fn item_row(&self, item: i64) -> rusqlite::Result<Item> {
@@ -396,6 +428,7 @@ impl Desk<'_> {
             .query_row(params![item], |row| {
                 Ok(Item {
                     id: row.get(0)?,
+                    is_new: false,
                     kind: row.get(1)?,
                     content: row.get(2)?,
                     want: row.get(3)?,

@@ -6,12 +6,14 @@
 //! with `NORMAL`, which a power cut may undo. What was taken in from files is found again by the next
 //! start. What a target acknowledged is sent again, which changes nothing there, and is on the disk
 //! within a [moment](hardening), one sync for all that came meanwhile: to wait for the disk each time
-//! took longer than most requests.
+//! took longer than most requests. Nor does what has just come wait for the commit that records it: it is
+//! [handed over](Handed) to whoever sends it while that goes on.
 
 mod account;
 mod fault;
 mod file;
 mod grave;
+pub(crate) mod handing;
 mod hardening;
 mod history;
 mod inspect;
@@ -61,8 +63,8 @@ pub use history::{Attempted, Ended};
 pub use inspect::{Inspected, inspect};
 pub use listing::{Filter, Listed, Page, Place, Standing};
 pub use model::{
-    AudioFacts, Concluded, DeletedFile, Due, FileOf, Finding, Found, Outcome, Parcel, Recorded,
-    ReportFacts, SendVariant, Settled, Settlement, Taken, Vanished, Wanted,
+    AudioFacts, Concluded, DeletedFile, Due, FileOf, Finding, Found, Handed, Outcome, Parcel,
+    Recorded, ReportFacts, SendVariant, Settled, Settlement, Taken, Vanished, Wanted,
 };
 pub use orders::{Ordered, Retry, Scope};
 pub use pairs::Pairs;
@@ -71,6 +73,8 @@ pub use tally::{OldestDue, Tallied, Tally};
 use crate::file::{FileRef, Root, Stamp};
 use crate::id::ContentId;
 use fault::{Fault, fault};
+use handing::Handing;
+use hardening::Hardening;
 use lock::Lock;
 use room::fault_at;
 use writer::Writer;
@@ -184,8 +188,8 @@ pub struct Outbox {
     /// The targets that are paused, and since when: what is in the file, at hand.
     paused: watch::Sender<HashMap<i64, i64>>,
     pairs: Pairs,
-    /// Where to say that something was marked.
-    marks: watch::Sender<()>,
+    handing: Handing,
+    hardening: Hardening,
 }
 
 /// What must outlive every [`Outbox`]: the lock, and word of the thread's end.
@@ -250,9 +254,10 @@ impl Outbox {
         let paused = writer.read(orders::paused).await?;
         let (paused, _) = watch::channel(paused.into_iter().collect());
         let pairs = writer.read(Pairs::load).await?;
-        let marks = hardening::begin(path, writer.downgrade());
+        let hardening = Hardening::begin(path, writer.downgrade());
         let (path, era) = (path.into(), Arc::default());
-        let outbox = Self { path, writer, changes, work, era, paused, pairs, marks };
+        let handing = Handing::default();
+        let outbox = Self { path, writer, changes, work, era, paused, pairs, handing, hardening };
         Ok((outbox, Guard { failure, _lock: lock }))
     }
 
@@ -360,14 +365,25 @@ impl Outbox {
         adopt: bool,
         now_ms: i64,
     ) -> Result<Recorded, OutboxError> {
-        let recorded = self
-            .writer
-            .take_in(
-                self.turning(move |connection| level::record(connection, &findings, adopt, now_ms)),
-            )
-            .await?;
+        let (era, handing, work) = (Arc::clone(&self.era), self.handing.clone(), self.work.clone());
+        let record = self.turning(move |connection| {
+            let recorded = level::record(connection, &findings, adopt, now_ms)?;
+            // In a burst, whoever sends is busy with others.
+            if findings.len() == 1
+                && handing.put(connection, &recorded, era.load(Ordering::Acquire), now_ms)?
+            {
+                work.send_replace(());
+            }
+            Ok(recorded)
+        });
+        let recorded = self.writer.take_in(record).await?;
         self.nudge();
         Ok(recorded)
+    }
+
+    /// Takes what has just become due for a target, and nothing else with it.
+    pub fn handed(&self, target: i64) -> Option<Handed> {
+        self.handing.take(target)
     }
 
     /// The next deliveries of a target in the order in which they are due, later ones included.
@@ -605,7 +621,7 @@ impl Outbox {
         };
         let concluded = if are_marks {
             let concluded = self.writer.mark(conclude_all).await?;
-            self.marks.send_replace(());
+            self.hardening.marked();
             concluded
         } else {
             self.writer.write(conclude_all).await?
@@ -619,9 +635,11 @@ impl Outbox {
         self.writer.fullness().since()
     }
 
-    /// Comes back once the thread has got round to it, or is no more.
+    /// Comes back once the thread has got round to it, or is no more, and the disk has taken what it was
+    /// given.
     pub async fn passes(&self) {
         let _no_more = self.writer.read(|_| Ok(())).await;
+        self.hardening.passes().await;
     }
 
     /// Keeps the thread from everything else until what this gives is dropped.

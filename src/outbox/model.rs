@@ -126,6 +126,17 @@ impl Parcel {
     }
 }
 
+/// What has just become due for a target, with all that is needed to deliver it. It is handed over
+/// before the commit that records it, so that a request need not wait for that: should the commit fail,
+/// the file is found again, and sent once more.
+#[derive(Clone, Debug)]
+pub struct Handed {
+    /// The [era](super::Outbox::era) that it began, and in which nothing else became due.
+    pub era: u64,
+    pub due: Due,
+    pub parcel: Parcel,
+}
+
 /// A file as it was when its version was taken.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FileOf {
@@ -147,7 +158,11 @@ pub struct SendVariant {
 #[derive(Clone, Debug)]
 pub struct Settlement {
     pub target: i64,
+    /// The item, and what it is: one whose [commit](Handed) failed is there no more, and its number may
+    /// be another's.
     pub item: i64,
+    pub kind: Kind,
+    pub id: ContentId,
     /// The number of the version that was sent.
     pub sent_no: i64,
     pub at_ms: i64,
@@ -185,6 +200,10 @@ pub enum Outcome {
 /// What became of the level when findings were recorded.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recorded {
+    /// How many of the files were not known before.
+    pub new_files: usize,
+    /// How many of the findings were known already, to the letter.
+    pub known: usize,
     pub vanished: Vec<Vanished>,
     pub wanted: Vec<Wanted>,
 }
@@ -192,7 +211,10 @@ pub struct Recorded {
 /// Something that a target should hold from now on, and does not.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wanted {
+    /// The row of the target, and its name.
+    pub row: i64,
     pub target: String,
+    pub item: i64,
     pub kind: Kind,
     pub id: ContentId,
     /// Not before its report is acknowledged there.

@@ -96,6 +96,8 @@ impl Bench {
         let settlement = Settlement {
             target: self.target,
             item: parcel.item,
+            kind: parcel.kind,
+            id: parcel.id.clone(),
             sent_no: parcel.want_no,
             at_ms: self.now,
             status: Some(200),
@@ -706,8 +708,16 @@ fn the_end_of_a_way_is_told_once_with_how_all_targets_stand() {
             warning: None,
             action: None,
         });
-        let (target, item, sent_no, at_ms) = (bench.target, parcel.item, parcel.want_no, 5);
-        let settlement = Settlement { target, item, sent_no, at_ms, status: None, outcome };
+        let settlement = Settlement {
+            target: bench.target,
+            item: parcel.item,
+            kind: parcel.kind,
+            id: parcel.id,
+            sent_no: parcel.want_no,
+            at_ms: 5,
+            status: None,
+            outcome,
+        };
         lane::conclude(&bench.connection, &settlement).unwrap().1.map(|concluded| {
             assert_eq!((concluded.kind, concluded.id.as_str()), (Kind::Report, "a"));
             concluded.at.into_iter().collect::<std::collections::BTreeMap<_, _>>()
@@ -1089,6 +1099,8 @@ fn what_was_under_way_while_it_was_deleted_is_not_taken_for_level() {
         &Settlement {
             target: bench.target,
             item: parcel.item,
+            kind: parcel.kind,
+            id: parcel.id.clone(),
             sent_no: parcel.want_no,
             at_ms: 1,
             status: Some(400),

@@ -43,7 +43,7 @@ impl Desk<'_> {
             .into_iter()
             .try_for_each(|(target, name)| {
                 let state = self.open_state(target, item)?;
-                self.say_wanted(name, item, state);
+                self.say_wanted(target, name, item, state);
                 self.execute(
                     "UPDATE delivery SET state = ?3, due_ms = ?4, failures = 0, strikes = 0
                      WHERE target = ?1 AND item = ?2",
@@ -64,9 +64,9 @@ impl Desk<'_> {
                 self.adopt(target, item, sum)?;
                 continue;
             }
-            let holds = self.holds(target, item, sum)?;
+            let holds = !item.is_new && self.holds(target, item, sum)?;
             let state = if holds { State::Current } else { self.open_state(target, item)? };
-            self.say_wanted(name, item, state);
+            self.say_wanted(target, name, item, state);
             self.connection
                 .prepare_cached(
                     "INSERT INTO delivery (target, item, state, due_ms) VALUES (?1, ?2, ?3, ?4)
@@ -79,14 +79,14 @@ impl Desk<'_> {
         Ok(())
     }
 
-    pub fn say_wanted(&mut self, target: String, item: &Item, state: State) {
+    fn say_wanted(&mut self, row: i64, target: String, item: &Item, state: State) {
         let waits = match state {
             State::Due => false,
             State::WaitsForReport => true,
             State::Current | State::Parked | State::Vanished | State::Dropped => return,
         };
         let (kind, id) = (item.kind, item.content.clone());
-        self.recorded.wanted.push(Wanted { target, kind, id, waits });
+        self.recorded.wanted.push(Wanted { row, target, item: item.id, kind, id, waits });
     }
 
     /// Takes a target to hold what is wanted. Its audio lies where the dashboard always puts it

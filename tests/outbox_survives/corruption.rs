@@ -102,6 +102,8 @@ fn delivered(parcel: &Parcel) -> Settlement {
     Settlement {
         target: parcel.target,
         item: parcel.item,
+        kind: parcel.kind,
+        id: parcel.id.clone(),
         sent_no: parcel.want_no,
         at_ms: 1_700_000_100_000,
         status: None,

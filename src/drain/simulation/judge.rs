@@ -160,11 +160,7 @@ impl Judge {
         let key = (parcel.kind, parcel.id.clone());
         let name = format!("the {} of {}", parcel.kind, parcel.id);
         let poisonous = self.poison.contains(&key);
-        ensure!(self.aloft.insert(due.id.clone()), "two requests for {} at once", due.id);
-        self.waiting.insert(due.id.clone());
-        let (now_waiting, most) = (self.waiting.len(), self.at_once);
-        ensure!(now_waiting <= most, "{now_waiting} requests at once, and {most} are allowed");
-
+        self.takes_off(due)?;
         let (no, want) = (parcel.want_no, parcel.want);
         if let Some((last_no, last)) = self.sent.insert(key.clone(), (no, want)) {
             ensure!(no >= last_no, "{name} went from number {last_no} back to {no}");
@@ -204,6 +200,19 @@ impl Judge {
             self.tally.saw(word.split(|c: char| c.is_ascii_digit()).next().unwrap_or_default());
         }
         Ok(fate)
+    }
+
+    /// The same of what was handed over, and is not recorded any more: the outbox knows nothing of it.
+    pub fn sends_undone(&mut self, due: &Due) -> Result<(), String> {
+        self.takes_off(due)
+    }
+
+    fn takes_off(&mut self, due: &Due) -> Result<(), String> {
+        ensure!(self.aloft.insert(due.id.clone()), "two requests for {} at once", due.id);
+        self.waiting.insert(due.id.clone());
+        let (now_waiting, most) = (self.waiting.len(), self.at_once);
+        ensure!(now_waiting <= most, "{now_waiting} requests at once, and {most} are allowed");
+        Ok(())
     }
 
     /// The target has done what a request asked for.

@@ -24,7 +24,7 @@ use world::{Tally, play};
 const HISTORIES: u64 = 3_000;
 
 /// What a fair exploration must have met.
-const TROUBLES: [&str; 27] = [
+const TROUBLES: [&str; 29] = [
     "Blind",
     "Busy",
     "Crowded",
@@ -39,6 +39,7 @@ const TROUBLES: [&str; 27] = [
     "empty",
     "gulped",
     "half",
+    "handed over",
     "hotel",
     "late",
     "lost",
@@ -51,6 +52,7 @@ const TROUBLES: [&str; 27] = [
     "set back",
     "superseded",
     "torn audio",
+    "undone",
     "zombie",
 ];
 

@@ -1,7 +1,7 @@
 //! The world that a history is played in: a disk, an outbox, a lane, a target, and a clock that
 //! jumps to whatever happens next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::future::{Future, ready};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -27,7 +27,9 @@ use crate::drain::report::Reporter;
 use crate::file::{FileRef, Root};
 use crate::id::Kind;
 use crate::journal::Journal;
-use crate::outbox::{Due, Finding, Found, Parcel, known, lane, level, schema, tally};
+use crate::outbox::{
+    Due, Finding, Found, Handed, Parcel, handing::Handing, known, lane, level, schema, tally,
+};
 
 pub const PARK_AFTER: u32 = 8;
 /// How long a request may take before its sender gives up.
@@ -101,6 +103,9 @@ pub struct World<'h> {
     era: u64,
     /// None while the daemon does not run. Everything that it remembers is in here.
     pilot: Option<Pilot>,
+    handing: Handing,
+    /// Numbers of versions that were handed over, and whose record was undone.
+    undone: HashSet<i64>,
     packed: Vec<(Arc<Parcel>, Result<Packed, Unpacked>)>,
     stopping: bool,
     life: u32,
@@ -179,6 +184,8 @@ impl<'h> World<'h> {
             row,
             era: 0,
             pilot: None,
+            handing: Handing::default(),
+            undone: HashSet::new(),
             packed: Vec::new(),
             stopping: false,
             life: 0,
@@ -300,7 +307,8 @@ impl<'h> World<'h> {
             }
             return Ok(());
         }
-        let rows = LaneRows { outbox: &self.outbox, row: self.row, era: self.era };
+        let (outbox, row, era) = (&self.outbox, self.row, self.era);
+        let rows = LaneRows { outbox, row, era, handing: self.handing.clone() };
         let started = pilot.start(&rows, self.now).now_or_never().expect("rows are at hand");
         let (orders, wake) = started.map_err(|error: rusqlite::Error| error.to_string())?;
         orders.into_iter().for_each(|order| self.begin_order(order));
@@ -352,6 +360,7 @@ impl<'h> World<'h> {
     /// Everything that is in memory is gone; what is on the wire is not.
     fn end_life(&mut self) {
         if self.pilot.take().is_some() {
+            self.handing = Handing::default();
             self.packed.clear();
             self.life += 1;
             self.judge.life_ends();
@@ -456,8 +465,30 @@ impl<'h> World<'h> {
         if findings.is_empty() {
             return Ok(());
         }
+        let error = |error: rusqlite::Error| error.to_string();
         self.era += 1;
-        level::record(&self.outbox, &findings, false, self.now).map_err(|e| e.to_string())?;
+        // What finds no room is undone when it was handed over, and may be on its way.
+        let undone = findings.len() == 1 && self.chance.one_in(8);
+        if undone {
+            self.outbox.execute_batch("SAVEPOINT room").map_err(error)?;
+        }
+        let recorded = level::record(&self.outbox, &findings, false, self.now).map_err(error)?;
+        if findings.len() == 1 {
+            let put = self.handing.put(&self.outbox, &recorded, self.era, self.now);
+            if put.map_err(error)? {
+                self.judge.tally.saw("handed over");
+            }
+        }
+        if undone {
+            // As any that is recorded from now on.
+            self.undone.insert(self.now);
+            self.drain()?;
+            self.outbox.execute_batch("ROLLBACK TO room; RELEASE room").map_err(error)?;
+            self.judge.tally.saw("undone");
+            let names = findings.into_iter().map(|finding| finding.file).collect();
+            self.after(1, 500, Event::Look(Some(names)));
+            return Ok(());
+        }
         self.judge.recorded(&findings, self.now);
         self.judge.rows(&self.outbox)
     }
@@ -491,9 +522,16 @@ impl<'h> World<'h> {
             }
             Order::Settle(id, settlement) => {
                 let error = |error: rusqlite::Error| error.to_string();
-                self.judge.settles(&self.outbox, &settlement, self.now)?;
+                let undone = self.undone.contains(&settlement.sent_no);
+                if !undone {
+                    self.judge.settles(&self.outbox, &settlement, self.now)?;
+                }
                 let settled = lane::settle(&self.outbox, &settlement).map_err(error)?;
-                self.judge.settled(&self.outbox, &settlement, settled)?;
+                if undone {
+                    self.judge.rows(&self.outbox)?;
+                } else {
+                    self.judge.settled(&self.outbox, &settlement, settled)?;
+                }
                 self.after(0, 2, Event::Land(Box::new(Landed::Settled(id))));
             }
             Order::Resume(now_ms) => {
@@ -554,7 +592,12 @@ impl<'h> World<'h> {
         let request = Request { number: self.requests, id, version, body };
         let fate = self.history.fates.get(self.requests as usize).copied().unwrap_or(Fate::Fine);
         self.requests += 1;
-        let fate = self.judge.sends(&due, &parcel, fate, self.mode, self.now)?;
+        let fate = if self.undone.contains(&version) {
+            self.judge.sends_undone(&due)?;
+            fate
+        } else {
+            self.judge.sends(&due, &parcel, fate, self.mode, self.now)?
+        };
         let latency_ms = 20 + self.chance.below(300) as i64;
         let sent_ms = self.now;
         let flying = Box::new(Flying { due, parcel, flight, request, fate, sent_ms, latency_ms });
@@ -744,6 +787,7 @@ struct LaneRows<'c> {
     outbox: &'c Connection,
     row: i64,
     era: u64,
+    handing: Handing,
 }
 
 impl Rows for LaneRows<'_> {
@@ -759,6 +803,10 @@ impl Rows for LaneRows<'_> {
         now_ms: i64,
     ) -> impl Future<Output = rusqlite::Result<Vec<(Due, Option<Parcel>)>>> + Send {
         ready(lane::ahead(self.outbox, self.row, limit, now_ms))
+    }
+
+    fn handed(&self) -> Option<Handed> {
+        self.handing.take(self.row)
     }
 
     fn due(&self, limit: usize) -> impl Future<Output = rusqlite::Result<Vec<Due>>> + Send {
