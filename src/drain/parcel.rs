@@ -104,9 +104,18 @@ pub fn pack(
     for variant in &mut payload.summary_variants {
         variant.revision = revision;
     }
-    let json =
-        to_json(&payload).map_err(|error| Unpacked::Io(parcel.source.file.clone(), error))?;
+    let json = to_json(&payload, room(&payload))
+        .map_err(|error| Unpacked::Io(parcel.source.file.clone(), error))?;
     Ok(Packed { json, sent, texts: with_texts.then(|| Texts::from(&payload)) })
+}
+
+/// How many bytes the JSON of a report has, or a few more: the texts, which lines and quotation marks
+/// make longer, and the fields.
+fn room(payload: &ReportPayload) -> usize {
+    let texts =
+        payload.summary_variants.iter().map(|summary| summary.text.len() + summary.html.len());
+    let bytes: usize = texts.sum();
+    bytes + bytes / 8 + 1024
 }
 
 fn compose_report(
@@ -138,7 +147,7 @@ pub fn pack_row(
     let packed = || {
         // The time of a change that is not in the row is no change of the row.
         let timeless = FlatRow { updated_at: String::new(), ..row.clone() };
-        Ok((to_json(&row)?, Version::of(&to_json(&timeless)?)))
+        Ok((to_json(&row, 0)?, Version::of(&to_json(&timeless, 0)?)))
     };
     packed().map_err(|error| Unpacked::Io(parcel.source.file.clone(), error))
 }
