@@ -370,18 +370,23 @@ struct Before {
     known: Option<Version>,
     taken: Taken,
     is_buried: bool,
+    /// The id has audio.
+    has_audio: bool,
 }
 
 fn before(connection: &Connection, target: i64, item: i64) -> rusqlite::Result<Before> {
     connection
         .prepare_cached(
-            "SELECT kind, content, want, file.digest, known, taken, grave.item IS NOT NULL
+            "SELECT item.kind, item.content, item.want, file.digest, known, taken,
+                    grave.item IS NOT NULL, audio.id IS NOT NULL
              FROM item JOIN delivery ON delivery.item = item.id
                        LEFT JOIN file ON file.id = item.source
                        LEFT JOIN grave ON grave.item = item.id
+                       LEFT JOIN item AS audio
+                              ON audio.kind = ?3 AND audio.content = item.content
              WHERE item.id = ?2 AND delivery.target = ?1",
         )?
-        .query_row(params![target, item], |row| {
+        .query_row(params![target, item, Kind::Audio], |row| {
             Ok(Before {
                 kind: row.get(0)?,
                 content: row.get(1)?,
@@ -390,6 +395,7 @@ fn before(connection: &Connection, target: i64, item: i64) -> rusqlite::Result<B
                 known: row.get(4)?,
                 taken: summaries::unpack(row.get_ref(5)?.as_blob_or_null()?),
                 is_buried: row.get(6)?,
+                has_audio: row.get(7)?,
             })
         })
 }
@@ -500,7 +506,7 @@ fn delivered(
     else {
         return Ok(Settled::Open);
     };
-    let Before { kind, content, want, fields: wanted_fields, mut taken, .. } = before;
+    let Before { kind, content, want, fields: wanted_fields, mut taken, has_audio, .. } = before;
     taken.extend(sent.iter().map(|(name, digest)| (name.clone(), *digest)));
     // What is wanted by now may be something else, and all of it have been in what was sent.
     let level = want == *version
@@ -552,7 +558,7 @@ fn delivered(
                 Kind::Report
             ])?;
     }
-    if kind == Kind::Report {
+    if kind == Kind::Report && has_audio {
         // Its audio need not wait any longer.
         connection
             .prepare_cached(
