@@ -3,7 +3,7 @@
 
 use std::io::{self, Read};
 
-use memchr::memchr;
+use memchr::{memchr, memmem};
 
 /// Whether bytes are UTF-8, and if not, that they are to be read as Latin-1, which takes any
 /// (contract A).
@@ -56,6 +56,10 @@ impl Read for Latin1<'_> {
 /// starts no escape; outside of strings valid JSON has no backslash.
 pub(super) fn mend_surrogates(bytes: &mut [u8]) -> bool {
     let (mut at, mut mended) = (0, false);
+    // Most files have none, and a backslash for each line.
+    if ![r"\ud", r"\uD"].iter().any(|escape| memmem::find(bytes, escape.as_bytes()).is_some()) {
+        return mended;
+    }
     while let Some(skip) = memchr(b'\\', &bytes[at..]) {
         at += skip;
         let is_lone = match unicode_escape(&bytes[at..]) {
