@@ -97,7 +97,12 @@ pub struct Printable<'a>(pub &'a [u8]);
 impl fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
-            for c in chunk.valid().chars() {
+            // Most names are plain from the first letter to the last.
+            let is_plain = |byte: u8| matches!(byte, b' '..=b'~');
+            let odd = chunk.valid().bytes().position(|byte| !is_plain(byte));
+            let (plain, rest) = chunk.valid().split_at(odd.unwrap_or(chunk.valid().len()));
+            f.write_str(plain)?;
+            for c in rest.chars() {
                 // `escape_debug` knows what is printable, bidi overrides included; quotes and
                 // backslashes are left alone, since nothing here is quoted.
                 match c {

@@ -132,11 +132,11 @@ fn body(target: TargetName, id: &ContentId, now: Timestamp) -> anyhow::Result<Ve
     let variants: Vec<_> =
         report.variants.iter().map(|variant| (variant.name.clone(), variant.clone())).collect();
     Ok(match target {
-        TargetName::Dashboard => to_json(&compose(id, &report.fields, variants, now, None))?,
+        TargetName::Dashboard => to_json(&compose(id, &report.fields, variants, now, None), 0)?,
         TargetName::Legacy => {
             let dates = Dates { indexed_at: now, updated_at: now };
             let audio = KnownAudio::default();
-            to_json(&flat_row(id, &report.fields, &report.extras, &variants, dates, &audio))?
+            to_json(&flat_row(id, &report.fields, &report.extras, &variants, dates, &audio), 0)?
         }
     })
 }

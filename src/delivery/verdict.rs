@@ -112,13 +112,14 @@ fn judge_legacy(kind: Kind, answer: &Answer) -> Verdict {
 }
 
 fn by_status(answer: &Answer, proof: impl FnOnce() -> Option<Receipt>) -> Verdict {
+    let is_success = (200..=299).contains(&answer.status);
+    if let Some(receipt) = is_success.then(proof).flatten() {
+        return Verdict::Accepted(receipt);
+    }
     let words = words(answer);
     let later = |after| Verdict::Later { after, why: words.clone() };
     match answer.status {
-        200..=299 => match proof() {
-            Some(receipt) => Verdict::Accepted(receipt),
-            None => Verdict::Unproven(words),
-        },
+        200..=299 => Verdict::Unproven(words),
         300..=399 => Verdict::Misdirected(match &answer.location {
             Some(place) => format!(
                 "{words}: redirected to {}, which is not followed",

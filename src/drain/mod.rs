@@ -129,11 +129,13 @@ impl Lane {
                 }
                 Some(done) = flights.tasks.join_next(), if !flights.tasks.is_empty() => {
                     let (mut next, going_on) = (Some(done), paused_ms.is_none());
-                    // Whatever else has landed by now, so that it is thought over once for all.
+                    // Whatever else lands at this moment is thought over, and written down, with it.
+                    tokio::task::yield_now().await;
                     while let Some(done) = next {
                         self.land(whole(done)?, &mut pilot, &mut flights, going_on);
                         next = flights.tasks.try_join_next();
                     }
+                    self.settle(&mut flights);
                 }
                 () = tokio::time::sleep(Duration::from_millis(wait.unwrap_or_default())),
                     if wait.is_some() => {}
@@ -227,6 +229,10 @@ impl Lane {
                 Order::Hint(file) => self.hints.doubt(&file),
             }
         }
+    }
+
+    /// Begins to write down what attempts came to, unless that is under way.
+    fn settle(&self, flights: &mut Flights) {
         if let Some((ids, settlements)) = flights.settling.next() {
             let targets: Vec<_> = self.targets.borrow().iter().map(Target::name).collect();
             let outbox = self.outbox.clone();
@@ -251,6 +257,7 @@ impl Lane {
                 && let Some(done) = flights.tasks.join_next().await
             {
                 self.land(whole(done)?, &mut pilot, &mut flights, false);
+                self.settle(&mut flights);
             }
             Ok(())
         };

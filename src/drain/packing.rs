@@ -11,8 +11,8 @@ use super::parcel::{Packed, Shelf, Unpacked, pack};
 use super::second_look;
 use crate::config::Config;
 use crate::file::FileRef;
-use crate::outbox::Parcel;
-use crate::watch::{JustRead, Questions};
+use crate::outbox::{FileOf, Parcel};
+use crate::watch::{JustRead, Pulse, Questions};
 
 /// What becomes of a report that is being packed. Closed, when nobody will pack it.
 pub type Awaited = oneshot::Receiver<Result<Packed, Unpacked>>;
@@ -58,21 +58,31 @@ impl Packing {
         }
         let files: Arc<[FileRef]> =
             parcels.iter().map(|parcel| parcel.source.file.clone()).collect();
-        let mut jobs = Vec::new();
+        let (mut jobs, to_open) = (Vec::new(), parcels.clone());
         for parcel in parcels {
             let (reply, awaited) = oneshot::channel();
             jobs.push((Arc::clone(&parcel), reply));
             self.0.insert(parcel.item, (parcel, awaited));
         }
-        let desk = Mutex::new((jobs.into_iter(), Shelf::default()));
+        let (shelf, to_open) = (Arc::new(Shelf::default()), Mutex::new(to_open.into_iter()));
         tokio::spawn(async move {
-            let pack_next = move |_: &FileRef, pulse: &_| {
-                let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
-                let (jobs, shelf) = &mut *desk;
-                let Some((parcel, reply)) = jobs.next() else { return };
-                let with_texts = is_chosen(&parcel, &config);
-                let packed = pack(&parcel, 0, with_texts, |of| shelf.read(of, &config, pulse));
-                let _not_wanted_any_more = reply.send(packed);
+            // All of them before the first is read: each opening is news of the directory, which
+            // would wake the thread that hears of it once for each.
+            let (of, on) = (Arc::clone(&config), Arc::clone(&shelf));
+            let open_next = move |_: &FileRef, _: &Pulse| {
+                let parcel = next(&to_open)?;
+                Some(on.open(&parcel.source, &of))
+            };
+            let (opened, _given_up) = questions.ask_each(&files, open_next).await;
+            let jobs = Mutex::new(jobs.into_iter().zip(opened.into_iter().flatten()));
+            let pack_next = move |_: &FileRef, pulse: &Pulse| {
+                let Some(((parcel, reply), opened)) = next(&jobs) else { return };
+                let (opened, with_texts) = (Cell::new(Some(opened)), is_chosen(&parcel, &config));
+                let read = |of: &FileOf| match opened.take().filter(|_| *of == parcel.source) {
+                    Some(opened) => shelf.read_opened(&opened?, of, &config, pulse),
+                    None => shelf.read(of, &config, pulse),
+                };
+                let _not_wanted_any_more = reply.send(pack(&parcel, 0, with_texts, read));
             };
             // Whatever is not packed is asked for again, by itself, and found to be at fault or not.
             let _given_up = questions.ask_each(&files, pack_next).await;
@@ -84,6 +94,11 @@ impl Packing {
         let (_, awaited) = self.0.remove(&parcel.item).filter(|(of, _)| Arc::ptr_eq(of, parcel))?;
         Some(awaited)
     }
+}
+
+/// The next of what is left.
+fn next<T>(left: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
+    left.lock().unwrap_or_else(PoisonError::into_inner).next()
 }
 
 fn is_chosen(parcel: &Parcel, config: &Config) -> bool {

@@ -1,8 +1,8 @@
 //! Packs a report: the files of its record are read again, and must be what they were when they
 //! were taken in.
 
-use std::cell::OnceCell;
 use std::io::{ErrorKind, Read};
+use std::sync::OnceLock;
 
 use jiff::Timestamp;
 
@@ -104,9 +104,18 @@ pub fn pack(
     for variant in &mut payload.summary_variants {
         variant.revision = revision;
     }
-    let json =
-        to_json(&payload).map_err(|error| Unpacked::Io(parcel.source.file.clone(), error))?;
+    let json = to_json(&payload, room(&payload))
+        .map_err(|error| Unpacked::Io(parcel.source.file.clone(), error))?;
     Ok(Packed { json, sent, texts: with_texts.then(|| Texts::from(&payload)) })
+}
+
+/// How many bytes the JSON of a report has, or a few more: the texts, which lines and quotation marks
+/// make longer, and the fields.
+fn room(payload: &ReportPayload) -> usize {
+    let texts =
+        payload.summary_variants.iter().map(|summary| summary.text.len() + summary.html.len());
+    let bytes: usize = texts.sum();
+    bytes + bytes / 8 + 1024
 }
 
 fn compose_report(
@@ -138,7 +147,7 @@ pub fn pack_row(
     let packed = || {
         // The time of a change that is not in the row is no change of the row.
         let timeless = FlatRow { updated_at: String::new(), ..row.clone() };
-        Ok((to_json(&row)?, Version::of(&to_json(&timeless)?)))
+        Ok((to_json(&row, 0)?, Version::of(&to_json(&timeless, 0)?)))
     };
     packed().map_err(|error| Unpacked::Io(parcel.source.file.clone(), error))
 }
@@ -196,7 +205,7 @@ fn indexed_at(parcel: &Parcel, head: &Report) -> Timestamp {
 /// Where reports lie, opened once for all that are read there.
 #[derive(Debug, Default)]
 pub struct Shelf {
-    reports: OnceCell<Directory>,
+    reports: OnceLock<Directory>,
 }
 
 impl Shelf {
@@ -205,14 +214,28 @@ impl Shelf {
         if of.file.root == Root::Rows {
             return read_row(of, config);
         }
+        self.read_opened(&self.open(of, config)?, of, config, pulse)
+    }
+
+    /// Opens the file of a report as it was when it was taken in. Blocking.
+    pub fn open(&self, of: &FileOf, config: &Config) -> Result<OpenedFile, Unpacked> {
+        if let Some(reports) = self.reports.get() {
+            return open_in(reports, of);
+        }
+        let reports = Directory::open(&config.watch.reports)
+            .map_err(|error| Unpacked::Io(of.file.clone(), error))?;
+        open_in(self.reports.get_or_init(|| reports), of)
+    }
+
+    /// Reads a report whose file was opened. Blocking.
+    pub fn read_opened(
+        &self,
+        opened: &OpenedFile,
+        of: &FileOf,
+        config: &Config,
+        pulse: &Pulse,
+    ) -> Result<Report, Unpacked> {
         let io = |error| Unpacked::Io(of.file.clone(), error);
-        let opened = match self.reports.get() {
-            Some(reports) => open_in(reports, of)?,
-            None => {
-                let reports = Directory::open(&config.watch.reports).map_err(io)?;
-                open_in(self.reports.get_or_init(|| reports), of)?
-            }
-        };
         let size = usize::try_from(of.stamp.size).unwrap_or(0);
         let mut bytes = Vec::with_capacity(size);
         pulse.of(&opened.file).take(config.report_limit).read_to_end(&mut bytes).map_err(io)?;

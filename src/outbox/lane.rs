@@ -364,35 +364,37 @@ fn audio_of(
 
 /// How a delivery stands before it is settled.
 struct Before {
-    kind: Kind,
-    content: ContentId,
     want: Version,
     /// Digest of the fields that are wanted.
     fields: Option<Version>,
     known: Option<Version>,
     taken: Taken,
     is_buried: bool,
+    /// The item of the id's audio.
+    audio: Option<i64>,
 }
 
 fn before(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<Option<Before>> {
     let Settlement { target, item, kind, id, .. } = settlement;
     connection
         .prepare_cached(
-            "SELECT kind, content, want, file.digest, known, taken, grave.item IS NOT NULL
+            "SELECT item.want, file.digest, known, taken, grave.item IS NOT NULL,
+                    audio.id
              FROM item JOIN delivery ON delivery.item = item.id
                        LEFT JOIN file ON file.id = item.source
                        LEFT JOIN grave ON grave.item = item.id
-             WHERE item.id = ?2 AND kind = ?3 AND content = ?4 AND delivery.target = ?1",
+                       LEFT JOIN item AS audio ON audio.kind = ?5 AND audio.content = ?4
+             WHERE item.id = ?2 AND item.kind = ?3 AND item.content = ?4
+             AND delivery.target = ?1",
         )?
-        .query_row(params![target, item, kind, id], |row| {
+        .query_row(params![target, item, kind, id, Kind::Audio], |row| {
             Ok(Before {
-                kind: row.get(0)?,
-                content: row.get(1)?,
-                want: row.get(2)?,
-                fields: row.get(3)?,
-                known: row.get(4)?,
-                taken: summaries::unpack(row.get_ref(5)?.as_blob_or_null()?),
-                is_buried: row.get(6)?,
+                want: row.get(0)?,
+                fields: row.get(1)?,
+                known: row.get(2)?,
+                taken: summaries::unpack(row.get_ref(3)?.as_blob_or_null()?),
+                is_buried: row.get(4)?,
+                audio: row.get(5)?,
             })
         })
         .optional()
@@ -404,7 +406,7 @@ pub fn conclude(
     connection: &Connection,
     settlement: &Settlement,
 ) -> rusqlite::Result<(Settled, Option<Concluded>)> {
-    let Settlement { item, outcome, .. } = settlement;
+    let Settlement { item, kind, id, outcome, .. } = settlement;
     // It was handed over, and its commit failed: its file will be found again.
     let Some(before) = before(connection, settlement)? else { return Ok((Settled::Open, None)) };
     history::keep(connection, settlement)?;
@@ -417,10 +419,9 @@ pub fn conclude(
         Outcome::Delivered { version, .. } => before.known != Some(*version),
         _ => false,
     };
-    let (kind, id) = (before.kind, before.content.clone());
     let settled = write_down(connection, settlement, before)?;
     let concluded = match is_news {
-        true => Some(Concluded { kind, id, at: at_all(connection, *item)? }),
+        true => Some(Concluded { kind: *kind, id: id.clone(), at: at_all(connection, *item)? }),
         false => None,
     };
     Ok((settled, concluded))
@@ -500,22 +501,22 @@ fn delivered(
     settlement: &Settlement,
     before: Before,
 ) -> rusqlite::Result<Settled> {
-    let Settlement { target, item, sent_no, at_ms, outcome, .. } = settlement;
+    let Settlement { target, item, kind, id, sent_no, at_ms, outcome, .. } = settlement;
     let Outcome::Delivered { version, fields, taken: sent, public_url, warning, action } = outcome
     else {
         return Ok(Settled::Open);
     };
-    let Before { kind, content, want, fields: wanted_fields, mut taken, .. } = before;
+    let Before { want, fields: wanted_fields, mut taken, audio, .. } = before;
     taken.extend(sent.iter().map(|(name, digest)| (name.clone(), *digest)));
     // What is wanted by now may be something else, and all of it have been in what was sent.
     let level = want == *version
-        || (kind == Kind::Report
+        || (*kind == Kind::Report
             && fields.is_some()
             && *fields == wanted_fields
             && variants(connection, *item)?
                 .iter()
                 .all(|variant| taken.get(&variant.name) == Some(&variant.digest)));
-    let taken = (kind == Kind::Report).then(|| summaries::pack(&taken));
+    let taken = (*kind == Kind::Report).then(|| summaries::pack(&taken));
     connection
         .prepare_cached(
             "UPDATE delivery SET known = ?3, known_no = ?4, acked_ms = ?5, fields = ?6, taken = ?7,
@@ -538,7 +539,7 @@ fn delivered(
             State::Current,
             action
         ])?;
-    if kind == Kind::Audio {
+    if *kind == Kind::Audio {
         // A legacy dashboard hears of audio by the row of its report alone, which must say so now.
         connection
             .prepare_cached(
@@ -549,7 +550,7 @@ fn delivered(
             )?
             .execute(params![
                 target,
-                content,
+                id,
                 State::Due,
                 at_ms,
                 State::Current,
@@ -557,22 +558,16 @@ fn delivered(
                 Kind::Report
             ])?;
     }
-    if kind == Kind::Report {
-        // Its audio need not wait any longer.
+    if *kind == Kind::Report
+        && let Some(audio) = audio
+    {
+        // It need not wait any longer.
         connection
             .prepare_cached(
                 "UPDATE delivery SET state = ?3, due_ms = ?4
-                 WHERE target = ?1 AND state = ?5
-                 AND item = (SELECT id FROM item WHERE kind = ?6 AND content = ?2)",
+                 WHERE target = ?1 AND item = ?2 AND state = ?5",
             )?
-            .execute(params![
-                target,
-                content,
-                State::Due,
-                at_ms,
-                State::WaitsForReport,
-                Kind::Audio
-            ])?;
+            .execute(params![target, audio, State::Due, at_ms, State::WaitsForReport])?;
     }
     Ok(if level { Settled::Level } else { Settled::Open })
 }

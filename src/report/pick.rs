@@ -12,9 +12,22 @@ const PLACEHOLDERS: [&str; 4] = ["", "Unknown", "(unknown)", "Untitled"];
 
 /// The value at keys joined by dots.
 pub(super) fn at<'a>(root: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
-    let mut keys = path.split('.');
-    let first = root.get(keys.next()?)?;
-    keys.try_fold(first, |value, key| value.get(key))
+    let (first, mut rest) = first_key(path);
+    let mut value = root.get(first)?;
+    while let Some(path) = rest {
+        let (key, after) = first_key(path);
+        (value, rest) = (value.get(key)?, after);
+    }
+    Some(value)
+}
+
+/// What is before the first dot, and after it. A report is asked for a hundred paths, which are too
+/// short for the search that `str::split` prepares.
+fn first_key(path: &str) -> (&str, Option<&str>) {
+    match path.bytes().position(|byte| byte == b'.') {
+        Some(dot) => (&path[..dot], Some(&path[dot + 1..])),
+        None => (path, None),
+    }
 }
 
 /// The string there, as it is.

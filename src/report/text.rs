@@ -3,6 +3,8 @@
 
 use std::io::{self, Read};
 
+use memchr::{memchr, memmem};
+
 /// Whether bytes are UTF-8, and if not, that they are to be read as Latin-1, which takes any
 /// (contract A).
 pub(super) const NOT_UTF_8: &str = "not UTF-8, read as Latin-1";
@@ -54,7 +56,11 @@ impl Read for Latin1<'_> {
 /// starts no escape; outside of strings valid JSON has no backslash.
 pub(super) fn mend_surrogates(bytes: &mut [u8]) -> bool {
     let (mut at, mut mended) = (0, false);
-    while let Some(skip) = bytes[at..].iter().position(|&byte| byte == b'\\') {
+    // Most files have none, and a backslash for each line.
+    if ![r"\ud", r"\uD"].iter().any(|escape| memmem::find(bytes, escape.as_bytes()).is_some()) {
+        return mended;
+    }
+    while let Some(skip) = memchr(b'\\', &bytes[at..]) {
         at += skip;
         let is_lone = match unicode_escape(&bytes[at..]) {
             Some(0xD800..=0xDBFF) => {

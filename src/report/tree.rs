@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::io::BufReader;
 
+use memchr::memchr;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::{Map, Value};
@@ -129,7 +130,7 @@ impl Builder {
     }
 
     fn clean(&self, mut text: String) -> String {
-        if !self.keeps_nul && text.contains('\0') {
+        if !self.keeps_nul && memchr(0, text.as_bytes()).is_some() {
             self.had_nul.set(true);
             text.retain(|character| character != '\0');
         }

@@ -28,11 +28,11 @@ fn head(response: &Response) -> Answer {
         headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
     };
     let headers = response.headers();
-    let date = text(headers, DATE);
+    let wait =
+        |value: String| retry_after(&value, text(headers, DATE).as_deref(), SystemTime::now());
     Answer {
         status: response.status().as_u16(),
-        retry_after: text(headers, RETRY_AFTER)
-            .and_then(|value| retry_after(&value, date.as_deref(), SystemTime::now())),
+        retry_after: text(headers, RETRY_AFTER).and_then(wait),
         location: text(headers, LOCATION),
         body: Vec::new(),
     }

@@ -1,5 +1,6 @@
 //! A target: one request, one verdict. The only room that knows `reqwest`.
 
+mod address;
 mod answer;
 mod beat;
 mod body;
@@ -11,6 +12,7 @@ mod throttle;
 mod wire;
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -18,6 +20,7 @@ use reqwest::multipart::Part;
 use reqwest::{Certificate, Client, ClientBuilder, Proxy, RequestBuilder, redirect};
 use serde::Serialize;
 
+use address::Address;
 pub use beat::beat;
 pub use body::AudioBody;
 pub use probe::Answered;
@@ -36,7 +39,7 @@ use crate::id::{ContentId, Kind, TargetName};
 pub struct Target {
     name: TargetName,
     client: Client,
-    base: String,
+    address: Arc<Address>,
     parallel: usize,
     report_timeout: Duration,
     audio_timeout: Duration,
@@ -86,7 +89,7 @@ impl Target {
         Ok(Self {
             name,
             client,
-            base: endpoint.url.as_str().trim_end_matches('/').to_owned(),
+            address: Arc::new(Address::new(name, &endpoint.url)?),
             parallel: endpoint.parallel,
             report_timeout: endpoint.report_timeout,
             audio_timeout: endpoint.audio_timeout,
@@ -100,7 +103,7 @@ impl Target {
 
     /// Its address, without a slash at the end.
     pub fn url(&self) -> &str {
-        &self.base
+        self.address.base()
     }
 
     /// How many requests it may be given at once.
@@ -171,7 +174,7 @@ impl Target {
     pub async fn health(&self, patience: Duration) -> Health {
         let mut worst = Health::Unknown;
         for path in wire::health_paths(self.name) {
-            let request = self.client.get(format!("{}{path}", self.base));
+            let request = self.client.get(self.address.at(path));
             let health = match tokio::time::timeout(patience, answer::fetch(request)).await {
                 Ok(Ok(answer)) => judge_health(answer.status, &answer.body),
                 Ok(Err(fault)) => Health::Bad(fault.to_string()),
@@ -188,7 +191,7 @@ impl Target {
 
     fn post(&self, kind: Kind, version_no: i64) -> RequestBuilder {
         self.client
-            .post(format!("{}{}", self.base, wire::path(self.name, kind)))
+            .post(self.address.of(kind).clone())
             .header(HeaderName::from_static(VERSION_HEADER), version_no)
     }
 
@@ -227,7 +230,10 @@ fn trusting(trust: &Trust, scheme: &str) -> reqwest::Result<ClientBuilder> {
     })
 }
 
-/// The bytes of a body as they go over the wire.
-pub fn to_json(body: &impl Serialize) -> io::Result<Vec<u8>> {
-    Ok(serde_json::to_vec(body)?)
+/// The bytes of a body as they go over the wire. With `room` for all of them they need not be moved
+/// while they become more.
+pub fn to_json(body: &impl Serialize, room: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(room);
+    serde_json::to_writer(&mut bytes, body)?;
+    Ok(bytes)
 }

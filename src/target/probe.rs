@@ -27,7 +27,7 @@ impl Target {
     /// # Errors
     /// Why no whole answer came.
     pub async fn ask(&self, path: &str) -> Result<Answered, Transport> {
-        self.fetch(self.client.get(format!("{}{path}", self.base))).await
+        self.fetch(self.client.get(self.address.at(path))).await
     }
 
     /// Sends a report of no bytes. Whoever may send is told that there is no data, whoever may not
@@ -36,8 +36,7 @@ impl Target {
     /// # Errors
     /// Why no whole answer came.
     pub async fn knock(&self) -> Result<Answered, Transport> {
-        let path = wire::path(self.name, Kind::Report);
-        let request = self.client.post(format!("{}{path}", self.base));
+        let request = self.client.post(self.address.of(Kind::Report).clone());
         self.fetch(request.header(CONTENT_LENGTH, 0).body("")).await
     }
 
@@ -51,7 +50,7 @@ impl Target {
     /// # Errors
     /// Why no whole answer came.
     pub async fn delete(&self, id: &ContentId) -> Result<Answered, Transport> {
-        self.fetch(self.client.delete(format!("{}{DELETE_PATH}/{id}", self.base))).await
+        self.fetch(self.client.delete(self.address.at(&format!("{DELETE_PATH}/{id}")))).await
     }
 
     async fn fetch(&self, request: RequestBuilder) -> Result<Answered, Transport> {

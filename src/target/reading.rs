@@ -80,7 +80,7 @@ impl Target {
     }
 
     fn reading(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, format!("{}{path}", self.base))
+        self.client.request(method, self.address.at(path))
     }
 
     async fn json<T: DeserializeOwned>(&self, path: &str, limit: usize) -> Result<T, Unread> {
