@@ -279,9 +279,11 @@ fn transact(
             }
             statement("BEGIN IMMEDIATE")?;
         }
+        // One alone is undone with its transaction. A savepoint copies each page that changes after it.
+        let (apart, mut undone) = (writes && group.len() > 1, false);
         let mut outcomes = Vec::with_capacity(group.len());
         for job in group {
-            if writes {
+            if apart {
                 statement("SAVEPOINT job")?;
             }
             let outcome = job.work.run(connection);
@@ -289,18 +291,21 @@ fn transact(
                 if fault(&error) != Fault::Statement {
                     return Err(error);
                 }
-                if writes {
+                if apart {
                     statement("ROLLBACK TO job")?;
+                } else if writes {
+                    statement("ROLLBACK")?;
+                    undone = true;
                 }
                 outcomes.push(Err(error));
             } else {
                 outcomes.push(Ok(()));
             }
-            if writes {
+            if apart {
                 statement("RELEASE job")?;
             }
         }
-        if writes {
+        if writes && !undone {
             statement("COMMIT")?;
         }
         Ok(outcomes)
@@ -360,6 +365,16 @@ mod tests {
         }
     }
 
+    async fn rows(writer: &Writer) -> Vec<i64> {
+        let look = |connection: &Connection| {
+            connection
+                .prepare("SELECT x FROM t ORDER BY x")?
+                .query_map([], |row| row.get::<_, i64>(0))?
+                .collect::<Result<Vec<_>, _>>()
+        };
+        writer.read(look).await.unwrap()
+    }
+
     #[tokio::test]
     async fn a_job_that_fails_is_undone_alone() {
         let (writer, _failure) = writer().await;
@@ -370,16 +385,17 @@ mod tests {
             writer.write(insert(7)),
         );
         assert!(a.is_ok() && b.is_err() && c.is_ok());
-        let rows = writer
-            .read(|connection| {
-                connection
-                    .prepare("SELECT x FROM t ORDER BY x")?
-                    .query_map([], |row| row.get::<_, i64>(0))?
-                    .collect::<Result<Vec<_>, _>>()
-            })
-            .await
-            .unwrap();
-        assert_eq!(rows, [5, 7, 1001, 1005, 1007, 2001]);
+        assert_eq!(rows(&writer).await, [5, 7, 1001, 1005, 1007, 2001]);
+    }
+
+    #[tokio::test]
+    async fn a_job_that_fails_when_it_comes_alone_leaves_nothing_behind() {
+        let (writer, _failure) = writer().await;
+        writer.write(insert(1001)).await.unwrap();
+        // Its second row is there already.
+        assert!(writer.write(insert(1)).await.is_err());
+        writer.write(insert(2)).await.unwrap();
+        assert_eq!(rows(&writer).await, [2, 1001, 1002, 2001]);
     }
 
     #[tokio::test]
