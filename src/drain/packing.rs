@@ -49,7 +49,7 @@ impl Packing {
         others
     }
 
-    /// Begins to pack reports for the dashboard's endpoint, in this order.
+    /// Begins to pack reports, which are files, for the dashboard's endpoint, in this order.
     pub fn begin(&mut self, parcels: Vec<Arc<Parcel>>, config: Arc<Config>, questions: Questions) {
         // What nobody else knows of any more is not taken any more.
         self.0.retain(|_, (parcel, _)| Arc::strong_count(parcel) > 1);
