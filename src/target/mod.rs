@@ -1,8 +1,10 @@
 //! A target: one request, one verdict. The only room that knows `reqwest`.
 
+mod ahead;
 mod answer;
 mod beat;
 mod body;
+mod buffers;
 mod fault;
 mod probe;
 mod progress;
