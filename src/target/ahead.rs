@@ -12,11 +12,11 @@ use crate::file::FileRef;
 use crate::id::Version;
 use crate::watch::{OpenedFile, Pulse, Questions};
 
-/// Bytes that are read at a time. Several of these are as large as what a core has at hand, and so
-/// are still there when they are sent.
-pub(super) const CHUNK: usize = 128 << 10;
-/// So many chunks are in memory: hyper gathers four before it writes, and two more are read meanwhile.
-pub(super) const BUFFERS: usize = 6;
+/// Bytes that are read at a time: many enough that waking the sender for each lot is a small part of
+/// the work, and few enough to be still at hand in the processor's caches when they are sent.
+pub(super) const CHUNK: usize = 256 << 10;
+/// So many chunks are in memory: hyper gathers two before it writes, one waits, and one is being read.
+pub(super) const BUFFERS: usize = 4;
 
 /// What comes of a file.
 #[derive(Debug)]
