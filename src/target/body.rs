@@ -1,26 +1,23 @@
 //! The body of an audio upload: a file that is hashed as it leaves, and held back at its last
 //! bytes until it is known to be the one that was promised.
 
-use std::io::{self, Read};
+use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::stream::try_unfold;
 use reqwest::Body;
-use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::ahead::{Piece, read_ahead};
 use super::progress::{Broken, Progress};
 use super::throttle::Throttle;
 use crate::file::FileRef;
 use crate::id::Version;
-use crate::watch::{OpenedFile, Pulse, Questions};
+use crate::watch::{OpenedFile, Questions};
 
-/// Bytes that are read, hashed and sent at a time: few where they go slowly, so that something is seen
-/// to move, and more where waking a thread for each chunk takes longer than sending it.
-const CHUNK: (u64, u64) = (128 * 1024, 1024 * 1024);
-/// A chunk that has gone within this is a small one.
-const SOON: Duration = Duration::from_millis(20);
+/// The most bytes that go in one turn, so that on a slow line something is seen to move.
+const TURN: usize = 128 << 10;
 
 /// An audio file to be sent.
 #[derive(Debug)]
@@ -75,10 +72,8 @@ impl AudioBody {
             file: self.file,
             opened: Arc::new(self.opened),
             digest: self.digest,
-            hasher: blake3::Hasher::new(),
             ahead: None,
-            chunk: CHUNK.0,
-            given: None,
+            bytes: Bytes::new(),
             questions: self.questions,
             throttle,
             progress: Arc::clone(&progress),
@@ -92,89 +87,65 @@ struct Reading {
     file: FileRef,
     opened: Arc<OpenedFile>,
     digest: Version,
-    hasher: blake3::Hasher,
-    /// The bytes that are being read while those before them go, and how many they are.
-    ahead: Option<(usize, JoinHandle<io::Result<Chunk>>)>,
-    chunk: u64,
-    /// When the last chunk was given away.
-    given: Option<Instant>,
+    /// What is read of the file, from the first time on that some of it is wanted.
+    ahead: Option<UnboundedReceiver<io::Result<Piece>>>,
+    /// Those that were read and not sent.
+    bytes: Bytes,
     questions: Questions,
     throttle: Throttle,
     progress: Arc<Progress>,
 }
 
-/// What was read at a time.
-struct Chunk {
-    bytes: Vec<u8>,
-    /// Of all bytes so far.
-    hasher: blake3::Hasher,
-    /// Asked of the last bytes alone.
-    is_unchanged: bool,
-}
-
 impl Reading {
     /// The next bytes. An error breaks the request off, so that the server never sees its end.
-    async fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+    async fn next(&mut self) -> io::Result<Option<Bytes>> {
         if self.left == 0 {
             self.progress.advance(0);
             return Ok(None);
         }
-        if let Some(given) = self.given {
-            self.chunk = next_chunk(self.chunk, given.elapsed());
+        if self.bytes.is_empty() {
+            self.bytes = match self.piece().await? {
+                Piece::Bytes(bytes) => bytes,
+                Piece::End(_) => return Err(self.broken_off(Broken::Changed)),
+            };
         }
-        let turn = self.ahead.as_ref().map_or_else(|| self.turn(), |(size, _)| *size);
+        let turn = self.throttle.turn(self.bytes.len().min(TURN));
         // Whoever waits for a turn has not stalled.
         self.throttle.wait(turn, || self.progress.beat()).await;
-        self.progress.reads(true);
-        let chunk = match self.ahead.take() {
-            Some((_, reading)) => reading.await.expect("a question does not panic"),
-            None => self.read(turn).await,
-        };
-        self.progress.reads(false);
-        let Chunk { bytes, hasher, is_unchanged } =
-            chunk.map_err(|error| self.broken_off(Broken::Unreadable(error)))?;
-        self.hasher = hasher;
-        self.left -= bytes.len() as u64;
-        self.progress.advance(bytes.len() as u64);
-        let is_other =
-            || self.left == 0 && Version::from_hash(&self.hasher.finalize()) != self.digest;
-        if bytes.is_empty() || !is_unchanged || is_other() {
+        let is_last = self.left == turn as u64;
+        if is_last && !self.is_as_promised().await? {
             return Err(self.broken_off(Broken::Changed));
         }
-        self.read_ahead();
-        self.given = Some(Instant::now());
-        Ok(Some(bytes))
+        self.left -= turn as u64;
+        self.progress.advance(turn as u64);
+        Ok(Some(self.bytes.split_to(turn)))
     }
 
-    /// How many bytes to send in the next turn.
-    fn turn(&self) -> usize {
-        let most = usize::try_from(self.left.min(self.chunk)).unwrap_or(usize::MAX);
-        self.throttle.turn(most)
+    /// What comes next of the file.
+    async fn piece(&mut self) -> io::Result<Piece> {
+        let ahead = self.ahead.get_or_insert_with(|| {
+            let (file, opened) = (self.file.clone(), Arc::clone(&self.opened));
+            read_ahead(file, opened, self.left, self.questions.clone())
+        });
+        self.progress.reads(true);
+        let piece = ahead.recv().await.expect("an end or an error comes last");
+        self.progress.reads(false);
+        piece.map_err(|error| self.broken_off(Broken::Unreadable(error)))
     }
 
-    /// Has the next bytes read while these go; not the last ones, since it is with them that the
-    /// file must be unchanged.
-    fn read_ahead(&mut self) {
-        let turn = self.turn();
-        if (turn as u64) < self.left {
-            self.ahead = Some((turn, tokio::spawn(self.read(turn))));
+    /// Whether the bytes were those that must come, and the file is still unchanged after them.
+    async fn is_as_promised(&mut self) -> io::Result<bool> {
+        if !matches!(self.piece().await?, Piece::End(digest) if digest == self.digest) {
+            return Ok(false);
         }
-    }
-
-    /// So many bytes that stand next in the file, and with the last of them whether it is unchanged.
-    fn read(&mut self, size: usize) -> impl Future<Output = io::Result<Chunk>> + Send + 'static {
-        // Never more than was announced, however much the file has grown.
-        let is_last = self.left <= size as u64;
-        let (opened, questions) = (Arc::clone(&self.opened), self.questions.clone());
-        let (file, mut hasher) = (self.file.clone(), std::mem::take(&mut self.hasher));
-        let reading = move |_: &Pulse| {
-            let mut bytes = Vec::with_capacity(size);
-            (&opened.file).take(size as u64).read_to_end(&mut bytes)?;
-            hasher.update(&bytes);
-            let is_unchanged = !is_last || opened.is_unchanged()?;
-            Ok(Chunk { bytes, hasher, is_unchanged })
-        };
-        async move { questions.ask(file.root, Some(&file.name), reading).await }
+        let opened = Arc::clone(&self.opened);
+        self.progress.reads(true);
+        let asking = self
+            .questions
+            .ask(self.file.root, Some(&self.file.name), move |_| opened.is_unchanged());
+        let is_unchanged = asking.await;
+        self.progress.reads(false);
+        is_unchanged.map_err(|error| self.broken_off(Broken::Unreadable(error)))
     }
 
     fn broken_off(&self, broken: Broken) -> io::Error {
@@ -183,92 +154,159 @@ impl Reading {
     }
 }
 
-/// How many bytes to send at a time, after so many went within `took`.
-fn next_chunk(bytes: u64, took: Duration) -> u64 {
-    match took < SOON {
-        true => (2 * bytes).min(CHUNK.1),
-        false => CHUNK.0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::ahead::{BUFFERS, CHUNK};
     use super::*;
     use crate::config::RootPath;
     use crate::file::Root;
     use crate::watch::Directory;
+    use std::fs::{self, File};
+    use std::io::{Seek, SeekFrom, Write};
     use std::path::Path;
+    use std::time::Duration;
 
-    fn body(root: &Path, digest: Version) -> Reading {
+    /// It is read ahead as a whole.
+    const SHORT: usize = 600_000;
+    /// Of it no more is read ahead than some.
+    const LONG: usize = 3 * BUFFERS * CHUNK;
+
+    fn opened(root: &Path) -> (FileRef, OpenedFile) {
         let file = FileRef::new(Root::Exports, "a.mp3");
         let opened = Directory::open(&RootPath::from(root)).unwrap().open_file(&file.name).unwrap();
+        (file, opened)
+    }
+
+    fn body(root: &Path, digest: Version) -> Reading {
+        let (file, opened) = opened(root);
         AudioBody::new(file, opened, digest, None, Questions::default(), Arc::default())
             .into_reading(Throttle::default())
             .0
     }
 
-    #[tokio::test]
-    async fn the_bytes_come_whole() {
+    /// A directory with a file of these bytes.
+    fn holding(bytes: &[u8]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
-        let bytes: Vec<u8> = (0..500_000_u32).map(|i| i as u8).collect();
-        std::fs::write(root.path().join("a.mp3"), &bytes).unwrap();
-        let mut reading = body(root.path(), Version::of(&bytes));
-        let mut sent = Vec::new();
-        while let Some(chunk) = reading.next().await.unwrap() {
-            assert!(chunk.len() as u64 <= CHUNK.1);
-            sent.extend(chunk);
-        }
-        assert!(sent == bytes && reading.progress.done() == 500_000);
+        fs::write(root.path().join("a.mp3"), bytes).unwrap();
+        root
     }
 
-    /// Reads a file that is changed after its first chunk, and says how many bytes came out.
-    async fn torn(change: impl FnOnce(&Path)) -> usize {
-        let root = tempfile::tempdir().unwrap();
-        let (path, bytes) = (root.path().join("a.mp3"), vec![1; 600_000]);
-        std::fs::write(&path, &bytes).unwrap();
-        let mut reading = body(root.path(), Version::of(&bytes));
-        let mut sent = reading.next().await.unwrap().unwrap().len();
-        change(&path);
+    /// Reads on until the request is broken off, and says how many bytes came out.
+    async fn to_the_break(reading: &mut Reading) -> usize {
+        let mut sent = 0;
         loop {
             match reading.next().await {
-                Ok(Some(chunk)) => sent += chunk.len(),
+                Ok(Some(bytes)) => sent += bytes.len(),
                 Ok(None) => panic!("a torn file came to its end"),
-                Err(_) => break,
+                Err(_) => return sent,
             }
         }
+    }
+
+    #[tokio::test]
+    async fn the_bytes_come_whole() {
+        for size in [1, CHUNK - 1, CHUNK, CHUNK + 1, SHORT, LONG + 1] {
+            let bytes: Vec<u8> = (0..size).map(|i| (i / 3) as u8).collect();
+            let root = holding(&bytes);
+            let mut reading = body(root.path(), Version::of(&bytes));
+            let mut sent = Vec::new();
+            while let Some(bytes) = reading.next().await.unwrap() {
+                assert!(bytes.len() <= TURN);
+                sent.extend(bytes);
+            }
+            assert!(sent == bytes && reading.progress.done() == size as u64, "{size}");
+        }
+    }
+
+    /// Reads a file that is changed after its first bytes, and says how many of them came out.
+    async fn torn(size: usize, change: impl FnOnce(&Path)) -> usize {
+        let bytes = vec![1; size];
+        let root = holding(&bytes);
+        let mut reading = body(root.path(), Version::of(&bytes));
+        let sent = reading.next().await.unwrap().unwrap().len();
+        change(&root.path().join("a.mp3"));
+        let sent = sent + to_the_break(&mut reading).await;
         assert!(matches!(reading.progress.broken_off(), Some(Broken::Changed)));
         sent
     }
 
     #[tokio::test]
     async fn a_file_that_changes_on_the_way_never_comes_to_its_end() {
-        use std::io::{Seek, Write};
-        let write = |path: &Path| std::fs::OpenOptions::new().write(true).open(path).unwrap();
-        let grown = torn(|path| {
-            let mut file = write(path);
-            file.seek(std::io::SeekFrom::End(0)).unwrap();
-            file.write_all(b"more").unwrap();
-        });
-        assert!(grown.await < 600_000);
-        assert!(torn(|path| write(path).set_len(300_000).unwrap()).await <= 300_000);
-        let overwritten = torn(|path| {
-            let mut file = write(path);
-            file.seek(std::io::SeekFrom::Start(500_000)).unwrap();
-            file.write_all(b"x").unwrap();
-        });
-        assert!(overwritten.await < 600_000);
+        fn write(path: &Path, at: SeekFrom, bytes: &[u8]) {
+            let mut file = File::options().write(true).open(path).unwrap();
+            file.seek(at).unwrap();
+            file.write_all(bytes).unwrap();
+        }
+        let cut = |path: &Path, to: usize| {
+            File::options().write(true).open(path).unwrap().set_len(to as u64).unwrap();
+        };
+        for size in [SHORT, LONG] {
+            let grown = torn(size, |path| write(path, SeekFrom::End(0), b"more"));
+            assert!(grown.await < size, "grown from {size}");
+            assert!(torn(size, |path| cut(path, size / 2)).await < size, "cut from {size}");
+            let overwritten = torn(size, |path| write(path, SeekFrom::End(-100_000), b"x"));
+            assert!(overwritten.await < size, "overwritten in {size}");
+        }
+        assert!(torn(LONG, |path| cut(path, LONG / 2)).await <= LONG / 2);
     }
 
-    #[test]
-    fn chunks_grow_while_they_go_soon_and_are_small_again_when_one_does_not() {
-        let (small, large) = CHUNK;
-        for (bytes, took, next) in [
-            (small, Duration::ZERO, 2 * small),
-            (large / 2 + 1, Duration::ZERO, large),
-            (large, Duration::ZERO, large),
-            (large, SOON, small),
-        ] {
-            assert_eq!(next_chunk(bytes, took), next, "{bytes} in {took:?}");
+    #[tokio::test]
+    async fn a_file_that_is_another_than_was_promised_never_comes_to_its_end() {
+        let root = holding(&[1; SHORT]);
+        let mut reading = body(root.path(), Version::of(&[2; SHORT]));
+        assert!(to_the_break(&mut reading).await < SHORT);
+        assert!(matches!(reading.progress.broken_off(), Some(Broken::Changed)));
+    }
+
+    #[tokio::test]
+    async fn turns_are_as_short_as_the_rate_asks_and_a_change_before_the_last_breaks_off() {
+        let bytes = [1; 250_000];
+        let root = holding(&bytes);
+        let mut reading = body(root.path(), Version::of(&bytes));
+        reading.throttle.set(&"400kB/s".parse().unwrap(), &jiff::tz::TimeZone::UTC);
+        for _ in 0..2 {
+            assert_eq!(reading.next().await.unwrap().unwrap().len(), 100_000);
         }
+        // It was read as a whole long ago.
+        fs::write(root.path().join("a.mp3"), b"another").unwrap();
+        assert_eq!(to_the_break(&mut reading).await, 0);
+        assert!(matches!(reading.progress.broken_off(), Some(Broken::Changed)));
+    }
+
+    #[tokio::test]
+    async fn however_long_they_take_to_go_only_so_many_bytes_are_held() {
+        let bytes = vec![1; LONG];
+        let root = holding(&bytes);
+        let mut reading = body(root.path(), Version::of(&bytes));
+        let mut held = Vec::new();
+        for _ in 0..BUFFERS * CHUNK / TURN {
+            held.push(reading.next().await.unwrap().unwrap());
+        }
+        let opened = Arc::clone(&reading.opened);
+        let chunks_read = || (&opened.file).stream_position().unwrap().div_ceil(CHUNK as u64);
+        assert_eq!(chunks_read(), BUFFERS as u64);
+        held.truncate(held.len() - CHUNK / TURN);
+        held.push(reading.next().await.unwrap().unwrap());
+        assert_eq!(chunks_read(), BUFFERS as u64 + 1);
+    }
+
+    #[tokio::test]
+    async fn a_file_system_that_does_not_answer_breaks_off_and_is_not_asked_again() {
+        let root = holding(&[1; SHORT]);
+        let (file, opened) = opened(root.path());
+        let (never_written, holds) = std::io::pipe().unwrap();
+        let opened =
+            OpenedFile { file: std::os::fd::OwnedFd::from(never_written).into(), ..opened };
+        let questions = Questions::new(Duration::from_millis(80));
+        let digest = Version::of(&[1; SHORT]);
+        let body =
+            AudioBody::new(file.clone(), opened, digest, None, questions.clone(), Arc::default());
+        let (mut reading, progress) = body.into_reading(Throttle::default());
+        assert_eq!(to_the_break(&mut reading).await, 0);
+        let Some(Broken::Unreadable(error)) = progress.broken_off() else { panic!("it hangs") };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let again = questions.ask(file.root, Some(&file.name), |_| Ok(())).await;
+        assert_eq!(again.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        drop(holds);
     }
 }

@@ -1,9 +1,11 @@
 //! A target: one request, one verdict. The only room that knows `reqwest`.
 
 mod address;
+mod ahead;
 mod answer;
 mod beat;
 mod body;
+mod buffers;
 mod fault;
 mod probe;
 mod progress;

@@ -6,7 +6,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -44,7 +44,14 @@ struct Lost {
 /// How often an answer came nearer. It costs next to nothing to tell, since that is done for every
 /// name of a directory; whoever waits looks at the clock.
 #[derive(Clone, Debug)]
-pub struct Pulse(Arc<AtomicUsize>);
+pub struct Pulse(Arc<Beats>);
+
+#[derive(Debug, Default)]
+struct Beats {
+    count: AtomicUsize,
+    /// Whoever is asked waits for something else.
+    rest: AtomicBool,
+}
 
 impl Questions {
     /// Those that are given up when nothing has moved for `patience`.
@@ -171,7 +178,16 @@ impl Pulse {
 
     /// Something has moved.
     pub fn beat(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Waits for something that the file system has no part in, and that may take as long as it takes.
+    pub fn rest<T>(&self, until: impl FnOnce() -> T) -> T {
+        self.0.rest.store(true, Ordering::Relaxed);
+        let came = until();
+        self.beat();
+        self.0.rest.store(false, Ordering::Relaxed);
+        came
     }
 
     /// Returns when nothing has moved for `patience`, or an eighth of that later.
@@ -180,14 +196,14 @@ impl Pulse {
         while moved.elapsed() < patience {
             sleep(patience / 8).await;
             let now = self.beats();
-            if now != beats {
+            if now != beats || self.0.rest.load(Ordering::Relaxed) {
                 (beats, moved) = (now, Instant::now());
             }
         }
     }
 
     fn beats(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.0.count.load(Ordering::Relaxed)
     }
 
     /// A reader that beats with each read.
@@ -343,6 +359,30 @@ mod tests {
             }
         };
         let (answer, ()) = tokio::join!(reading, moving);
+        answer.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_for_something_else_may_take_as_long_as_it_takes() {
+        let questions = Questions::default();
+        let (came, other): (Sender<()>, Receiver<()>) = channel();
+        let (rests, is_resting) = channel();
+        let waiting = questions.ask(Root::Exports, Some(OsStr::new("a")), move |pulse| {
+            pulse.rest(|| {
+                rests.send(()).unwrap();
+                other.recv().map_err(io::Error::other)
+            })
+        });
+        let meanwhile = async move {
+            while is_resting.try_recv().is_err() {
+                tokio::task::yield_now().await;
+            }
+            for _ in 0..100 {
+                tokio::time::advance(PATIENCE / 10).await;
+            }
+            came.send(()).unwrap();
+        };
+        let (answer, ()) = tokio::join!(waiting, meanwhile);
         answer.unwrap();
     }
 }
