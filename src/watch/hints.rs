@@ -4,15 +4,20 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 use notify::{Event, EventHandler};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use super::CANARY;
 
 /// Beyond so many names it is cheaper to look at everything, and memory stays flat.
 const NAMES_MAX: usize = 4096;
+/// How long word of a file's beginning waits for that of its end, so that a short one is thought over
+/// once.
+const MOMENT: Duration = Duration::from_millis(2);
 
 /// What an event said of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +41,8 @@ pub struct Batch {
     /// The reason is that events were lost: by the kernel, whose queue was full, or on their way.
     pub lost: bool,
     pub names: HashMap<OsString, Touch>,
+    /// Not all of it is still being written.
+    is_ready: bool,
 }
 
 /// The hints about one directory. Never blocks and never grows without bound, since a slow taker of
@@ -48,15 +55,25 @@ pub struct Hints {
 #[derive(Debug, Default)]
 struct Shared {
     batch: Mutex<Batch>,
+    /// Something is to be looked at.
     wake: Notify,
+    /// Something has begun.
+    begun: Notify,
     /// How often the canary was seen.
     canary: tokio::sync::watch::Sender<u64>,
 }
 
 impl Hints {
-    /// Waits until there is something to take.
+    /// Waits until there is something to take: a moment longer where that is only what is still being
+    /// written.
     pub async fn wait(&self) {
-        self.shared.wake.notified().await;
+        let Shared { wake, begun, .. } = &*self.shared;
+        tokio::select! {
+            () = wake.notified() => {}
+            () = begun.notified() => {
+                let _or_not = timeout(MOMENT, wake.notified()).await;
+            }
+        }
     }
 
     /// Wakes whoever waits, though there may be nothing to take.
@@ -119,8 +136,10 @@ impl Hints {
     fn change(&self, change: impl FnOnce(&mut Batch)) {
         let mut batch = self.lock();
         change(&mut batch);
-        if batch.everything || !batch.names.is_empty() {
+        if batch.is_ready {
             self.shared.wake.notify_one();
+        } else if !batch.names.is_empty() {
+            self.shared.begun.notify_one();
         }
     }
 
@@ -135,6 +154,7 @@ impl Batch {
         if self.everything {
             return;
         }
+        self.is_ready |= touch >= Touch::Done;
         if let Some(known) = self.names.get_mut(name) {
             *known = (*known).max(touch);
         } else if self.names.len() < NAMES_MAX {
@@ -146,6 +166,7 @@ impl Batch {
 
     fn overflow(&mut self) {
         self.everything = true;
+        self.is_ready = true;
         self.names = HashMap::new();
     }
 
@@ -246,6 +267,28 @@ mod tests {
         assert_eq!(hints.silent_about(vec!["a".into(), "b".into()]), ["b"]);
         hints.change(Batch::lose);
         assert!(hints.silent_about(vec!["a".into(), "b".into()]).is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_begun_is_waited_for_a_moment_and_what_is_done_is_not() {
+        use tokio::time::Instant;
+        for (touches, wait) in [
+            (&[Touch::Created][..], MOMENT),
+            (&[Touch::Created, Touch::Written], MOMENT),
+            (&[Touch::Created, Touch::Done], Duration::ZERO),
+            (&[Touch::Doubted], Duration::ZERO),
+        ] {
+            let (hints, before) = (Hints::default(), Instant::now());
+            touches.iter().for_each(|touch| hints.add(OsStr::new("a"), *touch));
+            hints.wait().await;
+            let took = before.elapsed();
+            assert!(took >= wait && took < wait + MOMENT, "{touches:?}: {took:?}");
+        }
+        // Its end comes meanwhile.
+        let (hints, before) = (Hints::default(), Instant::now());
+        hints.add(OsStr::new("a"), Touch::Created);
+        tokio::join!(hints.wait(), async { hints.add(OsStr::new("a"), Touch::Done) });
+        assert_eq!(before.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test]
