@@ -4,7 +4,8 @@ mod journald;
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt;
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -17,30 +18,32 @@ use journald::Journald;
 struct Utc;
 
 impl FormatTime for Utc {
-    fn format_time(&self, w: &mut tracing_subscriber::fmt::format::Writer<'_>) -> std::fmt::Result {
+    fn format_time(&self, w: &mut fmt::format::Writer<'_>) -> std::fmt::Result {
         write!(w, "{:.3}", clock::now())
     }
 }
 
 /// Starts logging. Later calls in the same process change nothing.
 pub fn init(log: &Log) {
-    let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter: Targets =
+        log.filter.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO));
     let stream = std::env::var("JOURNAL_STREAM").ok().filter(|_| log.format == LogFormat::Auto);
     if let Some(journald) = stream.as_deref().and_then(Journald::behind_stderr) {
         let _already_set = tracing_subscriber::registry().with(filter).with(journald).try_init();
         return;
     }
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = fmt::layer()
         .with_writer(std::io::stderr)
         .with_timer(Utc)
         // `target` is a field of ours: the dashboard that a line is about.
         .with_target(false);
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let filtered = tracing_subscriber::registry().with(filter);
     let _already_set = match log.format {
         LogFormat::Json => {
-            builder.json().flatten_event(true).with_current_span(false).finish().try_init()
+            let lines = lines.json().flatten_event(true).with_current_span(false);
+            filtered.with(lines).try_init()
         }
-        LogFormat::Text | LogFormat::Auto => builder.with_ansi(colour).finish().try_init(),
+        LogFormat::Text | LogFormat::Auto => filtered.with(lines.with_ansi(colour)).try_init(),
     };
 }

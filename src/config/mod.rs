@@ -23,7 +23,7 @@ use std::time::Duration;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use reqwest::Url;
-use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::filter::Targets;
 
 pub use callback::Callback;
 pub use endpoint::{Endpoint, URL_VARIABLES};
@@ -281,7 +281,7 @@ impl Config {
         if file.retry.max < file.retry.first {
             fault("retry.max: must not be shorter than retry.first".to_owned());
         }
-        if let Err(error) = EnvFilter::try_new(&file.log.filter) {
+        if let Err(error) = file.log.filter.parse::<Targets>() {
             fault(format!("log.filter: {error}"));
         }
         for (key, path) in [
