@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 use super::model::{Outcome, Settlement};
 
 /// So many attempts are kept, whosever they were.
-const KEPT: i64 = 10_000;
+const KEPT: i64 = 5_000;
 /// So many of the oldest make room together.
 const ROOM: i64 = 64;
 

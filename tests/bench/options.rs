@@ -3,7 +3,7 @@
 use std::process::exit;
 
 const USAGE: &str = "\
-cargo bench [-- [ROW...] [--full] [--parallel N]]
+cargo bench --no-default-features [-- [ROW...] [--full] [--parallel N]]
 
 ROW           one of: {rows}; all of them without
 --full        every size, a million files among them: an hour, and 8 GB of disk in $TMPDIR
