@@ -18,14 +18,14 @@ pub fn findings<'a>(journal: &Journal, findings: impl Iterator<Item = &'a Findin
 }
 
 /// Says what follows for the targets.
-pub fn recorded(journal: &Journal, recorded: Recorded) {
-    for Vanished { kind, id } in recorded.vanished {
+pub fn recorded(journal: &Journal, recorded: &Recorded) {
+    for Vanished { kind, id } in &recorded.vanished {
         warn!(%id, %kind, "its file is gone before it was delivered; nothing will be sent of it");
     }
-    for Wanted { target, kind, id, waits, .. } in recorded.wanted {
+    for Wanted { target, kind, id, waits, .. } in &recorded.wanted {
         let news = News {
-            target: Some(target),
-            kind: Some(kind),
+            target: Some(target.clone()),
+            kind: Some(*kind),
             content: Some(id.to_string()),
             words: waits.then(|| "it waits for its report".to_owned()),
             ..News::new(Happening::Due)

@@ -330,7 +330,7 @@ impl RowIntake {
         let outbox = &self.tools.outbox;
         let recorded = outbox.record(findings.clone(), self.adopting, clock::now_ms()).await?;
         announce::findings(&self.tools.journal, findings.iter());
-        announce::recorded(&self.tools.journal, recorded);
+        announce::recorded(&self.tools.journal, &recorded);
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use super::announce;
 use super::look::{self, Looked, Rules, Seen, Trigger};
 use crate::clock;
 use crate::file::{FileRef, Root};
-use crate::outbox::{Finding, Found, OutboxError};
+use crate::outbox::{Finding, Found, OutboxError, Recorded};
 use crate::watch::{Directory, Entry, Pulse};
 
 /// How many files are looked at between two commits.
@@ -202,15 +202,17 @@ impl Intake {
             }
         }
         let adopt = self.adopting && trigger == Trigger::Scan;
-        let recorded = self.outbox.record(findings.clone(), adopt, clock::now_ms()).await?;
-        let new_files = recorded.new_files;
-        // Not before, so that what is taken in at a second try is not told twice.
-        if recorded.known < findings.len() {
-            let news = findings.iter().filter(|finding| !told.contains(&finding.file));
-            announce::findings(&self.journal, news);
-        }
-        announce::recorded(&self.journal, recorded);
-        Ok(new_files)
+        let journal = self.journal.clone();
+        let tell = move |findings: &[Finding], recorded: &Recorded| {
+            if recorded.known < findings.len() {
+                let news = findings.iter().filter(|finding| !told.contains(&finding.file));
+                announce::findings(&journal, news);
+            }
+            announce::recorded(&journal, recorded);
+        };
+        let now_ms = clock::now_ms();
+        let recorded = self.outbox.record_telling(findings, adopt, now_ms, tell).await?;
+        Ok(recorded.new_files)
     }
 
     /// What a reading means now: a file that is not whole yet is waited for.

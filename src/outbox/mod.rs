@@ -365,9 +365,25 @@ impl Outbox {
         adopt: bool,
         now_ms: i64,
     ) -> Result<Recorded, OutboxError> {
+        self.record_telling(findings, adopt, now_ms, |_, _| ()).await
+    }
+
+    /// The same, and has it told before anybody acts on it. Where the commit fails for want of room, what
+    /// was told is found again, and told again.
+    pub async fn record_telling(
+        &self,
+        findings: Vec<Finding>,
+        adopt: bool,
+        now_ms: i64,
+        tell: impl FnOnce(&[Finding], &Recorded) + Send + 'static,
+    ) -> Result<Recorded, OutboxError> {
         let (era, handing, work) = (Arc::clone(&self.era), self.handing.clone(), self.work.clone());
+        let mut tell = Some(tell);
         let record = self.turning(move |connection| {
             let recorded = level::record(connection, &findings, adopt, now_ms)?;
+            if let Some(tell) = tell.take() {
+                tell(&findings, &recorded);
+            }
             // In a burst, whoever sends is busy with others.
             if findings.len() == 1
                 && handing.put(connection, &recorded, era.load(Ordering::Acquire), now_ms)?
