@@ -13,6 +13,7 @@ pub mod file;
 pub mod file_system;
 pub mod id;
 pub mod journal;
+pub mod log_filter;
 pub mod proof;
 pub mod report;
 

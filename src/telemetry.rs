@@ -4,7 +4,6 @@ mod journald;
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt;
@@ -12,6 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::clock;
 use crate::config::{Log, LogFormat};
+use crate::log_filter;
 use journald::Journald;
 
 /// Timestamps in UTC, to the millisecond, as every other date that we write.
@@ -25,8 +25,7 @@ impl FormatTime for Utc {
 
 /// Starts logging. Later calls in the same process change nothing.
 pub fn init(log: &Log) {
-    let filter: Targets =
-        log.filter.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO));
+    let filter = log_filter::parse(&log.filter).unwrap_or_else(|_| log_filter::info());
     let stream = std::env::var("JOURNAL_STREAM").ok().filter(|_| log.format == LogFormat::Auto);
     if let Some(journald) = stream.as_deref().and_then(Journald::behind_stderr) {
         let _already_set = tracing_subscriber::registry().with(filter).with(journald).try_init();

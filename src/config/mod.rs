@@ -23,7 +23,6 @@ use std::time::Duration;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use reqwest::Url;
-use tracing_subscriber::filter::Targets;
 
 pub use callback::Callback;
 pub use endpoint::{Endpoint, URL_VARIABLES};
@@ -40,6 +39,7 @@ pub use transport::{Trust, is_this_machine};
 
 use crate::file::Root;
 use crate::id::TargetName;
+use crate::log_filter;
 use crate::report::IdPolicy;
 use flags::{Enabled, Flags};
 
@@ -281,7 +281,7 @@ impl Config {
         if file.retry.max < file.retry.first {
             fault("retry.max: must not be shorter than retry.first".to_owned());
         }
-        if let Err(error) = file.log.filter.parse::<Targets>() {
+        if let Err(error) = log_filter::parse(&file.log.filter) {
             fault(format!("log.filter: {error}"));
         }
         for (key, path) in [

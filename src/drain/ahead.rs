@@ -102,8 +102,8 @@ impl Ahead {
         later
     }
 
-    /// Takes in what was handed over, if it is all that there is: nothing was due before it, which would
-    /// have to wait longer otherwise. Says when the next is due then.
+    /// Takes in what was handed over, if it is all that there is, but for what those that are under way
+    /// make due: nothing is overtaken by it. Says when the next is due then.
     pub fn take_over(&mut self, handed: Handed, now_ms: i64) -> Option<Option<i64>> {
         let Handed { era, due, parcel } = handed;
         let is_all = |idle: &Idle| {

@@ -83,7 +83,11 @@ impl Attempt {
             Some(prepared) => Some(prepared.parcel),
             None => {
                 self.packed = None;
-                persist(|| self.outbox.parcel(self.row, self.due.item)).await?.map(Arc::new)
+                let parcel = persist(|| self.outbox.parcel(self.row, self.due.item)).await?;
+                // The number of an item whose record was undone may be another's by now.
+                let is_due =
+                    |parcel: &Parcel| (parcel.kind, &parcel.id) == (self.due.kind, &self.due.id);
+                parcel.filter(is_due).map(Arc::new)
             }
         };
         let end = match parcel {

@@ -162,6 +162,8 @@ impl Pilot {
         rows: &R,
         now_ms: i64,
     ) -> Result<(Vec<Order>, Option<i64>), R::Error> {
+        // What cannot be sent at once is asked for when it can.
+        let mut handed = rows.handed();
         let dispatcher = &mut self.dispatcher;
         let wait = |until| Ok((Vec::new(), until));
         loop {
@@ -175,7 +177,7 @@ impl Pilot {
                     self.ahead.enter(era);
                     let mut orders = self.start_from_ahead(now_ms);
                     let dispatcher = &mut self.dispatcher;
-                    if let Some(handed) = rows.handed()
+                    if let Some(handed) = handed.take()
                         && !dispatcher.is_aloft(&handed.due.id)
                         && let Some(later) = self.ahead.take_over(handed, now_ms)
                     {

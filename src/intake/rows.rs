@@ -21,7 +21,7 @@ use crate::clock;
 use crate::config::{FirstRun, Percent};
 use crate::content_db::{ContentDb, ContentDbError, ContentPage, ContentRow, DbStamp};
 use crate::file::{FileRef, Root, Stamp};
-use crate::outbox::{Finding, Found, Outbox, OutboxError};
+use crate::outbox::{Finding, Found, Outbox, OutboxError, Recorded};
 use crate::watch::{PATIENCE, is_mass_deletion};
 
 /// How many rows are compared at a time.
@@ -327,10 +327,13 @@ impl RowIntake {
         if findings.is_empty() {
             return Ok(());
         }
-        let outbox = &self.tools.outbox;
-        let recorded = outbox.record(findings.clone(), self.adopting, clock::now_ms()).await?;
-        announce::findings(&self.tools.journal, findings.iter());
-        announce::recorded(&self.tools.journal, &recorded);
+        let journal = self.tools.journal.clone();
+        let tell = move |findings: &[Finding], recorded: &Recorded| {
+            announce::findings(&journal, findings.iter());
+            announce::recorded(&journal, recorded);
+        };
+        let now_ms = clock::now_ms();
+        self.tools.outbox.record_telling(findings, self.adopting, now_ms, tell).await?;
         Ok(())
     }
 

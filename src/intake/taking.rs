@@ -100,10 +100,10 @@ impl Intake {
         }
     }
 
-    /// Whether all of these were read, and something was found in them that was not a moment ago.
+    /// Whether all of these were read, and are reports that were not there a moment ago.
     fn is_news(&self, seen: &[Seen]) -> bool {
         seen.iter().all(|seen| match &seen.read {
-            Some(look::Outcome::Found(found)) => {
+            Some(look::Outcome::Found(found @ Found::Report(..))) => {
                 self.recent.would_be_news(&seen.file.name, found, Instant::now())
             }
             _ => false,
@@ -210,8 +210,7 @@ impl Intake {
             }
             announce::recorded(&journal, recorded);
         };
-        let now_ms = clock::now_ms();
-        let recorded = self.outbox.record_telling(findings, adopt, now_ms, tell).await?;
+        let recorded = self.outbox.record_telling(findings, adopt, clock::now_ms(), tell).await?;
         Ok(recorded.new_files)
     }
 

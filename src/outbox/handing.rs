@@ -1,5 +1,5 @@
-//! What has just become due, on its way to whoever sends it: one delivery for each target at the most,
-//! and only until something else becomes due.
+//! What has just become due, on its way to whoever sends it: the last delivery for each target. One that
+//! is not taken at once is none of this room's any more; its lane asks for it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,28 +14,29 @@ use super::model::{Due, Handed, Recorded, Wanted};
 pub struct Handing(Arc<Mutex<HashMap<i64, Handed>>>);
 
 impl Handing {
-    /// Hands over what was recorded in this era, where it is the only thing that became due for a
+    /// What to hand over of what was recorded in this era: what is the only thing that became due for its
     /// target. What the target has had before needs a [note](super::Outbox::parcel) first, and is not
-    /// handed over. Says whether anything is.
-    pub fn put(
-        &self,
+    /// handed over.
+    pub fn look(
         connection: &Connection,
         recorded: &Recorded,
         era: u64,
         now_ms: i64,
-    ) -> rusqlite::Result<bool> {
-        let mut has_any = false;
-        for wanted in alone(&recorded.wanted) {
-            let Some(parcel) = lane::first_parcel(connection, wanted.row, wanted.item)? else {
-                continue;
-            };
-            let Wanted { item, kind, id, .. } = wanted;
+    ) -> rusqlite::Result<Vec<Handed>> {
+        let mut all = Vec::new();
+        for Wanted { row, item, kind, id, .. } in alone(&recorded.wanted) {
+            let Some(parcel) = lane::first_parcel(connection, *row, *item)? else { continue };
             let (item, kind, id) = (*item, *kind, id.clone());
             let due = Due { item, kind, id, due_ms: now_ms, failures: 0, strikes: 0 };
-            self.lock().insert(wanted.row, Handed { era, due, parcel });
-            has_any = true;
+            all.push(Handed { era, due, parcel });
         }
-        Ok(has_any)
+        Ok(all)
+    }
+
+    /// Hands them over, each to its target.
+    pub fn put(&self, handed: Vec<Handed>) {
+        let mut waiting = self.lock();
+        waiting.extend(handed.into_iter().map(|handed| (handed.parcel.target, handed)));
     }
 
     /// Takes what was handed over for a target.

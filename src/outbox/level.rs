@@ -105,6 +105,7 @@ struct Former {
     digest: Option<Version>,
     variants: Option<Vec<u8>>,
     stands_ms: Option<i64>,
+    cure: i64,
 }
 
 impl Former {
@@ -118,6 +119,7 @@ impl Former {
             variants: row.get(8)?,
             stands_ms: row.get(9)?,
             root: row.get(10)?,
+            cure: row.get(11)?,
         })
     }
 
@@ -126,11 +128,13 @@ impl Former {
         (self.made_ms, self.stamp.mtime_ns)
     }
 
-    /// Whether it says all of this already.
+    /// Whether it says all of this already, or was deleted at the dashboard just as it is, and is to be
+    /// moved away whatever is in it.
     fn is_just(&self, stamp: &Stamp, kept: &Kept<'_>) -> bool {
-        self.stamp == *stamp
-            && (self.item, self.made_ms, self.digest) == (kept.item, kept.made_ms, kept.digest)
-            && self.variants == kept.variants
+        let says_so = (self.item, self.made_ms, self.digest)
+            == (kept.item, kept.made_ms, kept.digest)
+            && self.variants == kept.variants;
+        self.stamp == *stamp && (says_so || self.cure == MOVE)
     }
 
     /// Whether nobody put anything in its place: at the most its owner, its rights or its links
@@ -255,7 +259,7 @@ impl Desk<'_> {
         self.connection
             .prepare_cached(
                 "SELECT size, mtime_ns, ctime_ns, inode, id, item, made_ms, digest, variants,
-                        stands_ms, root
+                        stands_ms, root, cure
                  FROM file WHERE id = ?1",
             )?
             .query_row([row], Former::of)
@@ -265,7 +269,7 @@ impl Desk<'_> {
         self.connection
             .prepare_cached(
                 "SELECT size, mtime_ns, ctime_ns, inode, id, item, made_ms, digest, variants,
-                        stands_ms, root
+                        stands_ms, root, cure
                  FROM file WHERE root = ?1 AND name = ?2",
             )?
             .query_row(params![file.root, file.name_bytes()], Former::of)

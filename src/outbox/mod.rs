@@ -368,8 +368,8 @@ impl Outbox {
         self.record_telling(findings, adopt, now_ms, |_, _| ()).await
     }
 
-    /// The same, and has it told before anybody acts on it. Where the commit fails for want of room, what
-    /// was told is found again, and told again.
+    /// The same, and has it told before anybody acts on it: where that is one delivery, before the
+    /// commit. Should that fail for want of room, the file is found again, and told again.
     pub async fn record_telling(
         &self,
         findings: Vec<Finding>,
@@ -378,21 +378,24 @@ impl Outbox {
         tell: impl FnOnce(&[Finding], &Recorded) + Send + 'static,
     ) -> Result<Recorded, OutboxError> {
         let (era, handing, work) = (Arc::clone(&self.era), self.handing.clone(), self.work.clone());
-        let mut tell = Some(tell);
+        let findings: Arc<[Finding]> = findings.into();
+        let (found, mut tell) = (Arc::clone(&findings), Some(tell));
         let record = self.turning(move |connection| {
-            let recorded = level::record(connection, &findings, adopt, now_ms)?;
-            if let Some(tell) = tell.take() {
-                tell(&findings, &recorded);
-            }
+            let recorded = level::record(connection, &found, adopt, now_ms)?;
             // In a burst, whoever sends is busy with others.
-            if findings.len() == 1
-                && handing.put(connection, &recorded, era.load(Ordering::Acquire), now_ms)?
-            {
-                work.send_replace(());
+            if found.len() == 1 {
+                let era = era.load(Ordering::Acquire);
+                let handed = Handing::look(connection, &recorded, era, now_ms)?;
+                if !handed.is_empty() {
+                    tell.take().into_iter().for_each(|tell| tell(&found, &recorded));
+                    handing.put(handed);
+                    work.send_replace(());
+                }
             }
-            Ok(recorded)
+            Ok((recorded, tell.take()))
         });
-        let recorded = self.writer.take_in(record).await?;
+        let (recorded, untold) = self.writer.take_in(record).await?;
+        untold.into_iter().for_each(|tell| tell(&findings, &recorded));
         self.nudge();
         Ok(recorded)
     }

@@ -1128,6 +1128,42 @@ fn what_targets_should_hold_from_now_on_is_told() {
     assert_eq!(told(bench.take_in(&written)), ["dashboard report a false"]);
 }
 
+#[test]
+fn what_is_to_be_moved_away_stays_so_while_it_is_only_looked_at() {
+    let mut bench = Bench::new();
+    let written = report("a.json", "a", 1, "f", TEXT);
+    bench.record(&[written.clone()]);
+    bench.deliver_all();
+    let Found::Report(stamp, _) = &written.found else { unreachable!() };
+    let burial = grave::Burial {
+        id: Some("a".parse().unwrap()),
+        kinds: vec![Kind::Report],
+        files: Vec::new(),
+        standing: vec![(written.file.clone(), *stamp)],
+    };
+    grave::bury(&bench.connection, &[burial], bench.now).unwrap();
+    let to_move = |bench: &Bench| known::deleted(&bench.connection, Root::Reports).unwrap().len();
+    assert_eq!(to_move(&bench), 1);
+    bench.record(&[written]);
+    assert_eq!(to_move(&bench), 1);
+    bench.record(&[report("a.json", "a", 2, "other", TEXT)]);
+    assert_eq!(to_move(&bench), 0, "another file lies there");
+}
+
+#[test]
+fn what_came_of_an_item_that_is_not_recorded_any_more_is_nothing_to_another() {
+    let mut bench = Bench::new();
+    bench.connection.execute_batch("SAVEPOINT room").unwrap();
+    bench.record(&[report("a.json", "a", 1, "f", TEXT)]);
+    let undone = bench.parcel();
+    bench.connection.execute_batch("ROLLBACK TO room; RELEASE room").unwrap();
+    assert_eq!(bench.deliver(&undone), Settled::Open);
+    bench.record(&[report("b.json", "b", 1, "f", TEXT)]);
+    assert_eq!(bench.parcel().item, undone.item, "it has the number of the other");
+    assert_eq!(bench.deliver(&undone), Settled::Open);
+    assert_eq!(bench.state(Kind::Report, "b"), "due");
+}
+
 /// A row of the old database, likewise.
 fn row(key: &str, id: &str, made: i64, fields: &str) -> Finding {
     let Finding { found, .. } = report("", id, made, fields, TEXT);

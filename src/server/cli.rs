@@ -16,6 +16,7 @@ use super::failure::Failure;
 use super::handed;
 use super::kept::{DATABASE_VARIABLE, MediaAt, StoreAt};
 use super::{Guard, Ingest, Limits, Pictures};
+use crate::log_filter;
 
 /// The configuration is wrong: starting again as it is will not help (EX_CONFIG).
 const EXIT_CONFIG: u8 = 78;
@@ -216,11 +217,10 @@ fn shown(secret: Option<&str>) -> Option<&str> {
 
 fn log_to_stderr() {
     use std::io::IsTerminal;
-    use tracing_subscriber::filter::{LevelFilter, Targets};
     use tracing_subscriber::layer::SubscriberExt;
     use tracing_subscriber::util::SubscriberInitExt;
-    let asked = std::env::var("RUST_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
-    let filter = asked.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let asked = std::env::var("RUST_LOG").ok().and_then(|text| log_filter::parse(&text).ok());
+    let filter = asked.unwrap_or_else(log_filter::info);
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);

@@ -474,10 +474,12 @@ impl<'h> World<'h> {
         }
         let recorded = level::record(&self.outbox, &findings, false, self.now).map_err(error)?;
         if findings.len() == 1 {
-            let put = self.handing.put(&self.outbox, &recorded, self.era, self.now);
-            if put.map_err(error)? {
+            let handed = Handing::look(&self.outbox, &recorded, self.era, self.now);
+            let handed = handed.map_err(error)?;
+            if !handed.is_empty() {
                 self.judge.tally.saw("handed over");
             }
+            self.handing.put(handed);
         }
         if undone {
             // As any that is recorded from now on.

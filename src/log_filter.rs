@@ -1,0 +1,41 @@
+//! Which lines of the log are written: a level, and others for parts of the program, such as
+//! `info, ytv2d::drain=debug`.
+
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
+
+/// Reads a filter. Blanks and commas too many mean nothing.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse(text: &str) -> Result<Targets, ParseError> {
+    let parts: Vec<_> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    parts.join(",").parse()
+}
+
+/// What is written where nobody asks for anything else.
+pub fn info() -> Targets {
+    Targets::new().with_default(LevelFilter::INFO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing::Level;
+
+    #[test]
+    fn blanks_and_commas_too_many_mean_nothing() {
+        for text in [
+            "info,ytv2d::drain=debug",
+            " ytv2d::drain = debug , info, ",
+            ",info,ytv2d::drain=debug",
+        ] {
+            let text = text.replace(" = ", "=");
+            let filter = parse(&text).unwrap();
+            assert!(filter.would_enable("ytv2d::drain", &Level::DEBUG), "{text}");
+            assert!(filter.would_enable("hyper", &Level::INFO), "{text}");
+            assert!(!filter.would_enable("hyper", &Level::DEBUG), "{text}");
+        }
+        assert!(parse("ytv2d=loud").is_err());
+        assert!(!info().would_enable("ytv2d", &Level::DEBUG));
+    }
+}
