@@ -1132,7 +1132,7 @@ fn what_targets_should_hold_from_now_on_is_told() {
 fn what_is_to_be_moved_away_stays_so_while_it_is_only_looked_at() {
     let mut bench = Bench::new();
     let written = report("a.json", "a", 1, "f", TEXT);
-    bench.record(&[written.clone()]);
+    bench.record(std::slice::from_ref(&written));
     bench.deliver_all();
     let Found::Report(stamp, _) = &written.found else { unreachable!() };
     let burial = grave::Burial {
