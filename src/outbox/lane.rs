@@ -10,7 +10,7 @@ use super::model::{
     Concluded, Due, FileOf, Outcome, Parcel, SendVariant, Settled, Settlement, Taken,
 };
 use super::sql::State;
-use super::sum::COUNTS;
+use super::sum::{COUNTS, to_send};
 use super::summaries;
 use crate::delivery::Stored;
 use crate::file::{FileRef, Root};
@@ -333,16 +333,7 @@ fn variants(connection: &Connection, item: i64) -> rusqlite::Result<Vec<SendVari
         .collect::<rusqlite::Result<Vec<_>>>()?
         .into_iter()
         .unzip();
-    Ok(merge(&facts)
-        .into_iter()
-        .flat_map(|merged| merged.variants)
-        .map(|variant| SendVariant {
-            from: files[variant.file].clone(),
-            name: variant.name,
-            source_name: variant.source_name,
-            digest: variant.digest,
-        })
-        .collect())
+    Ok(merge(&facts).map_or_else(Vec::new, |merged| to_send(&files, merged)))
 }
 
 /// Where a target serves the audio of an id, and how long the audio on the disk is.

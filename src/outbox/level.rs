@@ -14,15 +14,21 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::grave;
 use super::known::{ANOTHER_FILE, CIRCUMSTANCES, MOVE, NOTHING_NEEDED, stamp_of};
-use super::model::{AudioFacts, Finding, Found, Recorded, ReportFacts};
+use super::model::{
+    AudioFacts, FileOf, Finding, Found, Parcel, Recorded, ReportFacts, SendVariant, Wanted,
+};
 use super::pairing;
-use super::sum::sum;
+use super::sum::{Sum, first, sum};
 use super::summaries;
 use crate::file::{FileRef, READ_ANEW, Root, Stamp};
 use crate::id::{ContentId, Kind, Version};
 
 /// The version of an item of which nothing was found yet.
 const NOTHING: Version = Version::from_bytes([0; 16]);
+
+/// Hears of the report of an id that nobody knew, before its rows are written: what will be recorded, and
+/// what to send to each target.
+pub type Hear<'a> = &'a mut dyn FnMut(Recorded, Vec<Parcel>);
 
 /// Takes findings in, one after the other. With `adopt`, targets are taken to hold them already.
 pub fn record(
@@ -31,7 +37,19 @@ pub fn record(
     adopt: bool,
     now_ms: i64,
 ) -> rusqlite::Result<Recorded> {
-    let mut desk = Desk { connection, adopt, now_ms, recorded: Recorded::default() };
+    record_aloud(connection, findings, adopt, now_ms, None)
+}
+
+/// The same, and has it heard where a finding comes alone and is all that there is to it.
+pub fn record_aloud<'c>(
+    connection: &'c Connection,
+    findings: &[Finding],
+    adopt: bool,
+    now_ms: i64,
+    hear: Option<Hear<'c>>,
+) -> rusqlite::Result<Recorded> {
+    let hear = hear.filter(|_| findings.len() == 1 && !adopt);
+    let mut desk = Desk { connection, adopt, now_ms, recorded: Recorded::default(), hear };
     for finding in findings {
         desk.take(finding)?;
     }
@@ -40,7 +58,8 @@ pub fn record(
 
 /// Takes a target to hold what is wanted of an item.
 pub fn adopt(connection: &Connection, target: i64, item: i64) -> rusqlite::Result<()> {
-    let desk = Desk { connection, adopt: true, now_ms: 0, recorded: Recorded::default() };
+    let recorded = Recorded::default();
+    let desk = Desk { connection, adopt: true, now_ms: 0, recorded, hear: None };
     let item = desk.item_row(item)?;
     match sum(connection, item.id, item.kind)? {
         Some(sum) if sum.version == item.want => desk.adopt(target, &item, &sum),
@@ -82,6 +101,7 @@ pub struct Desk<'c> {
     pub adopt: bool,
     pub now_ms: i64,
     pub recorded: Recorded,
+    hear: Option<Hear<'c>>,
 }
 
 /// What a row of `item` says before a change.
@@ -200,9 +220,61 @@ impl Desk<'_> {
             self.recorded.known += 1;
             return Ok(());
         }
-        self.place(file, stamp, &kept, former)?;
-        self.add_up(&item, Some(stamp))?;
-        self.pair_audio(&facts.id, &file.stem())
+        let audio = pairing::candidates(self.connection, &facts.id, &file.stem())?;
+        if item.is_new && former.is_none() {
+            // It is all that there is of its item, which need not be asked for.
+            let of = FileOf { file: file.clone(), stamp: *stamp };
+            let (sum, variants) = first(&of, facts);
+            if audio.is_empty()
+                && let Some(hear) = self.hear.take()
+            {
+                self.announce(hear, &item, &of, &sum, &variants)?;
+            }
+            let source = self.place(file, stamp, &kept, None)?;
+            self.reckon(&item, &Sum { source, ..sum }, Some(stamp))?;
+        } else {
+            self.place(file, stamp, &kept, former)?;
+            self.add_up(&item, Some(stamp))?;
+        }
+        self.pair_audio(audio)
+    }
+
+    /// Says what every target is to be sent of an item that none of them has had any of. There is no audio
+    /// of it: that belongs to a report which was there before.
+    fn announce(
+        &self,
+        hear: Hear<'_>,
+        item: &Item,
+        of: &FileOf,
+        sum: &Sum,
+        variants: &[SendVariant],
+    ) -> rusqlite::Result<()> {
+        let mut early = Recorded { new_files: 1, ..Recorded::default() };
+        let mut parcels = Vec::new();
+        for (row, target) in self.targets()? {
+            let (kind, id) = (item.kind, item.content.clone());
+            parcels.push(Parcel {
+                target: row,
+                item: item.id,
+                kind,
+                id: id.clone(),
+                want: sum.version,
+                want_no: self.want_no(item),
+                changed_ms: of.stamp.changed_ms(),
+                indexed_ms: sum.indexed_ms(),
+                known: false,
+                holds: None,
+                source: of.clone(),
+                variants: variants.to_vec(),
+                taken: Vec::new(),
+                digest: sum.digest,
+                audio_url: None,
+                audio_seconds: None,
+            });
+            early.wanted.push(Wanted { row, target, item: item.id, kind, id, waits: false });
+        }
+        hear(early, parcels);
+        Ok(())
     }
 
     fn audio(
@@ -225,9 +297,9 @@ impl Desk<'_> {
         item.map_or(Ok(()), |item| self.add_up_row(item, Some(stamp)))
     }
 
-    /// Gives audio files to the report that their names mean, now that this one is about this id.
-    fn pair_audio(&mut self, id: &ContentId, stem: &str) -> rusqlite::Result<()> {
-        for row in pairing::candidates(self.connection, id, stem)? {
+    /// Gives audio files, whose names may mean a report, to the one that they mean by now.
+    fn pair_audio(&mut self, candidates: Vec<i64>) -> rusqlite::Result<()> {
+        for row in candidates {
             let keys = pairing::keys_of(self.connection, row)?;
             let former = self.former_at(row)?;
             let item = self.paired(&keys, Some(&former))?;
@@ -392,9 +464,13 @@ impl Desk<'_> {
     /// Computes anew what targets should hold of an item, and makes due what differs. `stamp` is
     /// that of the file which gave the reason.
     fn add_up(&mut self, item: &Item, stamp: Option<&Stamp>) -> rusqlite::Result<()> {
-        let Some(sum) = sum(self.connection, item.id, item.kind)? else {
-            return self.vanish(item);
-        };
+        match sum(self.connection, item.id, item.kind)? {
+            Some(sum) => self.reckon(item, &sum, stamp),
+            None => self.vanish(item),
+        }
+    }
+
+    fn reckon(&mut self, item: &Item, sum: &Sum, stamp: Option<&Stamp>) -> rusqlite::Result<()> {
         if sum.version == item.want {
             self.execute(
                 "UPDATE item SET source = ?2, seconds = ?3 WHERE id = ?1",
@@ -403,8 +479,6 @@ impl Desk<'_> {
             return self.reappear(item);
         }
         let changed_ms = stamp.map_or(sum.changed_ms, Stamp::changed_ms);
-        // The clock makes numbers grow over the loss of the outbox, too.
-        let want_no = self.now_ms.max(item.want_no + 1);
         self.execute(
             "UPDATE item SET source = ?2, seconds = ?3, want = ?4, want_no = ?5, changed_ms = ?6,
                     indexed_ms = iif(want_no = 0, ?7, indexed_ms)
@@ -414,16 +488,21 @@ impl Desk<'_> {
                 sum.source,
                 sum.seconds,
                 sum.version,
-                want_no,
+                self.want_no(item),
                 changed_ms,
-                sum.mtime_ns / 1_000_000
+                sum.indexed_ms()
             ],
         )?;
         // What comes back as it was deleted stays away.
         if !item.is_new && grave::keeps(self.connection, item.id, sum.source, sum.digests())? {
             return Ok(());
         }
-        self.make_due(item, &sum)
+        self.make_due(item, sum)
+    }
+
+    /// The number of the next version. The clock makes numbers grow over the loss of the outbox, too.
+    fn want_no(&self, item: &Item) -> i64 {
+        self.now_ms.max(item.want_no + 1)
     }
 
     fn item_row(&self, item: i64) -> rusqlite::Result<Item> {

@@ -6,8 +6,8 @@
 //! with `NORMAL`, which a power cut may undo. What was taken in from files is found again by the next
 //! start. What a target acknowledged is sent again, which changes nothing there, and is on the disk
 //! within a [moment](hardening), one sync for all that came meanwhile: to wait for the disk each time
-//! took longer than most requests. Nor does what has just come wait for the commit that records it: it is
-//! [handed over](Handed) to whoever sends it while that goes on.
+//! took longer than most requests. Nor does a report whose id nobody knew wait for its rows and their
+//! commit: it is [handed over](Handed) to whoever sends it while they are written.
 
 mod account;
 mod fault;
@@ -368,8 +368,8 @@ impl Outbox {
         self.record_telling(findings, adopt, now_ms, |_, _| ()).await
     }
 
-    /// The same, and has it told before anybody acts on it: where that is one delivery, before the
-    /// commit. Should that fail for want of room, the file is found again, and told again.
+    /// The same, and has it told before anybody acts on it: of a lone report whose id nobody knew, before
+    /// its rows are written. Should that fail for want of room, the file is found again, and told again.
     pub async fn record_telling(
         &self,
         findings: Vec<Finding>,
@@ -381,17 +381,12 @@ impl Outbox {
         let findings: Arc<[Finding]> = findings.into();
         let (found, mut tell) = (Arc::clone(&findings), Some(tell));
         let record = self.turning(move |connection| {
-            let recorded = level::record(connection, &found, adopt, now_ms)?;
-            // In a burst, whoever sends is busy with others.
-            if found.len() == 1 {
-                let era = era.load(Ordering::Acquire);
-                let handed = Handing::look(connection, &recorded, era, now_ms)?;
-                if !handed.is_empty() {
-                    tell.take().into_iter().for_each(|tell| tell(&found, &recorded));
-                    handing.put(handed);
-                    work.send_replace(());
-                }
-            }
+            let mut hear = |recorded: Recorded, parcels: Vec<Parcel>| {
+                tell.take().into_iter().for_each(|tell| tell(&found, &recorded));
+                handing.put(parcels, era.load(Ordering::Acquire), now_ms);
+                work.send_replace(());
+            };
+            let recorded = level::record_aloud(connection, &found, adopt, now_ms, Some(&mut hear))?;
             Ok((recorded, tell.take()))
         });
         let (recorded, untold) = self.writer.take_in(record).await?;

@@ -85,7 +85,7 @@ pub struct Due {
 }
 
 /// Everything that an attempt needs to know.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Parcel {
     pub target: i64,
     pub item: i64,
@@ -126,9 +126,9 @@ impl Parcel {
     }
 }
 
-/// What has just become due for a target, with all that is needed to deliver it. It is handed over
-/// before the commit that records it, so that a request need not wait for that: should the commit fail,
-/// the file is found again, and sent once more.
+/// A report whose id nobody knew, with all that is needed to deliver it to a target. It is handed over as
+/// soon as the outbox has found that out, so that a request need not wait for its rows and their commit:
+/// should that fail, the file is found again, and sent once more.
 #[derive(Clone, Debug)]
 pub struct Handed {
     /// The [era](super::Outbox::era) that it began, and in which nothing else became due.

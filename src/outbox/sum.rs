@@ -3,10 +3,10 @@
 
 use rusqlite::Connection;
 
-use super::model::Taken;
+use super::model::{FileOf, ReportFacts, SendVariant, Taken};
 use super::summaries;
 use crate::id::{Kind, Version};
-use crate::report::{FileFacts, Merged, merge};
+use crate::report::{Chosen, FileFacts, Merged, merge};
 
 /// Of the rows of `file` of an item, those that count: a report file wins over a row of the old
 /// database (issue 6).
@@ -22,6 +22,8 @@ pub struct Sum {
     /// When it last changed in any way, in milliseconds.
     pub changed_ms: i64,
     pub version: Version,
+    /// Of the fields of that file, or of its bytes.
+    pub digest: Version,
     /// Of a report: the digest of its fields, and all its summaries.
     pub report: Option<(Version, Taken)>,
     /// Of audio.
@@ -29,6 +31,11 @@ pub struct Sum {
 }
 
 impl Sum {
+    /// The date of a report whose file has none, in milliseconds.
+    pub fn indexed_ms(&self) -> i64 {
+        self.mtime_ns / 1_000_000
+    }
+
     /// Digests of all that is said: of the fields, or of the bytes, and of each summary.
     pub fn digests(&self) -> Vec<Version> {
         match &self.report {
@@ -51,6 +58,36 @@ struct FileRow {
     variants: Taken,
     seconds: Option<i64>,
     stands: bool,
+}
+
+/// What a report adds up to that is all there is of its item, and is not in a row yet; with its summaries,
+/// as they are to be sent.
+pub fn first(of: &FileOf, facts: &ReportFacts) -> (Sum, Vec<SendVariant>) {
+    let row = FileRow {
+        id: 0,
+        mtime_ns: of.stamp.mtime_ns,
+        ctime_ns: of.stamp.ctime_ns,
+        name: of.file.name_bytes().to_owned(),
+        made_ms: facts.made_ms,
+        digest: facts.fields,
+        variants: facts.variants.clone(),
+        seconds: None,
+        stands: true,
+    };
+    let (rows, merged) = merged(vec![row]).expect("one file adds up to something");
+    let variants = to_send(std::slice::from_ref(of), merged.clone());
+    (report_sum(&rows, merged), variants)
+}
+
+/// The summaries of what files add up to, each with the file that has it.
+pub fn to_send(files: &[FileOf], merged: Merged) -> Vec<SendVariant> {
+    let with_file = |variant: Chosen| SendVariant {
+        from: files[variant.file].clone(),
+        name: variant.name,
+        source_name: variant.source_name,
+        digest: variant.digest,
+    };
+    merged.variants.into_iter().map(with_file).collect()
 }
 
 /// What the files of an item add up to; nothing, when none stands for it.
@@ -79,16 +116,18 @@ pub fn sum(connection: &Connection, item: i64, kind: Kind) -> rusqlite::Result<O
         return Ok(None);
     }
     Ok(match kind {
-        Kind::Report => merged(rows).map(|(rows, merged)| {
-            let newest = &rows[merged.fields_from];
-            let taken = merged.variants.into_iter().map(|v| (v.name, v.digest)).collect();
-            Sum { report: Some((newest.digest, taken)), ..sum_of(newest, merged.version) }
-        }),
+        Kind::Report => merged(rows).map(|(rows, merged)| report_sum(&rows, merged)),
         Kind::Audio => rows
             .iter()
             .max_by(|a, b| newness(a).cmp(&newness(b)))
             .map(|newest| sum_of(newest, newest.digest)),
     })
+}
+
+fn report_sum(rows: &[FileRow], merged: Merged) -> Sum {
+    let newest = &rows[merged.fields_from];
+    let taken = merged.variants.into_iter().map(|v| (v.name, v.digest)).collect();
+    Sum { report: Some((newest.digest, taken)), ..sum_of(newest, merged.version) }
 }
 
 fn newness(row: &FileRow) -> (bool, i64, i64, &[u8]) {
@@ -101,6 +140,7 @@ fn sum_of(newest: &FileRow, version: Version) -> Sum {
         mtime_ns: newest.mtime_ns,
         changed_ms: newest.ctime_ns / 1_000_000,
         version,
+        digest: newest.digest,
         report: None,
         seconds: newest.seconds,
     }

@@ -1129,6 +1129,52 @@ fn what_targets_should_hold_from_now_on_is_told() {
 }
 
 #[test]
+fn a_lone_report_that_nobody_knew_is_told_before_it_is_recorded_just_as_it_is_then() {
+    let mut bench = Bench::new();
+    lane::add_target(&bench.connection, "legacy").unwrap();
+    let new = |name: &str| report(&format!("{name}.json"), name, 1, "f", TEXT);
+    let torn = Finding {
+        file: FileRef::new(Root::Reports, "mended.json"),
+        found: Found::Problem(stamp(1), "torn".to_owned()),
+    };
+    for (findings, adopt, expected) in [
+        (vec![new("alone")], false, true),
+        (vec![new("alone")], false, false),
+        (vec![report("alone.json", "alone", 2, "other", TEXT)], false, false),
+        (vec![report("beside.json", "alone", 3, "other", TEXT)], false, false),
+        (vec![new("one"), new("another")], false, false),
+        (vec![new("adopted")], true, false),
+        (vec![torn], false, false),
+        (vec![new("mended")], false, false),
+        (vec![audio("audio_spoken.mp3", &["spoken"], 1, "bytes")], false, false),
+        (vec![new("spoken")], false, false),
+        (vec![gone(Root::Reports, "alone.json")], false, false),
+    ] {
+        bench.now += 1;
+        let mut heard = None;
+        let mut hear = |recorded: Recorded, parcels: Vec<Parcel>| {
+            let rows =
+                "SELECT count(*) FROM delivery JOIN item ON item.id = item WHERE content = ?1";
+            let id = parcels[0].id.clone();
+            let rows: i64 = bench.connection.query_row(rows, [id], |row| row.get(0)).unwrap();
+            assert_eq!(rows, 0, "before");
+            heard = Some((recorded, parcels));
+        };
+        let recorded =
+            level::record_aloud(&bench.connection, &findings, adopt, bench.now, Some(&mut hear));
+        let recorded = recorded.unwrap();
+        assert_eq!(heard.is_some(), expected, "{findings:?}");
+        if let Some((early, parcels)) = heard {
+            assert_eq!(early, recorded);
+            let first =
+                |of: &Parcel| lane::first_parcel(&bench.connection, of.target, of.item).unwrap();
+            assert_eq!(parcels.iter().filter_map(first).collect::<Vec<_>>(), parcels);
+            assert_eq!(parcels.len(), 2);
+        }
+    }
+}
+
+#[test]
 fn what_is_to_be_moved_away_stays_so_while_it_is_only_looked_at() {
     let mut bench = Bench::new();
     let written = report("a.json", "a", 1, "f", TEXT);

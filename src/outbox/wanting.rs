@@ -54,12 +54,7 @@ impl Desk<'_> {
 
     /// Tells every target's row of an item that another version is wanted.
     pub fn make_due(&mut self, item: &Item, sum: &Sum) -> rusqlite::Result<()> {
-        let targets: Vec<(i64, String)> = self
-            .connection
-            .prepare_cached("SELECT id, name FROM target")?
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<Result<_, _>>()?;
-        for (target, name) in targets {
+        for (target, name) in self.targets()? {
             if self.adopt {
                 self.adopt(target, item, sum)?;
                 continue;
@@ -77,6 +72,14 @@ impl Desk<'_> {
                 .execute(params![target, item.id, state, self.now_ms, holds, sum.version])?;
         }
         Ok(())
+    }
+
+    /// Every target's row, and its name.
+    pub fn targets(&self) -> rusqlite::Result<Vec<(i64, String)>> {
+        self.connection
+            .prepare_cached("SELECT id, name FROM target")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect()
     }
 
     fn say_wanted(&mut self, row: i64, target: String, item: &Item, state: State) {

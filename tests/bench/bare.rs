@@ -17,9 +17,13 @@ use rustix::fs::inotify;
 use serde_json::Value;
 
 use crate::ingest::TOKEN;
+use crate::road;
 
 const DRAIN: &str = "bare-drain";
-const WATCH: &str = "bare-watch";
+/// Heard, read and sent in one thread.
+pub const WATCH: &str = "bare-watch";
+/// The same by the daemon's own road.
+pub const ROAD: &str = "bare-road";
 
 /// Whether this process is one of the loops; it has come to its end then.
 pub fn was_asked_for() -> bool {
@@ -27,6 +31,7 @@ pub fn was_asked_for() -> bool {
     match words.get(1).map(String::as_str) {
         Some(DRAIN) => drain_loop(Path::new(&words[2]), &words[3], &words[4]),
         Some(WATCH) => watch_loop(Path::new(&words[2]), &words[3]),
+        Some(ROAD) => road::watch_loop(Path::new(&words[2]), &words[3]),
         _ => return false,
     }
     true
@@ -46,8 +51,8 @@ pub fn drain(directory: &Path, url: &str, parallel: usize) -> Duration {
 pub struct Watching(Child);
 
 impl Watching {
-    pub fn start(directory: &Path, url: &str) -> Self {
-        let mut child = loop_command(WATCH, directory, url)
+    pub fn start(which: &str, directory: &Path, url: &str) -> Self {
+        let mut child = loop_command(which, directory, url)
             .stdout(Stdio::piped())
             .spawn()
             .expect("the bare loop runs");
@@ -71,7 +76,7 @@ fn loop_command(word: &str, directory: &Path, url: &str) -> Command {
     command
 }
 
-fn client() -> Client {
+pub fn client() -> Client {
     // As the daemon's: an address in plain HTTP needs no certificates.
     Client::builder().tls_certs_only([]).no_proxy().build().expect("a client")
 }
@@ -89,7 +94,7 @@ fn drain_loop(directory: &Path, url: &str, parallel: &str) {
             let url = url.to_owned();
             runtime.spawn(async move {
                 while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    post(&client, &url, file).await;
+                    post(&client, &url, body(file)).await;
                 }
             })
         })
@@ -114,15 +119,19 @@ fn watch_loop(directory: &Path, url: &str) {
     while let Ok(event) = events.next() {
         let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()).to_owned());
         if let Some(name) = name {
-            runtime.block_on(post(&client, url, &directory.join(name)));
+            runtime.block_on(post(&client, url, body(&directory.join(name))));
         }
     }
 }
 
-async fn post(client: &Client, url: &str, file: &Path) {
+/// Reads and parses a report, and makes it JSON again.
+pub fn body(file: &Path) -> Vec<u8> {
     let bytes = fs::read(file).expect("a report");
     let report: Value = serde_json::from_slice(&bytes).expect("JSON");
-    let body = serde_json::to_vec(&report).expect("JSON");
+    serde_json::to_vec(&report).expect("JSON")
+}
+
+pub async fn post(client: &Client, url: &str, body: Vec<u8>) {
     let answer = client
         .post(format!("{url}/ingest/report"))
         .header("content-type", "application/json")

@@ -25,6 +25,7 @@ mod plot;
 mod process;
 mod receiving;
 mod reconcile;
+mod road;
 mod sample;
 mod script;
 mod start;

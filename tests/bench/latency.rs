@@ -54,27 +54,30 @@ impl Side<'_> {
 }
 
 pub fn measure(bench: &mut Bench) {
-    let servers = [(); 3].map(|()| Answering::start());
+    let servers = [(); 4].map(|()| Answering::start());
     let config = subject::config(&servers[0].url());
     let daemon = Subject::start(&config);
-    let directories = [(); 2].map(|()| tempfile::tempdir().expect("a scratch directory"));
-    let _bare = bare::Watching::start(directories[0].path(), &servers[1].url());
-    let script = Script::start(directories[1].path(), &servers[2].url());
+    let directories = [(); 3].map(|()| tempfile::tempdir().expect("a scratch directory"));
+    let [bare, script, road] = directories.each_ref().map(|directory| directory.path());
+    let _bare = bare::Watching::start(bare::WATCH, bare, &servers[1].url());
+    let _road = bare::Watching::start(bare::ROAD, road, &servers[3].url());
     let reports = config.reports();
-    let places = [reports.as_path(), directories[0].path(), directories[1].path()];
+    let places = [reports.as_path(), bare, script, road];
+    let script = Script::start(script, &servers[2].url());
     let mut sides =
-        [0, 1, 2].map(|n| Side { directory: places[n], server: &servers[n], times: Vec::new() });
+        [0, 1, 2, 3].map(|n| Side { directory: places[n], server: &servers[n], times: Vec::new() });
     let mut next = 0;
     for _ in 0..TURNS {
         sides[0].turn(REPORTS, &mut next);
         sides[1].turn(REPORTS, &mut next);
+        sides[3].turn(REPORTS, &mut next);
         if script.is_ok() {
             sides[2].turn(REPORTS_OF_SCRIPT, &mut next);
         }
     }
     daemon.stop();
     for (share, name) in [(0.5, "p50"), (0.99, "p99")] {
-        let [ours, bare] = [0, 1].map(|side: usize| quantile(&sides[side].times, share));
+        let [ours, bare, road] = [0, 1, 3].map(|side: usize| quantile(&sides[side].times, share));
         let what = format!("close to last byte, idle, {name}");
         bench.figures.add(
             &what,
@@ -83,6 +86,8 @@ pub fn measure(bench: &mut Bench) {
             ours / bare,
             &format!("{ours:.2} ms against {bare:.2} ms"),
         );
+        let of = format!("{road:.2} ms against {bare:.2} ms");
+        bench.figures.tell(&format!("{what}: the same road at its barest"), road / bare, &of);
         match &script {
             Err(why) => bench.figures.skip(&what, why),
             Ok(_) => {

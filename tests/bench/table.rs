@@ -40,6 +40,14 @@ impl Figures {
         self.0.push(Figure { what, must, measured, verdict });
     }
 
+    /// Adds a figure that nothing is asked of: it explains another.
+    pub fn tell(&mut self, what: &str, value: f64, of: &str) {
+        let measured = format!("{} ({of})", plain(value));
+        eprintln!("   {what}: {measured}");
+        let (what, must) = (what.to_owned(), String::new());
+        self.0.push(Figure { what, must, measured, verdict: "" });
+    }
+
     /// Says aloud that a figure is left out.
     pub fn skip(&mut self, what: &str, why: &str) {
         eprintln!("SKIPPED {what}: {why}");

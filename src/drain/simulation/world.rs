@@ -472,14 +472,24 @@ impl<'h> World<'h> {
         if undone {
             self.outbox.execute_batch("SAVEPOINT room").map_err(error)?;
         }
-        let recorded = level::record(&self.outbox, &findings, false, self.now).map_err(error)?;
-        if findings.len() == 1 {
-            let handed = Handing::look(&self.outbox, &recorded, self.era, self.now);
-            let handed = handed.map_err(error)?;
-            if !handed.is_empty() {
-                self.judge.tally.saw("handed over");
+        let mut heard = None;
+        let mut hear = |recorded, parcels| heard = Some((recorded, parcels));
+        let recorded =
+            level::record_aloud(&self.outbox, &findings, false, self.now, Some(&mut hear));
+        let recorded = recorded.map_err(error)?;
+        if let Some((early, parcels)) = heard {
+            self.judge.tally.saw("handed over");
+            let told: Result<Vec<_>, _> = parcels
+                .iter()
+                .map(|parcel| lane::first_parcel(&self.outbox, parcel.target, parcel.item))
+                .collect();
+            let told: Vec<Parcel> = told.map_err(error)?.into_iter().flatten().collect();
+            if (&early, &parcels) != (&recorded, &told) {
+                return Err(format!(
+                    "handed over as {early:?}, {parcels:?}, and recorded as {recorded:?}, {told:?}"
+                ));
             }
-            self.handing.put(handed);
+            self.handing.put(parcels, self.era, self.now);
         }
         if undone {
             // As any that is recorded from now on.
