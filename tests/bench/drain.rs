@@ -47,13 +47,18 @@ impl Receiver {
 }
 
 pub fn measure(bench: &mut Bench) {
-    let parallel = bench.options.parallel;
     let directory = tempfile::tempdir().expect("a scratch directory");
     let files = corpus::write(directory.path(), 0..REPORTS, corpus::usual);
     let today = Today::prepare();
     let receivers: [(&str, Fresh); 2] =
         [("a bare answering server", Receiver::answering), ("ytv2-ingest", Receiver::ingest)];
-    for (name, receiver) in receivers {
+    let ways: Vec<(usize, &str, Fresh)> = bench
+        .options
+        .parallel
+        .iter()
+        .flat_map(|parallel| receivers.map(|(name, receiver)| (*parallel, name, receiver)))
+        .collect();
+    for (parallel, name, receiver) in ways {
         let (mut to_bare, mut to_today, mut rates) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             let server = receiver();
