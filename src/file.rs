@@ -97,19 +97,19 @@ pub struct Printable<'a>(pub &'a [u8]);
 impl fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
-            // Most names are plain from the first letter to the last.
+            let mut rest = chunk.valid();
+            // Most of a name is plain, and goes as it is: quotes and backslashes as well, since nothing
+            // here is quoted.
             let is_plain = |byte: u8| matches!(byte, b' '..=b'~');
-            let odd = chunk.valid().bytes().position(|byte| !is_plain(byte));
-            let (plain, rest) = chunk.valid().split_at(odd.unwrap_or(chunk.valid().len()));
-            f.write_str(plain)?;
-            for c in rest.chars() {
-                // `escape_debug` knows what is printable, bidi overrides included; quotes and
-                // backslashes are left alone, since nothing here is quoted.
-                match c {
-                    '\'' | '"' | '\\' => write!(f, "{c}")?,
-                    _ => write!(f, "{}", c.escape_debug())?,
-                }
+            while let Some(odd) = rest.bytes().position(|byte| !is_plain(byte)) {
+                let (plain, other) = rest.split_at(odd);
+                f.write_str(plain)?;
+                let mut others = other.chars();
+                // `escape_debug` knows what is printable, bidi overrides included.
+                others.next().map_or(Ok(()), |odd| write!(f, "{}", odd.escape_debug()))?;
+                rest = others.as_str();
             }
+            f.write_str(rest)?;
             for byte in chunk.invalid() {
                 write!(f, "\\x{byte:02x}")?;
             }
@@ -172,6 +172,7 @@ mod tests {
             ("a\u{9b}b".as_bytes(), "a\\u{9b}b"),
             (b"a\xffb", "a\\xffb"),
             (b"it's \"x\"", "it's \"x\""),
+            ("na\u{ef}ve 'x' \\ \u{200b}y".as_bytes(), "na\u{ef}ve 'x' \\ \\u{200b}y"),
         ] {
             assert_eq!(Printable(bytes).to_string(), shown);
         }
