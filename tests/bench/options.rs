@@ -6,7 +6,7 @@ const USAGE: &str = "\
 cargo bench --no-default-features [-- [ROW...] [--full] [--parallel N]]
 
 ROW           one of: {rows}; all of them without
---full        every size, a million files among them: ten minutes more, and 6 GB of disk in $TMPDIR
+--full        every size, a million files among them: five minutes more, and 6 GB of disk in $TMPDIR
 --parallel N  how many requests may be under way at once when draining (4, which is the daemon's
               default, and then 16)";
 
