@@ -3,7 +3,7 @@
 
 use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 
-/// Reads a filter. Blanks and commas too many mean nothing.
+/// Reads a filter. Blanks beside a comma mean nothing, and nor do commas too many.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -23,14 +23,11 @@ mod tests {
     use tracing::Level;
 
     #[test]
-    fn blanks_and_commas_too_many_mean_nothing() {
-        for text in [
-            "info,ytv2d::drain=debug",
-            " ytv2d::drain = debug , info, ",
-            ",info,ytv2d::drain=debug",
-        ] {
-            let text = text.replace(" = ", "=");
-            let filter = parse(&text).unwrap();
+    fn blanks_beside_commas_and_commas_too_many_mean_nothing() {
+        for text in
+            ["info,ytv2d::drain=debug", " ytv2d::drain=debug , info, ", ",info,ytv2d::drain=debug"]
+        {
+            let filter = parse(text).unwrap();
             assert!(filter.would_enable("ytv2d::drain", &Level::DEBUG), "{text}");
             assert!(filter.would_enable("hyper", &Level::INFO), "{text}");
             assert!(!filter.would_enable("hyper", &Level::DEBUG), "{text}");

@@ -14,9 +14,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::grave;
 use super::known::{ANOTHER_FILE, CIRCUMSTANCES, MOVE, NOTHING_NEEDED, stamp_of};
-use super::model::{
-    AudioFacts, FileOf, Finding, Found, Parcel, Recorded, ReportFacts, SendVariant, Wanted,
-};
+use super::model::{AudioFacts, FileOf, Finding, Found, Parcel, Recorded, ReportFacts};
 use super::pairing;
 use super::sum::{Sum, first, sum};
 use super::summaries;
@@ -237,44 +235,6 @@ impl Desk<'_> {
             self.add_up(&item, Some(stamp))?;
         }
         self.pair_audio(audio)
-    }
-
-    /// Says what every target is to be sent of an item that none of them has had any of. There is no audio
-    /// of it: that belongs to a report which was there before.
-    fn announce(
-        &self,
-        hear: Hear<'_>,
-        item: &Item,
-        of: &FileOf,
-        sum: &Sum,
-        variants: &[SendVariant],
-    ) -> rusqlite::Result<()> {
-        let mut early = Recorded { new_files: 1, ..Recorded::default() };
-        let mut parcels = Vec::new();
-        for (row, target) in self.targets()? {
-            let (kind, id) = (item.kind, item.content.clone());
-            parcels.push(Parcel {
-                target: row,
-                item: item.id,
-                kind,
-                id: id.clone(),
-                want: sum.version,
-                want_no: self.want_no(item),
-                changed_ms: of.stamp.changed_ms(),
-                indexed_ms: sum.indexed_ms(),
-                known: false,
-                holds: None,
-                source: of.clone(),
-                variants: variants.to_vec(),
-                taken: Vec::new(),
-                digest: sum.digest,
-                audio_url: None,
-                audio_seconds: None,
-            });
-            early.wanted.push(Wanted { row, target, item: item.id, kind, id, waits: false });
-        }
-        hear(early, parcels);
-        Ok(())
     }
 
     fn audio(
@@ -501,7 +461,7 @@ impl Desk<'_> {
     }
 
     /// The number of the next version. The clock makes numbers grow over the loss of the outbox, too.
-    fn want_no(&self, item: &Item) -> i64 {
+    pub fn want_no(&self, item: &Item) -> i64 {
         self.now_ms.max(item.want_no + 1)
     }
 

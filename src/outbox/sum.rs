@@ -24,8 +24,8 @@ pub struct Sum {
     pub version: Version,
     /// Of the fields of that file, or of its bytes.
     pub digest: Version,
-    /// Of a report: the digest of its fields, and all its summaries.
-    pub report: Option<(Version, Taken)>,
+    /// All summaries of a report.
+    pub summaries: Option<Taken>,
     /// Of audio.
     pub seconds: Option<i64>,
 }
@@ -38,12 +38,8 @@ impl Sum {
 
     /// Digests of all that is said: of the fields, or of the bytes, and of each summary.
     pub fn digests(&self) -> Vec<Version> {
-        match &self.report {
-            Some((fields, summaries)) => {
-                [*fields].into_iter().chain(summaries.values().copied()).collect()
-            }
-            None => vec![self.version],
-        }
+        let summaries = self.summaries.iter().flat_map(Taken::values);
+        [self.digest].into_iter().chain(summaries.copied()).collect()
     }
 }
 
@@ -127,7 +123,7 @@ pub fn sum(connection: &Connection, item: i64, kind: Kind) -> rusqlite::Result<O
 fn report_sum(rows: &[FileRow], merged: Merged) -> Sum {
     let newest = &rows[merged.fields_from];
     let taken = merged.variants.into_iter().map(|v| (v.name, v.digest)).collect();
-    Sum { report: Some((newest.digest, taken)), ..sum_of(newest, merged.version) }
+    Sum { summaries: Some(taken), ..sum_of(newest, merged.version) }
 }
 
 fn newness(row: &FileRow) -> (bool, i64, i64, &[u8]) {
@@ -141,7 +137,7 @@ fn sum_of(newest: &FileRow, version: Version) -> Sum {
         changed_ms: newest.ctime_ns / 1_000_000,
         version,
         digest: newest.digest,
-        report: None,
+        summaries: None,
         seconds: newest.seconds,
     }
 }

@@ -2,8 +2,8 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::level::{Desk, Item};
-use super::model::{Vanished, Wanted};
+use super::level::{Desk, Hear, Item};
+use super::model::{FileOf, Parcel, Recorded, SendVariant, Vanished, Wanted};
 use super::sql::State;
 use super::sum::Sum;
 use super::summaries;
@@ -52,6 +52,44 @@ impl Desk<'_> {
             })
     }
 
+    /// Says what every target is to be sent of an item that none of them has had any of. There is no audio
+    /// of it: that belongs to a report which was there before.
+    pub fn announce(
+        &self,
+        hear: Hear<'_>,
+        item: &Item,
+        of: &FileOf,
+        sum: &Sum,
+        variants: &[SendVariant],
+    ) -> rusqlite::Result<()> {
+        let mut early = Recorded { new_files: 1, ..Recorded::default() };
+        let mut parcels = Vec::new();
+        for (row, target) in self.targets()? {
+            let (kind, id) = (item.kind, item.content.clone());
+            parcels.push(Parcel {
+                target: row,
+                item: item.id,
+                kind,
+                id: id.clone(),
+                want: sum.version,
+                want_no: self.want_no(item),
+                changed_ms: of.stamp.changed_ms(),
+                indexed_ms: sum.indexed_ms(),
+                known: false,
+                holds: None,
+                source: of.clone(),
+                variants: variants.to_vec(),
+                taken: Vec::new(),
+                digest: sum.digest,
+                audio_url: None,
+                audio_seconds: None,
+            });
+            early.wanted.push(Wanted { row, target, item: item.id, kind, id, waits: false });
+        }
+        hear(early, parcels);
+        Ok(())
+    }
+
     /// Tells every target's row of an item that another version is wanted.
     pub fn make_due(&mut self, item: &Item, sum: &Sum) -> rusqlite::Result<()> {
         for (target, name) in self.targets()? {
@@ -95,8 +133,8 @@ impl Desk<'_> {
     /// Takes a target to hold what is wanted. Its audio lies where the dashboard always puts it
     /// (contract D), which later sends of the report must say.
     pub fn adopt(&self, target: i64, item: &Item, sum: &Sum) -> rusqlite::Result<()> {
-        let (fields, taken, public_url) = match &sum.report {
-            Some((fields, taken)) => (Some(*fields), Some(summaries::pack(taken)), None),
+        let (fields, taken, public_url) = match &sum.summaries {
+            Some(taken) => (Some(sum.digest), Some(summaries::pack(taken)), None),
             None => (None, None, Some(audio_public_url(item.content.as_str()))),
         };
         self.connection
@@ -138,8 +176,8 @@ impl Desk<'_> {
             })
             .optional()?;
         let Some((known, fields, taken)) = known else { return Ok(false) };
-        let nothing_to_send = sum.report.as_ref().is_some_and(|(digest, variants)| {
-            fields == Some(*digest)
+        let nothing_to_send = sum.summaries.as_ref().is_some_and(|variants| {
+            fields == Some(sum.digest)
                 && variants.iter().all(|(name, digest)| taken.get(name) == Some(digest))
         });
         Ok(known == Some(sum.version) || nothing_to_send)

@@ -1,7 +1,7 @@
 //! The daemon's road at its barest: an event heard by `notify`, a report read and parsed where a disk
 //! that hangs holds nothing else up, a row in SQLite that is committed before it is sent. Each is its
-//! own thread, as the house has it, and does as little as can be. What this takes, no daemon on that
-//! road can do without.
+//! own thread, as the house has it, and does as little as can be: about the least that this road can
+//! take.
 
 use std::ffi::OsStr;
 use std::io::Write;
