@@ -6,10 +6,16 @@ use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 /// Reads a filter. Blanks beside a comma mean nothing, and nor do commas too many.
 ///
 /// # Errors
-/// What is wrong with it.
-pub fn parse(text: &str) -> Result<Targets, ParseError> {
+/// What is wrong with it, in words.
+pub fn parse(text: &str) -> Result<Targets, String> {
     let parts: Vec<_> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
-    parts.join(",").parse()
+    // It would be taken for the name of a part that nothing has, and the log fall silent.
+    if let Some(part) = parts.iter().find(|part| part.contains(char::is_whitespace)) {
+        return Err(format!(
+            "{part:?} has a blank in it: write it as in \"info,ytv2d::drain=debug\""
+        ));
+    }
+    parts.join(",").parse().map_err(|error: ParseError| error.to_string())
 }
 
 /// What is written where nobody asks for anything else.
@@ -32,7 +38,9 @@ mod tests {
             assert!(filter.would_enable("hyper", &Level::INFO), "{text}");
             assert!(!filter.would_enable("hyper", &Level::DEBUG), "{text}");
         }
-        assert!(parse("ytv2d=loud").is_err());
+        for wrong in ["ytv2d=loud", "info ytv2d=debug", "ytv2d = debug"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
         assert!(!info().would_enable("ytv2d", &Level::DEBUG));
     }
 }
